@@ -1,0 +1,1 @@
+"""What a site does with its cases, and what it lets out."""

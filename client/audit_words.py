@@ -1,0 +1,26 @@
+"""A line of the audit log in words, for the hospital's own people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def in_words(entry: Mapping[str, Any]) -> str:
+    """Return what one audit entry says."""
+    when = str(entry.get("time", ""))[:19].replace("T", " ")
+    what = f"round {entry.get('round')}, {entry.get('problem')} ({entry.get('phase')})"
+    if entry.get("event") == "release":
+        return f"{when}  SENT     {what}: {_sent(entry)}"
+    if entry.get("event") == "refusal":
+        return f"{when}  REFUSED  {what}: {entry.get('reason')} - {entry.get('detail')}"
+    return f"{when}  {entry.get('event')}"
+
+
+def _sent(entry: Mapping[str, Any]) -> str:
+    fields = ", ".join(entry.get("fields", [])[:6])
+    more = int(entry.get("n_fields", 0)) - 6
+    names = f"{fields} and {more} more" if more > 0 else fields
+    others = len(entry.get("sites", [])) - 1
+    how = f"masked, only the sum with {others} other sites can be read"
+    if not entry.get("masked"):
+        how = "IN CLEAR, as the policy allows this site's own sums"
+    return f"{entry.get('n_values')} numbers ({names}), {entry.get('n_bytes')} bytes, {how}"

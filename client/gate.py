@@ -1,0 +1,160 @@
+"""The one way out of a site: only this file makes a reply.
+
+policy - schema - disclosure - audit line on disk - mask - send. It fails closed: whatever
+goes wrong becomes a bare Reason; texts, paths and patients stay in the site's own log.
+"""
+
+import errno
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from client import audit, masking
+from client.disclosure import check_cohort, check_sums
+from client.files import write_atomically
+from client.cohorts import load_cohort
+from client.policy import approved_study, check_columns, check_group
+from client.site import Site
+from client.steps import Work, find_work
+from common.codec import Malformed
+from common.errors import Reason, Refused
+from common.messages import Packet, Posed, Replies, Reply, Round
+from common.privacy.encoding import Words, encode, layout
+from common.sums import Schema, conform
+
+log = logging.getLogger(__name__)
+
+
+def safely(make: Callable[[], Packet]) -> Packet:
+    """Return the packet `make` returns, or, whatever it raises, one with a bare reason."""
+    try:
+        return make()
+    except Exception as error:  # noqa: BLE001  (the gate: nothing else may leave)
+        reason, detail = _reason(error)
+        log.warning("%s: %s", reason, detail, exc_info=error)
+        return Packet({"failed": str(reason)})
+
+
+def answer(site: Site, message: Round) -> Replies:
+    """Return this site's replies to every ask of a round; never raises."""
+    clock = _Clock()
+    replies = tuple(_answer_one(site, message, posed, clock) for posed in message.asks)
+    return Replies(site.name, replies, clock.seconds)
+
+
+@dataclass
+class _Clock:
+    """Seconds spent on the site's own cases."""
+
+    seconds: float = 0.0
+
+
+def _answer_one(site: Site, message: Round, posed: Posed, clock: _Clock) -> Reply:
+    try:
+        return _release(site, message, posed, clock)
+    except Exception as error:  # noqa: BLE001  (the gate: nothing else may leave)
+        reason, detail = _reason(error)
+        log.warning("%s %s: %s", posed.problem, reason, detail, exc_info=error)
+        _record_refusal(site, message, posed, reason, detail)
+        return Reply(posed.problem, reason=reason)
+
+
+def _reason(error: Exception) -> tuple[Reason, str]:
+    if isinstance(error, Refused):
+        return error.reason, error.detail
+    if isinstance(error, Malformed):
+        return Reason.MALFORMED_ASK, str(error)
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return Reason.OUT_OF_MEMORY, str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Reason.DISK_FULL, str(error)
+    return Reason.INTERNAL, f"{type(error).__name__}: {error}"
+
+
+def _release(site: Site, message: Round, posed: Posed, clock: _Clock) -> Reply:
+    study = approved_study(site, message.hello.study)
+    masking.check_members(site, message)
+    check_group(site, posed.group)
+    step = study.bound.get(posed.step)
+    if step is None:
+        raise Refused(Reason.UNKNOWN_STEP, f'the study has no step "{posed.step}"')
+    check_columns(site.policy, step.columns())
+    cohort = load_cohort(site, study)
+    check_cohort(site.policy, cohort.n_patients)
+    work = find_work(site, study, cohort, message, posed)
+    words = _words(site, message, posed, work, clock)
+    _record_release(site, message, posed, work.schema, words)
+    return masking.seal(site, message, posed, words, work.schema)
+
+
+def _words(site: Site, message: Round, posed: Posed, work: Work, clock: _Clock) -> Words:
+    """Return the encoded sums: those kept of this very ask, or fresh ones, then kept."""
+    alone = len(posed.group) == 1
+    key = json.dumps([message.hello.study, posed.step, posed.ask.digest(), alone, work.data])
+    name = hashlib.sha256(posed.problem.encode()).hexdigest()[:16]
+    path = site.room("runs", message.hello.run, "sums") / f"{name}.bin"
+    stamp = hashlib.sha256(key.encode()).digest()
+    kept = path.read_bytes() if path.exists() else b""
+    size = layout(work.schema).n_words * 8
+    if kept[: len(stamp)] == stamp and len(kept) == len(stamp) + size:
+        return np.frombuffer(bytearray(kept[len(stamp) :]), np.uint64)
+    begin = time.monotonic()
+    sums = work.summarise()
+    clock.seconds += time.monotonic() - begin
+    conform(sums, work.schema)
+    check_sums(site.policy, sums, work.schema, alone=alone)
+    words = encode(sums, work.schema)
+    write_atomically(path, stamp + words.tobytes(), mode=0o600)
+    return words
+
+
+def _record_release(
+    site: Site, message: Round, posed: Posed, schema: Schema, words: Words
+) -> None:
+    names = sorted(schema)
+    audit.record(
+        site.workspace / "audit.jsonl",
+        event="release",
+        **_where(message, posed),
+        fields=names[:20],
+        n_fields=len(names),
+        n_values=sum(field.size for field in schema.values()),
+        n_bytes=words.nbytes,
+        masked=len(posed.group) > 1,
+    )
+
+
+def _record_refusal(
+    site: Site, message: Round, posed: Posed, reason: Reason, detail: str
+) -> None:
+    """Note a refusal; it leaves the site even where the disk takes no more lines."""
+    try:
+        audit.record(
+            site.workspace / "audit.jsonl",
+            event="refusal",
+            **_where(message, posed),
+            reason=str(reason),
+            detail=detail[:2000],
+        )
+    except OSError:
+        log.exception("the audit log could not be written")
+
+
+def _where(message: Round, posed: Posed) -> dict[str, object]:
+    hello = message.hello
+    return {
+        "run": hello.run,
+        "study": hello.study,
+        "round": message.number,
+        "attempt": message.attempt,
+        "step": posed.step,
+        "problem": posed.problem,
+        "phase": posed.ask.phase,
+        "ask": posed.ask.digest(),
+        "sites": list(posed.group),
+    }

@@ -1,0 +1,1 @@
+"""Writers of a site's folder: whatever a hospital has becomes `cohort.csv`."""

@@ -1,0 +1,81 @@
+"""A site's session: a fresh key for each, signed; masks drawn with it; replies signed.
+
+The key lives in the workspace because in a deployment a process lasts for one message.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from client.files import write_atomically
+from client.site import Site
+from common.errors import Reason, Refused
+from common.messages import PROTOCOL, Hello, Joined, Posed, Reply, Round, signed_words
+from common.privacy.encoding import Words
+from common.privacy.identity import verified
+from common.privacy.masks import mask, pair_key, public_bytes
+from common.sums import Schema
+
+_SAFE = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+
+
+def join(site: Site, hello: Hello) -> Joined:
+    """Open a session: make its key, keep the private half, sign the public one."""
+    private = X25519PrivateKey.generate()
+    no_password = serialization.NoEncryption()
+    raw = serialization.Encoding.Raw, serialization.PrivateFormat.Raw
+    path = site.room("sessions") / f"{_file_name(hello)}.key"
+    write_atomically(path, private.private_bytes(*raw, no_password), mode=0o600)
+    unsigned = Joined(site.name, public_bytes(private).hex(), "")
+    signature = site.identity().sign(unsigned.signed(hello)).hex()
+    return Joined(site.name, unsigned.session_key, signature)
+
+
+def check_members(site: Site, message: Round) -> None:
+    """Check that every session key of a round is signed by the site it is said to be of.
+
+    Raises:
+        Refused: ROSTER_MISMATCH.
+    """
+    for name, member in message.members.items():
+        identity = site.settings.partners.get(name)
+        if identity is None or member.site != name or member.protocol != PROTOCOL:
+            raise Refused(Reason.ROSTER_MISMATCH, f'"{name}" is no partner of this site')
+        if not verified(identity, bytes.fromhex(member.signature), member.signed(message.hello)):
+            raise Refused(Reason.ROSTER_MISMATCH, f'the session key of "{name}" is not signed by it')
+
+
+def seal(site: Site, message: Round, posed: Posed, words: Words, schema: Schema) -> Reply:
+    """Mask `words` in place, sign them, and return the reply."""
+    binding = message.binding(posed)
+    keys = _pair_keys(site, message, posed.group)
+    mask(words, schema, site=site.name, group=posed.group, keys=keys, binding=binding)
+    signature = site.identity().sign(signed_words(site.name, binding, words)).hex()
+    return Reply(posed.problem, words, signature)
+
+
+def _pair_keys(site: Site, message: Round, group: tuple[str, ...]) -> Mapping[str, bytes]:
+    peers = [name for name in group if name != site.name]
+    if not peers:
+        return {}
+    private = _session_key(site, message.hello)
+    context = json.dumps([message.hello.run, message.hello.session]).encode()
+    members = message.members
+    return {p: pair_key(private, bytes.fromhex(members[p].session_key), context) for p in peers}
+
+
+def _session_key(site: Site, hello: Hello) -> X25519PrivateKey:
+    path = site.room("sessions") / f"{_file_name(hello)}.key"
+    if not path.exists():
+        raise Refused(Reason.ROSTER_MISMATCH, "this site did not join the session")
+    return X25519PrivateKey.from_private_bytes(path.read_bytes())
+
+
+def _file_name(hello: Hello) -> str:
+    name = f"{hello.run}.{hello.session}"
+    if not _SAFE.fullmatch(name):
+        raise Refused(Reason.MALFORMED_ASK, "run or session is no plain name")
+    return name

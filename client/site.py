@@ -1,0 +1,83 @@
+"""A site's own settings, `site.yaml`: never sent, and known to this site alone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import Field
+
+from common.cohort import Name
+from common.privacy.identity import read_identity
+from common.settings import Frozen, parse
+from common.sites import Hex, PolicySettings
+
+
+class SiteSettings(Frozen):
+    """The hospital's file. Paths are relative to it."""
+
+    name: Name = Field(description="the name under which the roster lists this site")
+    cohort: str | tuple[str, ...] = Field(description="folder, or folders, with cohort.csv")
+    workspace: str = Field("workspace", description="audit log, caches, predictions, tables")
+    identity: str = Field("identity.key", description="file with this site's private key")
+    partners: dict[Name, Hex] = Field(
+        {}, description="public identity keys of the sites this one adds up with"
+    )
+    columns: dict[str, str] = Field({}, description="own column names: {own: study's}")
+    device: str = Field("auto", description="auto, cpu, cuda:0, ...")
+    threads: int = Field(
+        1, ge=1, description="threads of a training; the last bits of a result depend on it"
+    )
+    policy: PolicySettings = PolicySettings()
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site's settings with its folders.
+
+    Attributes:
+        settings: what the hospital wrote.
+        folder: where `site.yaml` lies.
+    """
+
+    settings: SiteSettings
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The site's name."""
+        return self.settings.name
+
+    @property
+    def policy(self) -> PolicySettings:
+        """The hospital's rules."""
+        return self.settings.policy
+
+    @property
+    def cohorts(self) -> tuple[Path, ...]:
+        """Folders with cohort.csv."""
+        named = self.settings.cohort
+        return tuple(self.folder / c for c in ((named,) if isinstance(named, str) else named))
+
+    @property
+    def workspace(self) -> Path:
+        """The folder for all this site writes."""
+        return self.folder / self.settings.workspace
+
+    def room(self, *parts: str) -> Path:
+        """Return a folder of the workspace, made where it is missing."""
+        folder = self.workspace.joinpath(*parts)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def identity(self) -> Ed25519PrivateKey:
+        """Return the private key that signs this site's replies."""
+        return read_identity((self.folder / self.settings.identity).read_text())
+
+
+def load_site(path: Path) -> Site:
+    """Return the site whose `site.yaml` is `path`.
+
+    Raises:
+        ConfigError: the file has mistakes.
+    """
+    return Site(parse(SiteSettings, path.read_text(encoding="utf-8"), str(path)), path.parent)

@@ -1,0 +1,1 @@
+"""What is computed: studies, sums, analyses, tasks. Pure: no disk, no sockets."""

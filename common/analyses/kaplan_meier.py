@@ -1,0 +1,250 @@
+"""Kaplan-Meier curves of groups, their medians and means, and log-rank tests."""
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from common.analyses.analysis import Answer, Ask, Json, Solve
+from common.analyses.correction import Correction
+from common.analyses.outcome import complete, event_level, events
+from common.analyses.survival import leaving, log_rank, restricted_mean
+from common.analyses.survival_answer import group_answer, log_rank_answer, pair_answers
+from common.analyses.survival_table import DAY, MOST_ROWS, published
+from common.cohort import Column
+from common.step import Step
+from common.sums import Array, Schema, Sums, cells, count, fine_grid, real
+from common.sums import Field as SumField
+from common.table import Floats, Table
+
+Contract = Mapping[str, Column]
+Ints = NDArray[np.int64]
+
+
+class KaplanMeier(Step):
+    """Survival by groups: curves, medians, restricted means, log-rank tests.
+
+    Time is whole days within a declared range; counts a day add over sites, so curves
+    and tests are exact (formulas: `common.analyses.survival`). Published are the exact
+    values at days between which five patients leave, as long as ten are left; a median
+    is the day between two of these. Tests are given as of one cohort (`log_rank`) and
+    stratified by site (`log_rank_by_site`). Cases that miss time, event, group or
+    stratum are left out.
+
+    Rounds: 1.
+    """
+
+    kind: Literal["kaplan_meier"] = "kaplan_meier"
+    time: str = Field(description="whole days, with a range from 0")
+    event: str
+    positive: str = Field("", description="the level of the event that is one")
+    group: str = Field("", description="category, or a number with `cut`; none: one curve")
+    cut: float | dict[str, float] | None = Field(
+        None, description="where to part a number, as one value or by level of `by`"
+    )
+    by: str = Field("", description="category: a picture for each of its levels")
+    at: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (), description="days of the table of patients at risk; none: five even steps"
+    )
+    tau: int | None = Field(None, gt=0, description="end of the restricted mean, days")
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    correction: Correction = "holm"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.cut is not None and not self.group:
+            raise ValueError("cut: expected a group that it parts")
+        if isinstance(self.cut, dict) and not self.by:
+            raise ValueError("cut: expected one value, as there is no `by`")
+        return self
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns it reads."""
+        named = (self.time, self.event, self.group, self.by)
+        return tuple(name for name in named if name)
+
+    def schema(self, ask: Ask, contract: Contract) -> Schema:
+        """Return what one site sends: leavers a day, log-rank sums of its own."""
+        b, g = len(self._strata(contract)), len(self._groups(contract))
+        pairs, behind = g * (g - 1) // 2, "n_patients"
+        schema: dict[str, SumField] = {
+            "n": count(),
+            "n_patients": count(),
+            "missing": count(),
+            "off": real(b, g, behind=behind),
+            "spread": real(b, g, g, behind=behind),
+            "pair_off": real(b, pairs, behind=behind),
+            "pair_spread": real(b, pairs, behind=behind),
+        }
+        if not ask.values["alone"]:
+            n_days = n_days_of(contract, self.time)
+            return schema | {"leaving": fine_grid(b, g, 2, n_days, behind=behind)}
+        return schema | {
+            "sizes": cells(b, g),
+            "events": count(b, g),
+            "rows": real(b, g, MOST_ROWS, 6, behind=behind),
+            "means": real(b, g, 3, behind=behind),
+        }
+
+    def summarise(self, table: Table, ask: Ask) -> Sums:
+        """Return one site's sums."""
+        rows = complete(table, self.columns())
+        counts = self._leaving(rows)
+        sums: dict[str, Array] = {
+            "n": np.array(rows.n),
+            "n_patients": np.array(rows.n_patients),
+            "missing": np.array(table.n - rows.n),
+        }
+        if not ask.values["alone"]:
+            return sums | {"leaving": counts} | _tests(counts)
+        sizes, n_events = counts.sum(axis=(2, 3)), counts[:, :, 0].sum(axis=2)
+        small = _small(sizes, table.smallest_cell) | _small(n_events, table.smallest_cell)
+        shown = np.where(np.any(small, axis=1).reshape(-1, 1, 1, 1), 0, counts)
+        finished = self._finished(shown, table.contract, table.smallest_cell)
+        hidden = {"sizes": shown.sum(axis=(2, 3)), "events": shown[:, :, 0].sum(axis=2)}
+        return sums | hidden | finished | _tests(shown)
+
+    def solve(self, contract: Contract, *, alone: bool = False) -> Solve:
+        """Ask once; add up, then look for days that may be published."""
+        event_level(contract, self.event, self.positive)
+        self._groups(contract)
+        n_days_of(contract, self.time)
+        total = yield Ask("leaving", {"alone": alone})
+        if alone:
+            return Answer(self._answer(contract, total, total, total))
+        counts = np.asarray(total["leaving"], np.int64)
+        finished = self._finished(counts, contract, 0)
+        sizes = {
+            "sizes": counts.sum(axis=(2, 3)),
+            "events": counts[:, :, 0].sum(axis=2),
+        }
+        answer = self._answer(contract, total, finished | sizes, _tests(counts))
+        return Answer(answer)
+
+    def _strata(self, contract: Contract) -> tuple[str, ...]:
+        return contract[self.by].levels if self.by else ("all",)
+
+    def _groups(self, contract: Contract) -> tuple[str, ...]:
+        if not self.group:
+            return ("all",)
+        levels = contract[self.group].levels
+        if bool(levels) != (self.cut is None):
+            raise ValueError(f'group "{self.group}": expected a category, or a cut')
+        if isinstance(self.cut, dict):
+            missing = set(self._strata(contract)) - set(self.cut)
+            if missing:
+                raise ValueError(f"cut: none for {', '.join(sorted(missing))}")
+        return levels or ("below", "at or above")
+
+    def _leaving(self, rows: Table) -> Ints:
+        """Return leavers by stratum, group, way and day."""
+        strata, groups = self._strata(rows.contract), self._groups(rows.contract)
+        n_days = n_days_of(rows.contract, self.time)
+        by = rows.columns[self.by] if self.by else np.zeros(rows.n)
+        y, time = events(rows, self.event, self.positive), rows.columns[self.time]
+        out = np.zeros((len(strata), len(groups), 2, n_days), np.int64)
+        for b, stratum in enumerate(strata):
+            group = self._group(rows, stratum)
+            for g in range(len(groups)):
+                of = (by == b) & (group == g)
+                out[b, g] = leaving(time[of], y[of], n_days)
+        return out
+
+    def _group(self, rows: Table, stratum: str) -> Floats:
+        if not self.group:
+            return np.zeros(rows.n)
+        values = rows.columns[self.group]
+        if self.cut is None:
+            return values
+        cut = self.cut[stratum] if isinstance(self.cut, dict) else self.cut
+        return (values >= cut).astype(np.float64)
+
+    def _finished(self, counts: Ints, contract: Contract, smallest: int) -> dict[str, Array]:
+        """Return published rows, and tau, mean and variance, by stratum and group."""
+        b, g = counts.shape[:2]
+        rows, means = np.zeros((b, g, MOST_ROWS, 6)), np.zeros((b, g, 3))
+        marks = self._marks(contract)
+        for i in range(b):
+            last: list[float] = []
+            for j in range(g):
+                found = published(counts[i, j], marks, smallest, self.confidence)
+                rows[i, j, : len(found)] = found
+                last.append(found[-1, DAY] if len(found) else 0.0)
+            tau = int(min(last)) if self.tau is None else self.tau
+            for j in range(g):
+                if 0 < tau <= last[j]:
+                    means[i, j] = tau, *restricted_mean(counts[i, j], tau)
+        return {"rows": rows, "means": means}
+
+    def _marks(self, contract: Contract) -> tuple[int, ...]:
+        if self.at:
+            return self.at
+        last = n_days_of(contract, self.time) - 1
+        return tuple(last * k // 5 for k in range(5))
+
+    def _answer(
+        self,
+        contract: Contract,
+        total: Sums,
+        finished: Sums,
+        tests: Mapping[str, Array],
+    ) -> dict[str, Json]:
+        groups, strata = self._groups(contract), self._strata(contract)
+        answer: dict[str, Json] = {k: int(total[k]) for k in ("n", "n_patients", "missing")}
+        pictures: dict[str, Json] = {}
+        marks, level = self._marks(contract), self.confidence
+        for b, stratum in enumerate(strata):
+            mine = {k: np.asarray(finished[k], np.float64)[b] for k in _FINISHED}
+            curves: dict[str, Json] = {
+                name: group_answer({k: a[g] for k, a in mine.items()}, marks, level)
+                for g, name in enumerate(groups)
+            }
+            exact = {k: np.asarray(tests[k], np.float64)[b] for k in _TESTS}
+            by_site = {k: np.asarray(total[k], np.float64)[b] for k in _TESTS}
+            pictures[stratum] = {
+                "groups": curves,
+                "log_rank": log_rank_answer(exact),
+                "log_rank_by_site": log_rank_answer(by_site),
+                "pairs": pair_answers(
+                    groups, (exact, by_site), mine["means"], level, self.correction
+                ),
+            }
+        return answer | {"mode": "exact", "strata": pictures}
+
+
+_FINISHED = ("rows", "means", "sizes", "events")
+_TESTS = ("off", "spread", "pair_off", "pair_spread")
+
+
+def n_days_of(contract: Contract, time: str) -> int:
+    """Return how many days the range of a time spans.
+
+    Raises:
+        ValueError: it is not a column of whole days with a range from 0.
+    """
+    column = contract[time]
+    if column.type != "integer" or column.range is None or column.range[0] < 0:
+        raise ValueError(f'time "{time}": expected whole days, type "integer" with a range from 0')
+    return int(column.range[1]) + 1
+
+
+def _small(counts: Ints, smallest: int) -> NDArray[np.bool_]:
+    small: NDArray[np.bool_] = (counts > 0) & (counts < smallest)
+    return small
+
+
+def _tests(counts: Ints) -> dict[str, Array]:
+    """Return the log-rank sums of every stratum, for all groups and for pairs."""
+    b, g = counts.shape[:2]
+    pairs = list(combinations(range(g), 2))
+    out = {"off": np.zeros((b, g)), "spread": np.zeros((b, g, g))}
+    out |= {name: np.zeros((b, len(pairs))) for name in ("pair_off", "pair_spread")}
+    for i in range(b):
+        out["off"][i], out["spread"][i] = log_rank(counts[i])
+        for k, pair in enumerate(pairs):
+            off, spread = log_rank(counts[i, list(pair)])
+            out["pair_off"][i, k], out["pair_spread"][i, k] = off[0], spread[0, 0]
+    return dict(out)

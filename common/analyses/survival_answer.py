@@ -1,0 +1,117 @@
+"""Survival by groups as an answer prints it."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+from common.analyses.analysis import Json
+from common.analyses.correction import Correction, adjusted
+from common.analyses.delong import wald
+from common.analyses.publish import SMALLEST_CELL
+from common.analyses.survival import chi_square
+from common.analyses.survival_table import (
+    DAY,
+    FOLLOWED,
+    HIGH,
+    LOW,
+    SURVIVAL,
+    columns_of,
+    crossing,
+    marks_of,
+)
+from common.table import Floats
+
+Tests = Mapping[str, Floats]
+"""O - E and its covariance, `off` and `spread`; of pairs `pair_off`, `pair_spread`."""
+
+
+def group_answer(mine: Mapping[str, Floats], marks: Sequence[int], level: float) -> dict[str, Json]:
+    """Return what is published of one group.
+
+    Args:
+        mine: `sizes`, `events`, `rows` padded with zeros, and `means`: tau, mean and
+            its variance.
+        marks: days of the table of patients at risk.
+        level: of the intervals.
+    """
+    n, n_events = int(mine["sizes"]), int(mine["events"])
+    if n < SMALLEST_CELL:
+        return {"n": None if n else 0, "note": f"fewer than {SMALLEST_CELL} patients"}
+    rows = mine["rows"][mine["rows"].any(axis=1)]
+    days = rows[:, DAY]
+    early, late = (crossing(days, rows[:, i], 0.5)["estimate"] for i in (LOW, HIGH))
+    median = crossing(days, rows[:, SURVIVAL], 0.5)
+    return {
+        "n": n,
+        "events": n_events,
+        "median": {**median, "ci_low": early, "ci_high": late},
+        "median_follow_up": crossing(days, rows[:, FOLLOWED], 0.5),
+        "restricted_mean": _mean(mine["means"], level),
+        "curve": columns_of(rows, n),
+        "at_risk": marks_of(rows, marks, n),
+    }
+
+
+def log_rank_answer(tests: Tests) -> dict[str, Json]:
+    """Return the log-rank test of all groups."""
+    from scipy.stats import chi2
+
+    statistic, df = chi_square(tests["off"], tests["spread"])
+    p = None if statistic is None else float(chi2.sf(statistic, df))
+    return {"chi2": statistic, "df": df, "p": p}
+
+
+def pair_answers(
+    groups: Sequence[str],
+    tests: tuple[Tests, Tests],
+    means: Floats,
+    level: float,
+    how: Correction,
+) -> list[Json]:
+    """Return the tests of every two groups, and how their means differ.
+
+    Args:
+        groups: their names.
+        tests: as of one cohort, and stratified by site.
+        means: tau, mean and variance of each group, shape (G, 3).
+        level: of the intervals.
+        how: correction of p over the pairs.
+    """
+    pairs = list(combinations(range(len(groups)), 2))
+    found = [[_pair(t, k) for k in range(len(pairs))] for t in tests]
+    fair = [adjusted([p for _, p in of], how) for of in found]
+    out: list[Json] = []
+    for k, (i, j) in enumerate(pairs):
+        pair: dict[str, Json] = {"a": groups[i], "b": groups[j]}
+        for suffix, of, p in zip(("", "_by_site"), found, fair, strict=True):
+            pair[f"chi2{suffix}"], pair[f"p{suffix}"] = of[k]
+            pair[f"p_adjusted{suffix}"] = p[k]
+        pair["restricted_mean_difference"] = _difference(means[i], means[j], level)
+        out.append(pair)
+    return out
+
+
+def _pair(tests: Tests, k: int) -> tuple[float | None, float | None]:
+    from scipy.stats import chi2
+
+    spread = float(tests["pair_spread"][k])
+    if spread < 1e-12:
+        return None, None
+    statistic = float(tests["pair_off"][k]) ** 2 / spread
+    return statistic, float(chi2.sf(statistic, 1))
+
+
+def _mean(mean: Floats, level: float) -> dict[str, Json]:
+    tau, estimate, variance = mean.tolist()
+    if tau == 0:
+        return dict.fromkeys(("tau", "estimate", "se", "ci_low", "ci_high"))
+    found = wald(estimate, variance, level, 0.0)._asdict()
+    found.pop("p")
+    return {"tau": int(tau), "estimate": estimate, **found}
+
+
+def _difference(a: Floats, b: Floats, level: float) -> dict[str, Json] | None:
+    if 0 in (a[0], b[0]):
+        return None
+    difference = float(a[1] - b[1])
+    found = wald(difference, float(a[2] + b[2]), level, 0.0)
+    return {"estimate": difference, **found._asdict()}

@@ -1,0 +1,117 @@
+"""The data contract: what a study expects of each site's cohort.
+
+A site has a folder with `cohort.csv`, one row a case: `case_id`, `patient_id`,
+one column an image or mask (a path relative to the folder), clinical and outcome
+columns, optionally `split` (train, validation or test). A second reader's mask is a
+column of its own, `tumour@fellow`.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from common.settings import Frozen, nearest
+
+CASE_ID = "case_id"
+PATIENT_ID = "patient_id"
+SPLIT = "split"
+RESERVED = frozenset({CASE_ID, PATIENT_ID, SPLIT, "session"})
+SPLITS = ("train", "validation", "test")
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_MASK_NAME = re.compile(r"[a-z][a-z0-9_]*(@[a-z][a-z0-9_]*)?")
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError(f'expected a name like "tumour_2" (a-z, 0-9, _), got "{value}"')
+    if value in RESERVED:
+        raise ValueError(f'"{value}" is reserved for the cohort\'s own columns')
+    return value
+
+
+def _mask_name(value: str) -> str:
+    if not _MASK_NAME.fullmatch(value):
+        raise ValueError(f'expected a name like "tumour" or "tumour@reader", got "{value}"')
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+MaskName = Annotated[str, AfterValidator(_mask_name)]
+
+
+class Image(Frozen):
+    """One image of a case."""
+
+    modality: Literal["MR", "CT", "PT", "US", "other"]
+    required: bool = Field(True, description="a case without it is left out")
+    unit: str = Field("", description="unit of the grey levels, such as HU or mm2/s")
+
+
+class Mask(Frozen):
+    """One segmentation of a case, on the grid of one of its images."""
+
+    on: Name = Field(description="the image whose grid it shares")
+    labels: dict[Name, Annotated[int, Field(ge=1, le=65535)]] = Field(min_length=1)
+    required: bool = Field(True, description="a case without it is left out")
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len(set(self.labels.values())) < len(self.labels):
+            raise ValueError(f"two labels share a value: {self.labels}")
+        return self
+
+
+class Column(Frozen):
+    """One column of the table: clinical, outcome, or made by a step."""
+
+    type: Literal["number", "integer", "category"]
+    unit: str = ""
+    range: tuple[float, float] | None = Field(
+        None, description="lowest and highest possible value; public, not taken from data"
+    )
+    levels: tuple[str, ...] = Field((), description="of a category, first is the reference")
+    missing: tuple[str, ...] = Field(("", "NA", "NaN"), description="texts that mean missing")
+    required: bool = Field(False, description="a case without a value is left out")
+    title: str = Field("", description="how tables and figures name it")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.type == "category":
+            if len(self.levels) < 2 or len(set(self.levels)) < len(self.levels):
+                raise ValueError(f"a category needs two or more distinct levels, got {self.levels}")
+            if self.range is not None:
+                raise ValueError("a category has levels, not a range")
+        elif self.levels:
+            raise ValueError(f"a {self.type} has a range, not levels")
+        if self.range is not None and not self.range[0] < self.range[1]:
+            raise ValueError(f"range: expected lowest < highest, got {list(self.range)}")
+        return self
+
+
+class Cohort(Frozen):
+    """What every case of a study must or may have."""
+
+    images: dict[Name, Image] = {}
+    masks: dict[MaskName, Mask] = {}
+    columns: dict[Name, Column] = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = [
+            f'mask "{name}": on: unknown image "{mask.on}"{nearest(mask.on, list(self.images))}'
+            for name, mask in self.masks.items()
+            if mask.on not in self.images
+        ]
+        kinds: Mapping[str, object]
+        names: dict[str, str] = {}
+        for word, kinds in (("image", self.images), ("mask", self.masks), ("column", self.columns)):
+            for name in kinds:
+                if name in names:
+                    problems.append(f'"{name}" is both {names[name]} and {word}')
+                names[name] = word
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self

@@ -1,0 +1,82 @@
+"""The errors callers tell apart, and the only words a site says when it refuses.
+
+    Refused       a site will not answer; only its Reason ever leaves the site
+    ConfigError   a file the user wrote has mistakes; carries all of them
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a site did not answer. A fixed list: free text could name a patient."""
+
+    STUDY_NOT_APPROVED = "study_not_approved"
+    UNKNOWN_STEP = "unknown_step"
+    COLUMN_NOT_ALLOWED = "column_not_allowed"
+    COHORT_TOO_SMALL = "cohort_too_small"
+    CELL_TOO_SMALL = "cell_too_small"
+    TOO_FEW_SITES = "too_few_sites"
+    PER_SITE_NOT_ALLOWED = "per_site_not_allowed"
+    NETWORK_NOT_SHARED = "network_not_shared"
+    ROSTER_MISMATCH = "roster_mismatch"
+    STALE_ASK = "stale_ask"
+    WRONG_SHAPE = "wrong_shape"
+    NOT_FINITE = "not_finite"
+    OUT_OF_BOUND = "out_of_bound"
+    COHORT_INVALID = "cohort_invalid"
+    NO_CASES = "no_cases"
+    OUT_OF_MEMORY = "out_of_memory"
+    DISK_FULL = "disk_full"
+    MALFORMED_ASK = "malformed_ask"
+    INTERNAL = "internal"
+    # What the coordinator notes about a site that sent nothing usable.
+    NO_REPLY = "no_reply"
+    UNREACHABLE = "unreachable"
+    CRASHED = "crashed"
+    MALFORMED_REPLY = "malformed_reply"
+    BAD_SIGNATURE = "bad_signature"
+
+
+class Refused(Exception):
+    """A site will not answer.
+
+    Attributes:
+        reason: the one word that leaves the site.
+        detail: for the site's own log; never sent.
+    """
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else str(reason))
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One mistake in a file a user wrote, or in a cohort.
+
+    Attributes:
+        file: the file as the user named it.
+        line: 1-based line, or None where the mistake has no line.
+        path: dotted path of the setting, such as "steps.table1.columns".
+        message: what was expected and what was found.
+    """
+
+    file: str
+    line: int | None
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+
+
+class ConfigError(Exception):
+    """A user's file has mistakes; `findings` holds every one of them."""
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        super().__init__("\n".join(str(finding) for finding in findings))
+        self.findings = tuple(findings)

@@ -1,0 +1,1 @@
+"""How a mask is scored against another: numpy and scipy only."""

@@ -1,0 +1,161 @@
+"""Draw one case of a phantom cohort, or list the cases of a site.
+
+A case is a function of (seed, site, index). Making 12 patients or 1,200 of a site
+gives the first 12 the same voxels, the same row and the same split.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.cohort import SPLITS, Cohort
+from common.phantoms import clinical
+from common.phantoms.anatomy import Traits
+from common.phantoms.clinical import Lesion, Patient
+from common.phantoms.fields import Grid, stream
+from common.phantoms.scanner import draw_masks, expose, fine_grid
+from common.phantoms.spec import PhantomSpec, Site
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A case before its images are drawn.
+
+    Attributes:
+        site: its name in the spec.
+        index: of the patient within the site, from 0.
+        side: "l" or "r".
+        split: train, validation or test.
+        patient: shared by the patient's cases.
+        lesion: the case's own.
+        labelled: whether it has masks.
+        reread: whether a second reader drew the organ.
+    """
+
+    site: str
+    index: int
+    side: str
+    split: str
+    patient: Patient
+    lesion: Lesion
+    labelled: bool
+    reread: bool
+
+    @property
+    def patient_id(self) -> str:
+        """Return the site's pseudonym of the patient."""
+        return f"{self.site}_{self.index + 1:03d}"
+
+    @property
+    def case_id(self) -> str:
+        """Return the site's name of the case."""
+        return f"{self.patient_id}_{self.side}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """The arrays of a case, all on one grid.
+
+    Attributes:
+        grid: the voxels.
+        images: by name, in the voxel type that the site stores.
+        masks: by name; a mask that nobody drew is missing.
+    """
+
+    grid: Grid
+    images: Mapping[str, NDArray[np.generic]]
+    masks: Mapping[str, NDArray[np.uint8]]
+
+
+def plan_site(spec: PhantomSpec, name: str) -> Iterator[Plan]:
+    """Yield the cases of a site in order, without drawing their images."""
+    for index in range(spec.sites[name].n_patients):
+        yield from plan_patient(spec, name, index)
+
+
+def plan_patient(spec: PhantomSpec, name: str, index: int) -> Iterator[Plan]:
+    """Yield the one or two cases of a patient."""
+    site, names = spec.sites[name], (spec.seed, name, index)
+    rng = stream(*names, "plan")
+    patient = clinical.draw_patient(site, spec.effects, *names)
+    split = _split(spec, site, name, index)
+    first = "lr"[int(rng.random() < 0.5)]
+    sides = "lr" if rng.random() < site.bilateral else first
+    for side in sides:
+        lesion = clinical.draw_lesion(patient, site, spec.effects, *names, side)
+        draw = stream(*names, side, "masks").random(2)
+        labelled = split != "train" or bool(draw[0] >= site.unlabelled)
+        reread = labelled and bool(draw[1] < site.reader2)
+        yield Plan(name, index, side, split, patient, lesion, labelled, reread)
+
+
+def draw(spec: PhantomSpec, plan: Plan) -> Pictures:
+    """Return the images and masks of a case."""
+    site = spec.sites[plan.site]
+    grid = Grid.over(spec.anatomy.size_mm, site.scanner.spacing_mm)
+    names = (spec.seed, plan.site, plan.index, plan.side)
+    body = spec.anatomy.draw(fine_grid(grid)[0], _traits(spec, plan), *names)
+    images = {
+        image: expose(
+            body,
+            spec.anatomy.weighting(image),
+            site.scanner,
+            grid,
+            stream(*names, "scan", image),
+        )
+        for image in spec.anatomy.images()
+    }
+    masks = {
+        mask: voxels
+        for mask, voxels in draw_masks(body, grid).items()
+        if plan.labelled and (plan.reread or "@" not in mask)
+    }
+    return Pictures(grid, images, masks)
+
+
+def contract(spec: PhantomSpec) -> Cohort:
+    """Return the data contract that every site of the cohort fits."""
+    return Cohort(
+        images=dict(spec.anatomy.images()),
+        masks=dict(spec.anatomy.masks()),
+        columns=clinical.COLUMNS,
+    )
+
+
+def truth(spec: PhantomSpec, name: str) -> dict[str, object]:
+    """Return what was planted at a site: effects, its settings, each case's lesion."""
+    return {
+        "seed": spec.seed,
+        "effects": spec.effects.model_dump(mode="json"),
+        "reference": {
+            "age": clinical.REFERENCE_AGE,
+            "marker": clinical.REFERENCE_MARKER,
+            "volume_ml": clinical.REFERENCE_VOLUME_ML,
+        },
+        "site": {"name": name, **spec.sites[name].model_dump(mode="json")},
+        "cases": {plan.case_id: asdict(plan.lesion) for plan in plan_site(spec, name)},
+    }
+
+
+def _traits(spec: PhantomSpec, plan: Plan) -> Traits:
+    mean = spec.sites[plan.site].patients.size
+    own = stream(spec.seed, plan.site, plan.index, "size").normal(1.0, 0.05)
+    size = float(np.clip(mean * own, 0.7, 1.25))
+    lesion = plan.lesion
+    return Traits(lesion.volume_ml, lesion.heterogeneity, size, plan.side == "l")
+
+
+def _split(spec: PhantomSpec, site: Site, name: str, index: int) -> str:
+    """Return the split of a patient: blocks of patients, each dealt by a keyed draw.
+
+    A hash of the patient alone would leave a small site without a test case.
+    """
+    if site.role == "external":
+        return "test"
+    counts = (spec.split.train, spec.split.validation, spec.split.test)
+    deck = [split for split, n in zip(SPLITS, counts, strict=True) for _ in range(n)]
+    block, place = divmod(index, len(deck))
+    order = stream(spec.seed, name, "block", block).permutation(len(deck))
+    return deck[int(order[place])]

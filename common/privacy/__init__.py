@@ -1,0 +1,1 @@
+"""Fixed-point encoding, pairwise masks, signatures."""

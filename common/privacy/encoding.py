@@ -1,0 +1,184 @@
+"""Fixed point: sums as integers, so that adding is exact and masks are possible.
+
+A real x becomes round(x * 2**F), two's complement, modulo 2**128 (F = 64) or, for
+counts (F = 0) and a network's updates (F = 32), modulo 2**64. Integers add without
+rounding: the decoded total has the same bits whatever the order of the sites.
+
+One problem's sums travel as one vector of 64-bit words:
+
+    [ counts and weights | low words of the reals | high words of the reals ]
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.errors import Reason, Refused
+from common.sums import Array, Field, Schema, Sums
+
+Words = NDArray[np.uint64]
+
+_FRACTION_BITS = {"count": 0, "weight": 32, "real": 64}
+_MAX_SITES = 1024  # a total of this many bounded values still fits
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where each field of a schema lies in the vector of words.
+
+    Attributes:
+        narrow: number of 64-bit values.
+        wide: number of 128-bit values.
+    """
+
+    narrow: int
+    wide: int
+
+    @property
+    def n_words(self) -> int:
+        """Length of the vector."""
+        return self.narrow + 2 * self.wide
+
+
+def layout(schema: Schema) -> Layout:
+    """Return the layout of a schema's vector.
+
+    Raises:
+        ValueError: a bound is too large for its encoding.
+    """
+    for name, field in schema.items():
+        limit = largest_bound(field)
+        if not 0 < field.bound <= limit:
+            raise ValueError(f"{name}: expected a bound in (0, {limit:g}], got {field.bound:g}")
+    narrow = sum(f.size for f in schema.values() if f.kind != "real")
+    return Layout(narrow, sum(f.size for f in schema.values() if f.kind == "real"))
+
+
+def largest_bound(field: Field) -> float:
+    """Return the largest magnitude of one site that leaves room for 1024 sites."""
+    bits = 127 if field.kind == "real" else 63
+    return float(2.0 ** (bits - _FRACTION_BITS[field.kind])) / _MAX_SITES
+
+
+def encode(sums: Sums, schema: Schema) -> Words:
+    """Return conforming sums as one vector of words.
+
+    Raises:
+        Refused: OUT_OF_BOUND where a value does not fit (never wraps in silence).
+    """
+    shape = layout(schema)
+    words = np.empty(shape.n_words, np.uint64)
+    for name, field, narrow, low, high in _places(schema, shape):
+        value = np.asarray(sums[name]).reshape(-1)
+        if value.size and not np.abs(value).max() <= field.bound:
+            raise Refused(Reason.OUT_OF_BOUND, f"{name}: outside +-{field.bound:g}")
+        if field.kind == "real":
+            words[low], words[high] = _split(value.astype(np.float64))
+        else:
+            words[narrow] = _narrow(value, _FRACTION_BITS[field.kind])
+    return words
+
+
+def decode(words: Words, schema: Schema) -> dict[str, Array]:
+    """Return a total's vector as arrays: int64 for counts, float64 for the rest."""
+    shape = layout(schema)
+    if words.shape != (shape.n_words,) or words.dtype != np.uint64:
+        raise ValueError(f"expected {shape.n_words} words, got {words.dtype} {words.shape}")
+    total: dict[str, Array] = {}
+    for name, field, narrow, low, high in _places(schema, shape):
+        if field.kind == "real":
+            value: Array = _join(words[low], words[high])
+        elif field.kind == "count":
+            value = words[narrow].view(np.int64)
+        else:
+            value = words[narrow].view(np.int64) / 2.0 ** _FRACTION_BITS["weight"]
+        total[name] = value.reshape(field.shape)
+    return total
+
+
+def add_into(total: Words, words: Words, schema: Schema) -> None:
+    """Add `words` to `total` in place, with carries between low and high words."""
+    shape = layout(schema)
+    start, middle = shape.narrow, shape.narrow + shape.wide
+    if shape.wide:
+        low = total[start:middle]
+        low += words[start:middle]
+        total[middle:] += words[middle:]
+        total[middle:] += low < words[start:middle]
+    total[:start] += words[:start]
+
+
+def subtract_into(total: Words, words: Words, schema: Schema) -> None:
+    """Subtract `words` from `total` in place, with borrows."""
+    shape = layout(schema)
+    start, middle = shape.narrow, shape.narrow + shape.wide
+    if shape.wide:
+        low = total[start:middle]
+        borrow = low < words[start:middle]
+        low -= words[start:middle]
+        total[middle:] -= words[middle:]
+        total[middle:] -= borrow
+    total[:start] -= words[:start]
+
+
+def _places(
+    schema: Schema, shape: Layout
+) -> Iterator[tuple[str, Field, slice, slice, slice]]:
+    narrow, wide = 0, shape.narrow
+    for name, field in schema.items():
+        size = field.size
+        low = slice(wide, wide + size)
+        high = slice(wide + shape.wide, wide + shape.wide + size)
+        yield name, field, slice(narrow, narrow + size), low, high
+        if field.kind == "real":
+            wide += size
+        else:
+            narrow += size
+
+
+def _narrow(value: Array, bits: int) -> Words:
+    if bits == 0:
+        return value.astype(np.int64).view(np.uint64)
+    scaled = np.multiply(value, 2.0**bits, dtype=np.float64)
+    return np.rint(scaled, out=scaled).astype(np.int64).view(np.uint64)
+
+
+def _split(x: NDArray[np.float64]) -> tuple[Words, Words]:
+    """Return low and high words of round(x * 2**64), exactly.
+
+    floor(x) and x - floor(x) are both exact in binary floating point, and so is the
+    product with 2**64; only what lies below 2**-64 is rounded (half to even).
+    """
+    whole = np.floor(x)
+    fraction = np.rint((x - whole) * 2.0**64)
+    carry = fraction >= 2.0**64
+    low = np.where(carry, 0.0, fraction).astype(np.uint64)
+    high = (whole + carry).astype(np.int64).view(np.uint64)
+    return low, high
+
+
+def _join(low: Words, high: Words) -> NDArray[np.float64]:
+    """Return the nearest double of a two's complement 128-bit number times 2**-64.
+
+    The leading 64 bits of the magnitude become a double, what is below them a sticky
+    last bit: so there is one rounding, and it is the right one.
+    """
+    negative = high.view(np.int64) < 0
+    lo = np.where(negative, ~low + np.uint64(1), low)
+    hi = np.where(negative, ~high + (lo == 0).astype(np.uint64), high)
+    bits = _bit_length(hi)
+    up = ((64 - bits) % 64).astype(np.uint64)  # a shift by 64 is undefined: see `where`
+    down = np.minimum(bits, 63).astype(np.uint64)
+    top = np.where(bits > 0, (hi << up) | (lo >> down), lo)
+    sticky = (bits > 0) & ((lo << up) != 0)
+    value = np.ldexp((top | sticky).astype(np.float64), bits - 64)
+    return np.where(negative, -value, value)
+
+
+def _bit_length(words: Words) -> NDArray[np.int64]:
+    _, exponent = np.frexp(words.astype(np.float64))
+    bits = np.maximum(exponent.astype(np.int64), 0)
+    rounded_up = (bits > 0) & ((words >> np.maximum(bits - 1, 0).astype(np.uint64)) == 0)
+    return bits - rounded_up

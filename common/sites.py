@@ -1,0 +1,98 @@
+"""The roster: who takes part in a run and in which role. The coordinator's own file.
+
+`sites.example.yaml` shows every setting with a comment.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from common.cohort import Name
+from common.settings import Frozen
+
+POOLED = "pooled"
+
+Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class PolicySettings(Frozen):
+    """A site's rules. They refuse; they never change a study in silence."""
+
+    approved_studies: tuple[Hex, ...] = Field((), description="sha256 of each study file allowed")
+    columns: tuple[str, ...] | None = Field(
+        None, description="columns a study may read, patterns allowed; empty: all it declares"
+    )
+    smallest_cohort: int = Field(10, ge=10, description="fewest cases behind any reply")
+    smallest_cell: int = Field(
+        5, ge=5, description="fewest patients in a cell that goes out in clear"
+    )
+    fewest_sites: int = Field(3, ge=2, description="fewest sites in a masked sum")
+    per_site: bool = Field(False, description="may this site's own statistics go out in clear?")
+    share_network: bool = Field(False, description="may a network trained here alone go out?")
+
+
+class SimulatedSite(Frozen):
+    """Where the simulation finds a site's data, and what its policy would be."""
+
+    cohort: str = Field(description="folder with cohort.csv, relative to the roster's file")
+    columns: dict[str, str] = Field({}, description="the site's own column names: {own: study's}")
+    policy: PolicySettings = PolicySettings()
+    device: str = Field("auto", description="auto, cpu, cuda:0, ...")
+
+
+class RosterSite(Frozen):
+    """One site of a run."""
+
+    role: Literal["develop", "external"] = Field(
+        "develop", description="an external site never trains and never tunes; it validates"
+    )
+    key: Hex | None = Field(None, description="the site's public identity key, in deployment")
+    simulate: SimulatedSite | None = None
+
+
+class SimulationSettings(Frozen):
+    """One machine plays all sites."""
+
+    workers: int = Field(2, ge=1, le=256, description="sites that work at the same time")
+    engine: Literal["processes", "threads", "ray"] = "processes"
+    phantoms: str | None = Field(
+        None, description="a phantom specification; its cohorts are made where they are missing"
+    )
+    phantoms_folder: str = Field("phantoms", description="where, beside the roster's file")
+
+
+class Roster(Frozen):
+    """Who takes part: `sites.yaml`."""
+
+    sites: dict[Name, RosterSite] = Field(min_length=1)
+    quorum: int = Field(3, ge=1, description="fewest sites with which a sum still counts")
+    deadline_s: float = Field(3600, gt=0, description="longest wait for the replies of a round")
+    wait_s: float = Field(120, gt=0, description="longest wait for all sites to join at the start")
+    patience: int = Field(
+        2, ge=1, description="rounds in a row a site may fail before it is left out for good"
+    )
+    seed: int = Field(1, ge=0)
+    simulation: SimulationSettings = SimulationSettings()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if POOLED in self.sites:
+            raise ValueError(f'sites: "{POOLED}" is the name of the pooled baseline')
+        if not self.developing:
+            raise ValueError('sites: expected at least one site with role "develop", got none')
+        if self.quorum > len(self.developing):
+            raise ValueError(
+                f"quorum: expected at most the {len(self.developing)} developing sites, "
+                f"got {self.quorum}"
+            )
+        return self
+
+    @property
+    def developing(self) -> tuple[str, ...]:
+        """Names of the developing sites, in order."""
+        return tuple(n for n, site in sorted(self.sites.items()) if site.role == "develop")
+
+    @property
+    def external(self) -> tuple[str, ...]:
+        """Names of the external sites, in order."""
+        return tuple(n for n, site in sorted(self.sites.items()) if site.role == "external")

@@ -1,0 +1,61 @@
+"""What every step of a study may say, whatever its kind."""
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from pydantic import Field
+
+from common.cohort import SPLITS, Column
+from common.settings import Frozen
+
+Over = Literal["development", "external", "all", "each"]
+
+
+class Cases(Frozen):
+    """Which cases of a site a step looks at."""
+
+    split: tuple[Literal["train", "validation", "test"], ...] = SPLITS
+    where: dict[str, tuple[str, ...]] = Field(
+        {}, description="only cases whose category is one of these levels, by column"
+    )
+
+
+class Step(Frozen):
+    """The part of a step's settings that all kinds share."""
+
+    over: tuple[Over, ...] = Field(
+        ("development",),
+        min_length=1,
+        description="an answer for: the developing sites together, the external sites, "
+        "all sites, each site alone (where its policy allows)",
+    )
+    cases: Cases = Cases()
+
+    def needs(self) -> tuple[str, ...]:
+        """Return the steps whose answer this one starts from."""
+        return ()
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns of the table it reads."""
+        return ()
+
+    def images(self) -> tuple[str, ...]:
+        """Return the images and masks it reads."""
+        return ()
+
+    def produces(self) -> Mapping[str, Column]:
+        """Return the columns it adds to every site's table, without the step's name."""
+        return {}
+
+
+def expand_patterns(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the columns that patterns such as "scores.dice_*" name, each once.
+
+    A pattern that fits nothing stays as it is, to be reported as unknown.
+    """
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        fits = [c for c in known if fnmatchcase(c, pattern)] if "*" in pattern else [pattern]
+        found |= dict.fromkeys(fits or [pattern])
+    return tuple(found)

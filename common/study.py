@@ -1,0 +1,123 @@
+"""A study: the cohort's data contract and named steps. Plain data, no code.
+
+A hospital approves a study by the sha256 of its file, so the file is everything: every
+parameter a site uses comes from its own copy.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Annotated, Any, Union
+
+from pydantic import Discriminator, Field
+
+from common.analyses import ANALYSES
+from common.analyses.analysis import APPLY, Ask
+from common.cohort import Cohort, Column, Name
+from common.errors import ConfigError, Finding
+from common.settings import Frozen, Path, nearest, parse, read_yaml
+from common.step import Step
+from common.sums import Schema, count
+from common.tasks.predict import Predict
+from common.tasks.train import Train
+
+KINDS = (*ANALYSES, Train, Predict)
+
+
+class Study(Frozen):
+    """The protocol of a study: `studies/NAME.yaml`."""
+
+    name: Name
+    title: str = ""
+    description: str = ""
+    reference: str = Field("", description="the publication whose design it follows")
+    cohort: Cohort
+    steps: dict[Name, Annotated[Union[KINDS], Discriminator("kind")]] = Field(  # type: ignore[valid-type]
+        min_length=1
+    )
+
+    @cached_property
+    def bound(self) -> dict[str, Any]:
+        """The steps with patterns of columns spelled out, in the order of the file."""
+        bound: dict[str, Any] = {}
+        for name, step in self.steps.items():
+            known = self.contract(bound)
+            expand = getattr(step, "expand", None)
+            bound[name] = expand(tuple(known)) if expand else step
+        return bound
+
+    def contract(self, steps: Mapping[str, Step] | None = None) -> dict[str, Column]:
+        """Return every column of a site's table: of the cohort, and made by steps."""
+        columns = dict(self.cohort.columns)
+        for name, step in (self.bound if steps is None else steps).items():
+            columns |= {f"{name}.{c}": column for c, column in self._made_by(step).items()}
+        return columns
+
+    def _made_by(self, step: Step) -> Mapping[str, Column]:
+        if isinstance(step, Predict):
+            trained = self.steps.get(step.network)
+            return step.scores(trained, self.cohort) if isinstance(trained, Train) else {}
+        return step.produces()
+
+
+def read_study(text: str, file: str) -> Study:
+    """Return the study in a YAML text.
+
+    Raises:
+        ConfigError: with every mistake: of form, and names nothing stands behind.
+    """
+    study = parse(Study, text, file)
+    _, lines = read_yaml(text, file)
+    findings = [
+        Finding(file, _line(lines, path), ".".join(map(str, path)), message)
+        for path, message in _unknown_names(study)
+    ]
+    if findings:
+        raise ConfigError(sorted(findings, key=lambda f: f.line or 0))
+    return study
+
+
+def schema_of(step: Any, ask: Ask, contract: Mapping[str, Column]) -> Schema:  # noqa: ANN401
+    """Return what one site sends for an ask of a step, whatever its kind."""
+    if ask.phase == APPLY:
+        return {"n": count(), "filled": count()}
+    schema: Schema = step.schema(ask, contract)
+    return schema
+
+
+def study_hash(text: str) -> str:
+    """Return the sha256 of a study file, by which hospitals approve it."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _line(lines: Mapping[Path, int], path: Path) -> int | None:
+    return next((lines[path[:i]] for i in range(len(path), -1, -1) if path[:i] in lines), None)
+
+
+def _unknown_names(study: Study) -> Iterator[tuple[Path, str]]:
+    before: dict[str, Step] = {}
+    drawn = (*study.cohort.images, *study.cohort.masks)
+    for name, step in study.bound.items():
+        at = ("steps", name)
+        columns = list(study.contract(before))
+        for need in step.needs():
+            if need not in before:
+                yield at, f'needs a step "{need}" before it{nearest(need, list(before))}'
+        for image in step.images():
+            if image not in drawn:
+                yield at, f'unknown image or mask "{image}"{nearest(image, list(drawn))}'
+        for column in (*step.columns(), *step.cases.where):
+            if column not in columns:
+                yield at, f'unknown column "{column}"{nearest(column, columns)}'
+        yield from _unknown_levels(study, at, step)
+        if isinstance(step, Predict) and not isinstance(before.get(step.network), Train | None):
+            yield (*at, "network"), f'"{step.network}" trains no network'
+        before[name] = step
+
+
+def _unknown_levels(study: Study, at: Path, step: Step) -> Iterator[tuple[Path, str]]:
+    for column, levels in step.cases.where.items():
+        known = list(getattr(study.cohort.columns.get(column), "levels", ()))
+        for level in levels:
+            if known and level not in known:
+                yield (*at, "cases", "where", column), f'unknown level "{level}"{nearest(level, known)}'

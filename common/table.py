@@ -1,0 +1,66 @@
+"""A cohort's rows of numbers, as an analysis at a site sees them."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.cohort import Column
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows are cases; a category's values are the indices of its levels.
+
+    Attributes:
+        columns: float64 arrays of equal length n; NaN means missing.
+        contract: type, unit, range and levels of each column.
+        patients: patient of each row, shape (n,), text.
+        smallest_cell: 0 where the sums will be masked; else, as the reply goes out in
+            clear, the count below which a cell of patients must not be shown.
+        fold_key: the study's key for drawing folds, the same at every site.
+    """
+
+    columns: Mapping[str, Floats]
+    contract: Mapping[str, Column]
+    patients: NDArray[np.str_]
+    smallest_cell: int = 0
+    fold_key: str = ""
+
+    @property
+    def n(self) -> int:
+        """Number of cases."""
+        return len(self.patients)
+
+    @property
+    def n_patients(self) -> int:
+        """Number of distinct patients."""
+        return len(np.unique(self.patients))
+
+    def folds(self, k: int) -> NDArray[np.int64]:
+        """Return the fold, 0 to k - 1, of each row: a keyed hash of its patient.
+
+        All cases of a patient share a fold, whatever the step that asks.
+        """
+        return np.array([_fold(self.fold_key, p, k) for p in self.patients], np.int64)
+
+    def matrix(self, names: Sequence[str]) -> Floats:
+        """Return columns side by side, shape (n, len(names))."""
+        out = np.empty((self.n, len(names)))
+        for j, name in enumerate(names):
+            out[:, j] = self.columns[name]
+        return out
+
+    def rows(self, keep: NDArray[np.bool_]) -> "Table":
+        """Return the rows where `keep`, shape (n,), is true."""
+        columns = {name: values[keep] for name, values in self.columns.items()}
+        return replace(self, columns=columns, patients=self.patients[keep])
+
+
+def _fold(key: str, patient: str, k: int) -> int:
+    digest = hashlib.sha256(f"{key}\0{patient}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") % k

@@ -1,0 +1,124 @@
+"""The step `train`: a network learned over sites by rounds of local training.
+
+A round is an ask like any other: it carries the current weights, and each site's sums
+are `{n, loss, update.<parameter> ...}`, where an update is n times (own weights after
+local training - weights received). The coordinator's half is `server.training`, the
+site's `client.training`.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeAlias
+
+import numpy as np
+from pydantic import Field
+
+from common.analyses.analysis import Ask
+from common.cohort import Column
+from common.settings import Frozen
+from common.step import Step
+from common.sums import Field as SumField
+from common.sums import Schema, count, real, weight
+from common.tasks.local import Local
+from common.tasks.segmentation import Segmentation
+
+Task: TypeAlias = Segmentation
+Baseline: TypeAlias = Literal["local", "ensemble", "pooled"]
+
+WEIGHTS = "weights."
+AVERAGE = "average."
+UPDATE = "update."
+
+
+class FedAvg(Frozen):
+    """Weighted mean of the sites' weights (McMahan et al., AISTATS 2017).
+
+    With `mu` above zero in `local`, the sites' objective has FedProx's proximal term
+    (Li et al., MLSys 2020).
+    """
+
+    kind: Literal["fedavg"] = "fedavg"
+    momentum: float = Field(0.0, ge=0, lt=1, description="server momentum (FedAvgM)")
+
+
+class FedAdam(Frozen):
+    """Adaptive server optimisers on the mean update (Reddi et al., ICLR 2021)."""
+
+    kind: Literal["fedadam", "fedyogi"] = "fedadam"
+    learning_rate: float = Field(0.01, gt=0)
+    beta_1: float = Field(0.9, ge=0, lt=1)
+    beta_2: float = Field(0.99, ge=0, lt=1)
+    tau: float = Field(1e-3, gt=0, description="adaptivity: added to the root of the variance")
+
+
+Aggregation: TypeAlias = Annotated[FedAvg | FedAdam, Field(discriminator="kind")]
+
+
+class Schedule(Frozen):
+    """The local learning rate over the rounds, as a share of `local.learning_rate`."""
+
+    kind: Literal["constant", "cosine"] = "cosine"
+    warm_up: int = Field(2, ge=0, description="rounds of linear rise")
+    final: float = Field(0.02, ge=0, le=1, description="share that is left in the last round")
+
+    def factor(self, round_: int, rounds: int) -> float:
+        """Return the share in a round, 0 to rounds - 1."""
+        if round_ < self.warm_up:
+            return (round_ + 1) / (self.warm_up + 1)
+        if self.kind == "constant":
+            return 1.0
+        progress = (round_ - self.warm_up) / max(1, rounds - 1 - self.warm_up)
+        return self.final + (1 - self.final) * 0.5 * (1 + float(np.cos(np.pi * min(progress, 1))))
+
+
+class Train(Step):
+    """Train a network by rounds over the developing sites.
+
+    Rounds: `rounds` + 1 (the last weights are validated, nothing is trained).
+    """
+
+    kind: Literal["train"] = "train"
+    task: Task
+    rounds: int = Field(gt=0, le=10_000)
+    local: Local = Local()
+    schedule: Schedule = Schedule()
+    aggregation: Aggregation = FedAvg()
+    averaging: float = Field(
+        0.0, ge=0, lt=1, description="decay of a moving average of the weights over rounds; 0: none"
+    )
+    validate_every: int = Field(5, ge=1, description="rounds between validations")
+    select: Literal["best", "last"] = Field(
+        "best", description="weights of the round with the best validation score, or the last"
+    )
+    baselines: tuple[Baseline, ...] = Field(
+        (), description="train for comparison: each site alone, their ensemble, all cases pooled"
+    )
+
+    def images(self) -> tuple[str, ...]:
+        """Return the images and the mask the task reads."""
+        return (*self.task.images, self.task.mask)
+
+    def schema(self, ask: Ask, contract: Mapping[str, Column]) -> Schema:
+        """Return what one site sends: see `client.training`."""
+        del contract
+        return train_schema(ask)
+
+
+def train_schema(ask: Ask) -> Schema:
+    """Return the sums of a training ask; shapes are those of the weights it carries."""
+    shapes = {
+        name.removeprefix(WEIGHTS): array.shape
+        for name, array in ask.arrays.items()
+        if name.startswith(WEIGHTS)
+    }
+    schema: dict[str, SumField] = {}
+    if ask.values.get("train"):
+        schema |= {"n": count(), "loss": real(bound=2.0**40)}
+    if ask.values.get("train") and not ask.values.get("own"):
+        schema |= {UPDATE + name: weight(*shape) for name, shape in shapes.items()}
+    if ask.values.get("share"):
+        schema |= {"n": count()}
+        schema |= {UPDATE + name: weight(*shape) for name, shape in shapes.items()}
+    if ask.values.get("validate"):
+        n_scores = int(str(ask.values["n_scores"]))
+        schema |= {"n_validated": count(), "score": real(n_scores, behind="n_validated")}
+    return schema

@@ -1,0 +1,1 @@
+"""Who asks, adds and reports: the coordinator."""

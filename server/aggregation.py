@@ -1,0 +1,59 @@
+"""From the sites' mean change to the next weights: FedAvg, FedAvgM, FedAdam, FedYogi."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from common.sums import Array
+from common.tasks.train import Aggregation, FedAdam
+
+Weights = dict[str, Array]
+Moments = dict[str, Weights]
+
+_BUFFERS = ("running_mean", "running_var")
+
+
+def aggregate(
+    how: Aggregation, weights: Mapping[str, Array], change: Mapping[str, Array], moments: Moments
+) -> tuple[Weights, Moments]:
+    """Return the next weights and the optimiser's moments.
+
+    Args:
+        how: the aggregation of the study.
+        weights: the current ones, float32.
+        change: mean change over the sites, weighted by their cases, float64.
+        moments: of the last round; empty in the first.
+    """
+    if isinstance(how, FedAdam):
+        return _adaptive(how, weights, change, moments)
+    if how.momentum == 0:
+        return {n: _plus(w, change[n]) for n, w in weights.items()}, {}
+    old = moments.get("momentum", {})
+    momentum = {n: (how.momentum * old.get(n, 0.0) + change[n]).astype(np.float64) for n in weights}
+    step = {n: change[n] if _is_buffer(n) else momentum[n] for n in weights}
+    return {n: _plus(w, step[n]) for n, w in weights.items()}, {"momentum": momentum}
+
+
+def _adaptive(
+    how: FedAdam, weights: Mapping[str, Array], change: Mapping[str, Array], moments: Moments
+) -> tuple[Weights, Moments]:
+    """Reddi et al., ICLR 2021, algorithm 2; batch statistics are plainly averaged."""
+    first, second, after = {}, {}, {}
+    for name, weight in weights.items():
+        d = change[name].astype(np.float64)
+        m = moments.get("first", {}).get(name, np.zeros_like(d))
+        v = moments.get("second", {}).get(name, np.full_like(d, how.tau**2))
+        first[name] = how.beta_1 * m + (1 - how.beta_1) * d
+        pull = np.sign(v - d * d) * d * d if how.kind == "fedyogi" else v - d * d
+        second[name] = v - (1 - how.beta_2) * pull
+        step = how.learning_rate * first[name] / (np.sqrt(second[name]) + how.tau)
+        after[name] = _plus(weight, d if _is_buffer(name) else step)
+    return after, {"first": first, "second": second}
+
+
+def _is_buffer(name: str) -> bool:
+    return name.endswith(_BUFFERS)
+
+
+def _plus(weight: Array, step: Array) -> Array:
+    return (weight.astype(np.float64) + step).astype(weight.dtype)

@@ -1,0 +1,73 @@
+"""The coordinator's ServerApp: open the run folder, greet the sites, drive the study."""
+
+import logging
+import os
+import secrets
+from pathlib import Path
+
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+
+from common.messages import Hello
+from common.sites import POOLED
+from server import progress
+from server.collect import Post
+from server.driver import Driver
+from server.journal import Journal
+from server.rounds import Exchange
+from server.run import Run
+
+RUN = "CONSORTIUM_RUN"
+"""Environment: the run's folder, where the run's configuration does not name it."""
+
+log = logging.getLogger(__name__)
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Drive the run whose folder the configuration names."""
+    conduct(Run(Path(str(context.run_config.get("run") or os.environ[RUN]))), grid)
+
+
+def conduct(run: Run, grid: Grid) -> None:
+    """Drive a run to its end, from wherever its journal says it is.
+
+    Raises:
+        RuntimeError: fewer sites than the quorum joined in time.
+    """
+    journal = Journal(run.folder)
+    exchange = _join(run, grid, journal)
+    driver = Driver(
+        run.study,
+        run.roster,
+        journal,
+        exchange.ask,
+        progress.tell,
+        pooled=POOLED in run.keys,
+    )
+    driver.run()
+    run.write_answers(driver.answers, driver.failed)
+    journal.write("end", failed=driver.failed)
+    progress.tell({"event": "end", "failed": driver.failed})
+
+
+def _join(run: Run, grid: Grid, journal: Journal) -> Exchange:
+    """Open a session with the sites of the roster."""
+    hello = Hello(run.id, secrets.token_hex(16), run.study_hash)
+    post = Post(grid)
+    journal.write("session", session=hello.session, sites=sorted(run.keys))
+    members = post.join(
+        hello, run.keys, run.roster.wait_s, lambda site: progress.tell({"event": "joined", "site": site})
+    )
+    for site in sorted(set(run.keys) - set(members)):
+        journal.write("absent", site=site)
+        progress.tell({"event": "absent", "site": site})
+    joined = [site for site in run.roster.developing if site in members]
+    if len(joined) < run.roster.quorum:
+        raise RuntimeError(
+            f"expected {run.roster.quorum} developing sites within {run.roster.wait_s:g} s, "
+            f"got {len(joined)}: {', '.join(joined) or 'none'}"
+        )
+    return Exchange(post, hello, members, run.keys, run.roster.deadline_s)

@@ -1,0 +1,182 @@
+"""The command `consortium`.
+
+Exit codes: 0 done; 1 a mistake in a file or a cohort; 2 wrong usage; 3 the run ended, but
+sites or steps were lost; 4 the run could not go on (resume it); 130 interrupted.
+"""
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from common.errors import ConfigError
+from common.settings import parse
+from common.sites import Roster
+from common.study import Study, read_study
+
+MISTAKE, WITH_LOSSES, STOPPED, INTERRUPTED = 1, 3, 4, 130
+
+# What a site does is loaded by name, as Flower loads apps: the server imports no client.
+site_commands = importlib.import_module("client.cli")
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Federated radiology studies: hospitals answer with sums, nothing else leaves them.",
+)
+app.add_typer(site_commands.site_app, name="site")
+app.add_typer(site_commands.import_app, name="import")
+app.command("phantoms")(site_commands.phantoms)
+
+StudyFile = Annotated[Path, typer.Argument(help="the study, such as studies/phantom.yaml")]
+SitesFile = Annotated[Path, typer.Option("--sites", help="the roster; see sites.example.yaml")]
+RunsFolder = Annotated[Path, typer.Option("--runs", help="folder of all runs")]
+RunFolder = Annotated[Path, typer.Argument(help="the run's folder, such as runs/phantom-...")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on standard output")]
+Workers = Annotated[int | None, typer.Option(min=1, help="sites at work at the same time")]
+Engine = Annotated[Literal["processes", "threads", "ray"] | None, typer.Option()]
+
+
+def main() -> None:
+    """Run the command; mistakes of the user's files are words, not tracebacks."""
+    try:
+        app()
+    except ConfigError as error:
+        for finding in error.findings:
+            sys.stderr.write(f"{finding}\n")
+        sys.exit(MISTAKE)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        sys.stderr.write(f"{error.filename}: {error.strerror}\n")
+        sys.exit(MISTAKE)
+
+
+@app.command()
+def simulate(  # noqa: PLR0913  (options of a command)
+    study: StudyFile,
+    sites: SitesFile,
+    runs: RunsFolder = Path("runs"),
+    engine: Engine = None,
+    workers: Workers = None,
+    leave_out: Annotated[
+        bool, typer.Option("--leave-out", help="go on without cases that do not fit the study")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a study with all its sites on this machine."""
+    _check_files(study, sites)
+    site_commands.make_phantoms_for(sites)
+    _refuse_bad_cohorts(study, sites, runs, leave_out=leave_out)
+    from server.simulate import prepare  # noqa: PLC0415  (brings Flower)
+
+    run = prepare(study, sites, runs)
+    _drive(run.folder, engine=engine, workers=workers, as_json=as_json)
+
+
+@app.command()
+def resume(
+    run: RunFolder, engine: Engine = None, workers: Workers = None, as_json: AsJson = False
+) -> None:
+    """Go on with a simulated run that was stopped, from its last checkpoint."""
+    _existing_run(run)
+    _drive(run, engine=engine, workers=workers, as_json=as_json)
+
+
+@app.command()
+def check(study: StudyFile, sites: SitesFile | None = None, runs: RunsFolder = Path("runs")) -> None:
+    """Check a study, a roster and the cohorts of simulated sites; say everything at once."""
+    if sites is None:
+        read_study(study.read_text(encoding="utf-8"), str(study))
+    else:
+        _check_files(study, sites)
+        site_commands.make_phantoms_for(sites)
+        _refuse_bad_cohorts(study, sites, runs, leave_out=False)
+    sys.stdout.write("no mistakes found\n")
+
+
+@app.command()
+def schema(which: Annotated[Literal["study", "site", "sites"], typer.Argument()]) -> None:
+    """Print the JSON Schema of a file, for editors."""
+    site = importlib.import_module("client.site")
+    models: dict[str, Any] = {"study": Study, "sites": Roster, "site": site.SiteSettings}
+    sys.stdout.write(json.dumps(models[which].model_json_schema(), indent=1) + "\n")
+
+
+@app.command()
+def report(run: RunFolder) -> None:
+    """Write `report.html` of a run, finished or not."""
+    from server.report.write import write_report  # noqa: PLC0415  (brings matplotlib)
+    from server.run import Run  # noqa: PLC0415
+
+    _existing_run(run)
+    sys.stdout.write(f"{write_report(Run(run))}\n")
+
+
+def _check_files(study: Path, sites: Path) -> None:
+    """Read study and roster; raise the mistakes of both at once."""
+    findings = []
+    for model, path in ((Study, study), (Roster, sites)):
+        try:
+            text = path.read_text(encoding="utf-8")
+            read_study(text, str(path)) if model is Study else parse(model, text, str(path))
+        except ConfigError as error:
+            findings += error.findings
+    if findings:
+        raise ConfigError(findings)
+
+
+def _refuse_bad_cohorts(study: Path, sites: Path, runs: Path, *, leave_out: bool) -> None:
+    problems = site_commands.check_simulated(study, sites, runs)
+    for problem in problems:
+        word = "warning: " if problem.is_warning else ""
+        sys.stderr.write(f"{problem.site}: {word}{problem.text}\n")
+    wrong = [p for p in problems if not p.is_warning]
+    if any(p.stops for p in wrong):
+        sys.stderr.write("The study cannot run with these cohorts.\n")
+        raise typer.Exit(MISTAKE)
+    if wrong and not leave_out:
+        sys.stderr.write(f"{len(wrong)} problems. Mend them, or go on without these cases: --leave-out\n")
+        raise typer.Exit(MISTAKE)
+
+
+def _existing_run(folder: Path) -> None:
+    if not (folder / "run.json").exists():
+        sys.stderr.write(f"{folder}: expected a run's folder, found no run.json\n")
+        raise typer.Exit(MISTAKE)
+
+
+def _drive(folder: Path, *, engine: str | None, workers: int | None, as_json: bool) -> None:
+    """Drive a run, show it, write its report, and leave with a code that tells how it was."""
+    from server.display import shown  # noqa: PLC0415
+    from server.report.write import write_report  # noqa: PLC0415
+    from server.run import Run  # noqa: PLC0415
+    from server.simulate import simulate as go  # noqa: PLC0415
+
+    run = Run(folder)
+    try:
+        with _stops_reported(folder), shown(run.study, as_json=as_json):
+            go(run, engine=engine, workers=workers)
+    finally:
+        page = write_report(run)
+        sys.stderr.write(f"report: {page}\n")
+    if run.losses():
+        sys.stderr.write("The run ended, but not with everyone or everything; see the report.\n")
+        raise typer.Exit(WITH_LOSSES)
+
+
+@contextmanager
+def _stops_reported(folder: Path) -> Iterator[None]:
+    """Turn an interruption or a stop into words and an exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\ninterrupted; go on with: consortium resume {folder}\n")
+        raise typer.Exit(INTERRUPTED) from None
+    except (RuntimeError, OSError, ValueError) as error:
+        sys.stderr.write(f"stopped: {error}\ngo on with: consortium resume {folder}\n")
+        raise typer.Exit(STOPPED) from None

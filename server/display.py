@@ -1,0 +1,100 @@
+"""A run on the terminal: one line a problem with round, loss, score and time to go."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from common.study import Study
+from common.tasks.train import Train
+from server.progress import listening
+
+
+@contextmanager
+def shown(study: Study, *, as_json: bool) -> Iterator[None]:
+    """Show a run's events while the context lasts: a display, or JSON lines."""
+    if as_json:
+        with listening(_print_json):
+            yield
+        return
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress, listening(_Display(progress, study)):
+        yield
+
+
+def _print_json(event: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps({"time": round(time.time(), 3), **event}) + "\n")
+    sys.stdout.flush()
+
+
+@dataclass
+class _Display:
+    """Turns events into progress bars and lines above them."""
+
+    progress: Progress
+    study: Study
+    bars: dict[str, TaskID] = field(default_factory=dict)
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        handler = getattr(self, f"_{event['event']}", None)
+        if handler is not None:
+            handler(event)
+
+    def _joined(self, event: Mapping[str, Any]) -> None:
+        self.progress.console.print(f"joined: {event['site']}")
+
+    def _absent(self, event: Mapping[str, Any]) -> None:
+        self.progress.console.print(f"[red]did not join: {event['site']}")
+
+    def _lost(self, event: Mapping[str, Any]) -> None:
+        text = f"{event['site']} gave no answer to {event['problem']}: {event['reason']}"
+        self.progress.console.print(f"[yellow]{text}")
+
+    def _left_out(self, event: Mapping[str, Any]) -> None:
+        self.progress.console.print(f"[red]{event['site']} is left out of {event['problem']}")
+
+    def _failed(self, event: Mapping[str, Any]) -> None:
+        self.progress.console.print(f"[red]no answer to {event['problem']}: {event['why']}")
+
+    def _round(self, event: Mapping[str, Any]) -> None:
+        for problem in event["problems"]:
+            if problem not in self.bars:
+                total = self._rounds(problem)
+                self.bars[problem] = self.progress.add_task(problem, total=total, note="")
+
+    def _total(self, event: Mapping[str, Any]) -> None:
+        bar = self.bars.get(event["problem"])
+        if bar is not None:
+            self.progress.update(bar, advance=1, note=_note(event.get("line") or {}))
+
+    def _answer(self, event: Mapping[str, Any]) -> None:
+        bar = self.bars.get(event["problem"])
+        if bar is not None:
+            task = next(t for t in self.progress.tasks if t.id == bar)
+            self.progress.update(bar, total=max(task.completed, 1), completed=max(task.completed, 1))
+
+    def _rounds(self, problem: str) -> int:
+        step = self.study.bound[problem.split("/")[0]]
+        return step.rounds + 1 if isinstance(step, Train) else 3
+
+
+def _note(line: Mapping[str, Any]) -> str:
+    parts = [f"loss {line['loss']:.4f}"] if "loss" in line else []
+    scores = line.get("score") or {}
+    if scores:
+        parts.append(f"score {sum(scores.values()) / len(scores):.4f}")
+    return "  ".join(parts)

@@ -1,0 +1,114 @@
+"""From a study's steps to problems: one sum-by-sum computation over one group of sites."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from common.analyses.analysis import APPLY, Answer, Ask, Solve, State
+from common.sites import Roster
+from common.study import Study
+from common.tasks.predict import Predict
+from common.tasks.train import Train
+
+Answers = Mapping[str, Mapping[str, Answer]]
+"""Answers so far by step and part; a part that failed is not there."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A part of a step.
+
+    Attributes:
+        step: name of the step.
+        part: "development", "external", "all", "site.<name>", "apply", "pooled", ...
+        group: the sites whose sums are added, sorted.
+        solve: begins the computation, from a state where one was kept.
+        elastic: each round takes whichever sites reply; else a lost site means
+            beginning again without it, as totals of different sites do not fit together.
+    """
+
+    step: str
+    part: str
+    group: tuple[str, ...]
+    solve: Callable[[State | None], Solve]
+    elastic: bool = False
+
+    @property
+    def name(self) -> str:
+        """The problem's name in messages and journal."""
+        return f"{self.step}/{self.part}"
+
+
+def groups(roster: Roster, over: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Return the groups of sites behind the answers a step wants, by part."""
+    found: dict[str, tuple[str, ...]] = {}
+    for word in over:
+        if word == "each":
+            found |= {f"site.{name}": (name,) for name in sorted(roster.sites)}
+        elif word == "all":
+            found["all"] = tuple(sorted(roster.sites))
+        elif word == "external" and roster.external:
+            found["external"] = roster.external
+        elif word == "development":
+            found["development"] = roster.developing
+    return found
+
+
+def first_problems(
+    study: Study, roster: Roster, name: str, answers: Answers, pooled: bool
+) -> Iterator[Problem]:
+    """Return the problems a step begins with, all of which can start now.
+
+    Args:
+        study: the study.
+        roster: who takes part.
+        name: of the step.
+        answers: of the steps it needs.
+        pooled: whether there is a pooled site, as only a simulation can have.
+    """
+    step = study.bound[name]
+    if isinstance(step, Train):
+        from server.training import problems  # noqa: PLC0415  (brings torch)
+
+        yield from problems(study, roster, name, pooled=pooled)
+    elif isinstance(step, Predict):
+        from server.training import networks  # noqa: PLC0415
+
+        found = networks(study.bound[step.network], answers[step.network])
+        for part, group in groups(roster, step.over).items():
+            yield Problem(name, part, group, lambda _, s=step: s.solve_with(found), elastic=True)
+    else:
+        yield from _analysis_problems(study, roster, name, step)
+
+
+def _analysis_problems(
+    study: Study, roster: Roster, name: str, step: Any  # noqa: ANN401
+) -> Iterator[Problem]:
+    contract = study.contract()
+    for part, group in groups(roster, step.over).items():
+        alone = len(group) == 1
+        yield Problem(
+            name, part, group, lambda _, a=alone: step.solve(contract, alone=a)
+        )
+
+
+def apply_problem(study: Study, roster: Roster, name: str, answer: Answer) -> Problem | None:
+    """Return the problem that turns an analysis's answer into columns at every site."""
+    if not hasattr(study.bound[name], "columns_from"):
+        return None
+
+    def solve(state: State | None) -> Solve:
+        del state
+        total = yield Ask(APPLY, answer.values, answer.arrays)
+        return Answer({key: int(total[key]) for key in ("n", "filled")})
+
+    return Problem(name, APPLY, tuple(sorted(roster.sites)), solve, elastic=True)
+
+
+def needed_steps(study: Study, name: str) -> set[str]:
+    """Return the steps that must have ended before this one can begin."""
+    step = study.bound[name]
+    made_by = {c.split(".")[0] for c in (*step.columns(), *step.cases.where) if "." in c}
+    return {*step.needs(), *made_by}
+
+

@@ -1,0 +1,228 @@
+"""One round: asks out, masked sums in, added as they come, asked again of the rest.
+
+A masked total can only be read when every site of its group has replied. Where one does
+not, the same ask goes to the rest as a new attempt with new masks; they answer from
+their kept sums without working again.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from common.codec import Malformed, pack, read_replies, round_packet
+from common.errors import Reason
+from common.messages import Blob, Hello, Joined, Packet, Posed, Replies, Reply, Round, signed_words
+from common.privacy.encoding import Words, add_into, decode, layout
+from common.privacy.identity import verified
+from common.sums import Schema, Sums
+from server.collect import Post
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A sum to be had: of which ask, over which sites.
+
+    Attributes:
+        posed: the ask, its problem and its group.
+        schema: what each site sends.
+        fewest: with fewer sites than this there is no sum.
+    """
+
+    posed: Posed
+    schema: Schema
+    fewest: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a wanted sum ended.
+
+    Attributes:
+        total: the sums over `sites`, or None where too few were left.
+        sites: whose sums they are.
+        lost: sites that gave none, and why.
+    """
+
+    total: Sums | None
+    sites: tuple[str, ...]
+    lost: Mapping[str, Reason]
+
+
+@dataclass
+class Cost:
+    """What a round cost.
+
+    Attributes:
+        seconds: from the first ask to the last sum.
+        bytes_up: of arrays, from all sites together.
+        bytes_down: of arrays, to all sites together.
+        work_s: by site the seconds it spent on its own cases.
+    """
+
+    seconds: float = 0.0
+    bytes_up: int = 0
+    bytes_down: int = 0
+    work_s: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class _Tally:
+    """A running sum of one attempt."""
+
+    wanted: Wanted
+    group: tuple[str, ...]
+    words: Words | None = None
+    arrived: set[str] = field(default_factory=set)
+    lost: dict[str, Reason] = field(default_factory=dict)
+
+    def posed(self) -> Posed:
+        old = self.wanted.posed
+        return Posed(old.problem, old.step, self.group, old.ask)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """Asks rounds of the sites that joined a session.
+
+    Attributes:
+        post: carries the messages.
+        hello: the session.
+        members: session keys of the sites that joined.
+        keys: public identity keys of all sites.
+        deadline_s: longest wait for the replies of one attempt.
+    """
+
+    post: Post
+    hello: Hello
+    members: Mapping[str, Joined]
+    keys: Mapping[str, str]
+    deadline_s: float
+
+    def ask(self, number: int, wanted: Sequence[Wanted]) -> tuple[dict[str, Outcome], Cost]:
+        """Return the outcome of every wanted sum, by problem, and what the round cost."""
+        begin, cost = time.monotonic(), Cost()
+        blobs = {w.posed.problem: pack(w.posed.ask.arrays) for w in wanted}
+        open_ = [_first_try(w, self.members) for w in wanted]
+        outcomes: dict[str, Outcome] = {}
+        attempt = 0
+        while open_:
+            attempt += 1
+            tried = [tally for tally in open_ if len(tally.group) >= tally.wanted.fewest]
+            self._attempt(number, attempt, tried, blobs, cost)
+            again = []
+            for tally in open_:
+                if tally.words is None or tally.arrived != set(tally.group):
+                    again.append(_next_try(tally))
+                else:
+                    outcomes[tally.wanted.posed.problem] = _complete(tally)
+            for tally in [t for t in again if len(t.group) < t.wanted.fewest]:
+                problem = tally.wanted.posed.problem
+                outcomes[problem] = Outcome(None, tally.group, tally.lost)
+            open_ = [t for t in again if len(t.group) >= t.wanted.fewest]
+        cost.seconds = time.monotonic() - begin
+        return outcomes, cost
+
+    def _attempt(
+        self,
+        number: int,
+        attempt: int,
+        tallies: Sequence[_Tally],
+        blobs: Mapping[str, Blob],
+        cost: Cost,
+    ) -> None:
+        messages = self._messages(number, attempt, tallies)
+        packets = {site: round_packet(message, blobs) for site, message in messages.items()}
+        cost.bytes_down += sum(len(b.data) for p in packets.values() for b in p.blobs)
+        for site, reply in self.post.exchange(packets, self.deadline_s):
+            if isinstance(reply, Packet):
+                cost.bytes_up += sum(len(b.data) for b in reply.blobs)
+                cost.work_s[site] = cost.work_s.get(site, 0.0) + _work_s(reply)
+            mine = {t.wanted.posed.problem: t for t in tallies if site in t.group}
+            self._take(site, reply, messages[site], mine)
+
+    def _messages(
+        self, number: int, attempt: int, tallies: Sequence[_Tally]
+    ) -> dict[str, Round]:
+        sites = sorted({site for tally in tallies for site in tally.group})
+        messages = {}
+        for site in sites:
+            posed = tuple(t.posed() for t in tallies if site in t.group)
+            names = {name for p in posed for name in p.group}
+            members = {name: self.members[name] for name in sorted(names)}
+            messages[site] = Round(self.hello, number, attempt, members, posed)
+        return messages
+
+    def _take(
+        self, site: str, reply: Packet | Reason, message: Round, mine: Mapping[str, _Tally]
+    ) -> None:
+        """Add what a site sent to the running sums; what it did not send is lost."""
+        replies = _read(site, reply)
+        if isinstance(replies, Reason):
+            for tally in mine.values():
+                tally.lost[site] = replies
+            return
+        posed = {p.problem: p for p in message.asks}
+        for one in replies.replies:
+            tally = mine.get(one.problem)
+            if tally is not None and site not in tally.arrived:
+                self._take_one(site, one, message.binding(posed[one.problem]), tally)
+        for tally in mine.values():
+            if site not in tally.arrived:
+                tally.lost.setdefault(site, Reason.MALFORMED_REPLY)
+
+    def _take_one(self, site: str, reply: Reply, binding: bytes, tally: _Tally) -> None:
+        schema = tally.wanted.schema
+        if reply.words is None:
+            tally.lost[site] = reply.reason or Reason.MALFORMED_REPLY
+        elif reply.words.size != layout(schema).n_words:
+            tally.lost[site] = Reason.WRONG_SHAPE
+        elif not self._signed(site, binding, reply):
+            tally.lost[site] = Reason.BAD_SIGNATURE
+        else:
+            tally.arrived.add(site)
+            if tally.words is None:
+                tally.words = np.array(reply.words)
+            else:
+                add_into(tally.words, reply.words, schema)
+
+    def _signed(self, site: str, binding: bytes, reply: Reply) -> bool:
+        try:
+            signature = bytes.fromhex(reply.signature)
+        except ValueError:
+            return False
+        assert reply.words is not None
+        return verified(self.keys[site], signature, signed_words(site, binding, reply.words))
+
+
+def _first_try(wanted: Wanted, members: Mapping[str, Joined]) -> _Tally:
+    absent = {s: Reason.UNREACHABLE for s in wanted.posed.group if s not in members}
+    group = tuple(s for s in wanted.posed.group if s in members)
+    return _Tally(wanted, group, lost=absent)
+
+
+def _next_try(tally: _Tally) -> _Tally:
+    group = tuple(s for s in tally.group if s not in tally.lost)
+    return _Tally(tally.wanted, group, lost=dict(tally.lost))
+
+
+def _complete(tally: _Tally) -> Outcome:
+    assert tally.words is not None
+    total = decode(tally.words, tally.wanted.schema)
+    return Outcome(total, tally.group, tally.lost)
+
+
+def _work_s(packet: Packet) -> float:
+    value = packet.head.get("work_s", 0.0)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _read(site: str, reply: Packet | Reason) -> Replies | Reason:
+    if isinstance(reply, Reason):
+        return reply
+    try:
+        replies = read_replies(reply)
+    except Malformed:
+        return Reason.MALFORMED_REPLY
+    return replies if replies.site == site else Reason.MALFORMED_REPLY

@@ -1,0 +1,176 @@
+"""All sites of a study on one machine: real apps, real masks, real files, no network."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from flwr.app import Context, RecordDict
+
+from common.privacy.identity import new_identity, private_text, public_text, read_identity
+from common.settings import parse
+from common.sites import POOLED, PolicySettings, Roster, SimulatedSite
+from common.study import read_study
+from common.tasks.train import Train
+from server.app import RUN, app
+from server.arrays import write_file
+from server.local_grid import RUN_ID, LocalGrid
+from server.run import Run, create_run
+from server.workers import ProcessWorker, ThreadWorker, WorkerFactory
+
+CLIENT = "client.app:app"
+SIMULATION = "CONSORTIUM_SIMULATION"
+QUIET_FLOWER = {
+    "FLWR_TELEMETRY_ENABLED": "0",
+    "FLWR_DISABLE_UPDATE_CHECK": "1",
+    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+PACKAGES = ("flwr", "torch", "monai", "numpy", "scipy", "SimpleITK")
+
+
+def prepare(study_path: Path, sites_path: Path, runs: Path) -> Run:
+    """Return a new run with a folder, a key and a `site.yaml` for every simulated site.
+
+    Args:
+        study_path: the study file.
+        sites_path: the roster; each site needs its `simulate` part.
+        runs: folder of all runs; simulated sites keep their workspaces in it.
+
+    Raises:
+        ConfigError: a file has mistakes.
+        ValueError: a site of the roster has no data to simulate it with.
+    """
+    study, sites = (p.read_text(encoding="utf-8") for p in (study_path, sites_path))
+    roster = parse(Roster, sites, str(sites_path))
+    simulated = _simulated(roster, sites_path.parent.resolve(), _wants_pooled(study, str(study_path)))
+    homes = {name: _home(runs, name, site) for name, site in simulated.items()}
+    keys = {name: _identity(home) for name, home in homes.items()}
+    about = {"keys": keys, "simulated": list(simulated), "versions": _versions()}
+    run = create_run(runs, study, sites, about)
+    for name, site in simulated.items():
+        _write_site(run, name, site, homes[name], keys)
+        write_file(homes[name] / "studies" / f"{run.study_hash}.yaml", study.encode())
+    return run
+
+
+def simulate(run: Run, *, engine: str | None = None, workers: int | None = None) -> None:
+    """Drive a prepared run to its end, or on from where it was.
+
+    Args:
+        run: made by `prepare`.
+        engine: "processes", "threads" or "ray"; the roster's where not given.
+        workers: sites that work at the same time; the roster's where not given.
+    """
+    settings = run.roster.simulation
+    engine, workers = engine or settings.engine, workers or settings.workers
+    sites = [str(_site_file(run, name)) for name in run.about["simulated"]]
+    environment = {RUN: str(run.folder), SIMULATION: json.dumps(sites), **QUIET_FLOWER}
+    with _environment(environment):
+        if engine == "ray":
+            from server.simulate_ray import run_with_ray  # noqa: PLC0415
+
+            run_with_ray(CLIENT, len(sites), workers)
+        else:
+            _run_locally(run, len(sites), engine, workers)
+
+
+def _run_locally(run: Run, n_sites: int, engine: str, workers: int) -> None:
+    environment = {name: os.environ[name] for name in (RUN, SIMULATION, *QUIET_FLOWER)}
+    factories: dict[str, WorkerFactory] = {
+        "processes": lambda: ProcessWorker(CLIENT, environment),
+        "threads": lambda: ThreadWorker(CLIENT),
+    }
+    grid = LocalGrid(n_sites, factories[engine], workers)
+    try:
+        app(grid, Context(RUN_ID, 1, {}, RecordDict(), {"run": str(run.folder)}))
+    finally:
+        grid.close()
+
+
+def _wants_pooled(study: str, file: str) -> bool:
+    steps = read_study(study, file).steps.values()
+    return any(isinstance(step, Train) and "pooled" in step.baselines for step in steps)
+
+
+def _simulated(roster: Roster, folder: Path, pooled: bool) -> dict[str, dict[str, Any]]:
+    """Return what each site's `site.yaml` says, a pooled site among them if wanted."""
+    missing = [name for name, site in roster.sites.items() if site.simulate is None]
+    if missing:
+        raise ValueError(f"no data to simulate with (`simulate: cohort:`): {', '.join(missing)}")
+    sites = {
+        name: _site(site.simulate, folder)
+        for name, site in sorted(roster.sites.items())
+        if site.simulate is not None
+    }
+    if pooled:
+        cohorts = [sites[name]["cohort"] for name in roster.developing]
+        columns = {own: c for name in roster.developing for own, c in sites[name]["columns"].items()}
+        policy = PolicySettings(per_site=True, share_network=True).model_dump()
+        device = sites[roster.developing[0]]["device"]
+        sites[POOLED] = {"cohort": cohorts, "columns": columns, "policy": policy, "device": device}
+    return sites
+
+
+def _site(simulated: SimulatedSite, folder: Path) -> dict[str, Any]:
+    cohort = str((folder / simulated.cohort).resolve())
+    return {**simulated.model_dump(), "cohort": cohort}
+
+
+def _home(runs: Path, name: str, site: dict[str, Any]) -> Path:
+    """Return a simulated site's lasting folder: its key, its caches, its audit log."""
+    mark = hashlib.sha256(json.dumps(site["cohort"]).encode()).hexdigest()[:8]
+    home = runs / ".sites" / f"{name}-{mark}"
+    home.mkdir(parents=True, exist_ok=True)
+    return home.resolve()
+
+
+def _identity(home: Path) -> str:
+    path = home / "identity.key"
+    if not path.exists():
+        write_file(path, private_text(new_identity()).encode())
+        path.chmod(0o600)
+    return public_text(read_identity(path.read_text()))
+
+
+def _write_site(
+    run: Run, name: str, site: dict[str, Any], home: Path, keys: dict[str, str]
+) -> None:
+    policy = {**site["policy"], "approved_studies": [run.study_hash]}
+    settings = {
+        **site,
+        "name": name,
+        "workspace": str(home),
+        "identity": str(home / "identity.key"),
+        "partners": keys,
+        "policy": policy,
+    }
+    plain = json.loads(json.dumps(settings))
+    write_file(_site_file(run, name), yaml.safe_dump(plain, sort_keys=False).encode())
+
+
+def _site_file(run: Run, name: str) -> Path:
+    return run.folder / "sites" / name / "site.yaml"
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in PACKAGES}
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

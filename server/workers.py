@@ -1,0 +1,159 @@
+"""Workers that run a ClientApp for simulated sites: a process each, or a thread."""
+
+import importlib
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Protocol, TypeAlias
+
+from flwr.app import Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+_LONGEST_WAIT_S = 10 * 365 * 86400.0
+_CLOSING_S = 5.0
+
+
+class Crashed(Exception):
+    """The worker died while it worked; a new one takes its place."""
+
+
+class Late(Exception):
+    """The worker was still busy when the message expired; a new one takes its place."""
+
+
+class Worker(Protocol):
+    """Runs one message at a time."""
+
+    def run(self, message: Message, partition: int, timeout_s: float) -> None:
+        """Run a message for a site to its end; raise Crashed or Late otherwise."""
+
+    def take(self) -> Message:
+        """Return the reply of the last message run."""
+
+    def close(self) -> None:
+        """Stop."""
+
+
+WorkerFactory: TypeAlias = Callable[[], Worker]
+
+
+def load_app(reference: str) -> ClientApp:
+    """Return the ClientApp named "module:attribute", as Flower names it."""
+    module, _, attribute = reference.partition(":")
+    app: ClientApp = getattr(importlib.import_module(module), attribute)
+    return app
+
+
+def context_of(partition: int) -> Context:
+    """Return the context of a simulated site, as Flower's simulation makes it."""
+    return Context(1, partition, {"partition-id": partition}, RecordDict(), {})
+
+
+@dataclass
+class ThreadWorker:
+    """Runs the app in threads of this process: quick to start, cannot be killed."""
+
+    reference: str
+    _replies: list[Message] = field(default_factory=list)
+
+    def run(self, message: Message, partition: int, timeout_s: float) -> None:
+        """Run a message; raise Crashed where the app raises, Late where it takes too long."""
+        replies: list[Message] = []
+        thread = threading.Thread(
+            target=lambda: replies.append(load_app(self.reference)(message, context_of(partition))),
+            daemon=True,
+        )
+        thread.start()
+        thread.join(min(max(timeout_s, 0), _LONGEST_WAIT_S))
+        if thread.is_alive():
+            raise Late
+        if not replies:
+            raise Crashed
+        self._replies = replies
+
+    def take(self) -> Message:
+        """Return the reply of the last message run."""
+        return self._replies.pop()
+
+    def close(self) -> None:
+        """Do nothing: daemon threads end with the process."""
+
+
+@dataclass
+class ProcessWorker:
+    """Runs the app in a child process, replaced when it dies or hangs.
+
+    Parent and child talk through a pipe of their own with Python's own encoding: neither
+    ever reads what came from a network with it.
+    """
+
+    reference: str
+    environment: Mapping[str, str]
+    _process: BaseProcess | None = None
+    _pipe: Connection | None = None
+
+    def run(self, message: Message, partition: int, timeout_s: float) -> None:
+        """Run a message; raise Crashed where the process dies, Late where it takes too long."""
+        pipe = self._begin()
+        try:
+            pipe.send((message, partition))
+            arrived = pipe.poll(min(max(timeout_s, 0), _LONGEST_WAIT_S))
+            if arrived and pipe.recv() == "done":
+                return
+        except (EOFError, OSError):
+            self._end()
+            raise Crashed from None
+        self._end()
+        raise Late if not arrived else Crashed
+
+    def take(self) -> Message:
+        """Return the reply of the last message run."""
+        assert self._pipe is not None
+        reply: Message = self._pipe.recv()
+        return reply
+
+    def close(self) -> None:
+        """Stop the process."""
+        self._end()
+
+    def _begin(self) -> Connection:
+        if self._process is None or self._pipe is None or not self._process.is_alive():
+            self._end()
+            context = multiprocessing.get_context("spawn")
+            self._pipe, theirs = context.Pipe()
+            arguments = (theirs, self.reference, dict(self.environment))
+            self._process = context.Process(target=_serve, args=arguments, daemon=True)
+            self._process.start()
+            theirs.close()
+        return self._pipe
+
+    def _end(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.join(_CLOSING_S)
+        self._process, self._pipe = None, None
+
+
+def _serve(pipe: Connection, reference: str, environment: dict[str, str]) -> None:
+    """Answer messages until the pipe closes: the child's whole life."""
+    import signal  # noqa: PLC0415
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    os.environ.update(environment)
+    app = load_app(reference)
+    try:
+        while True:
+            message, partition = pipe.recv()
+            reply = app(message, context_of(partition))
+            del message
+            pipe.send("done")
+            pipe.send(reply)
+            del reply
+    except (EOFError, OSError):
+        return

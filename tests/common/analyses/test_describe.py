@@ -1,0 +1,106 @@
+"""Table 1 over sites: equal to the pooled one, and to numpy."""
+
+import numpy as np
+import pytest
+
+from common.analyses.describe import Describe
+from common.analyses.runner import Cost, run
+from tests.common.analyses.tables import clinical, pooled, split_unevenly
+
+OF = ("age", "marker", "sex", "raw")
+
+
+@pytest.mark.parametrize("n_sites", [1, 2, 5, 17])
+def test_answer_does_not_depend_on_the_split(n_sites: int) -> None:
+    tables = split_unevenly(clinical(400, seed=3), n_sites)
+    expected = run(Describe(of=OF), [clinical(400, seed=3)]).values
+    assert run(Describe(of=OF), tables).values == _close(expected)
+
+
+def test_answer_is_bit_identical_in_any_order_of_sites() -> None:
+    tables = split_unevenly(clinical(400, seed=3), 5)
+    assert run(Describe(of=OF), tables).values == run(Describe(of=OF), tables[::-1]).values
+
+
+def test_mean_sd_and_quantiles_are_those_of_numpy() -> None:
+    table = clinical(400, seed=4)
+    answer = run(Describe(of=OF), split_unevenly(table, 4)).values
+    for name in ("age", "marker"):
+        values = table.columns[name][~np.isnan(table.columns[name])]
+        column = answer["columns"][name]
+        assert column["n"] == values.size
+        assert column["missing"] == table.n - values.size
+        assert column["mean"] == pytest.approx(values.mean(), rel=1e-12)
+        assert column["sd"] == pytest.approx(values.std(ddof=1), rel=1e-12)
+        for q in column["quantiles"]:
+            true = np.quantile(values, q["at"], method="inverted_cdf")
+            assert q["low"] < true <= q["high"]
+
+
+def test_quantile_of_whole_numbers_with_ties_is_exact() -> None:
+    table = clinical(800, seed=4)
+    values = table.columns["age"][~np.isnan(table.columns["age"])]
+    (median,) = run(Describe(of=("age",), quantiles=(0.5,)), [table]).values["columns"]["age"][
+        "quantiles"
+    ]
+    assert median["value"] == np.quantile(values, 0.5, method="inverted_cdf")
+
+
+def test_no_published_window_holds_fewer_than_five_patients() -> None:
+    table = clinical(60, seed=5)
+    values = table.columns["marker"]
+    for q in run(Describe(of=("marker",)), [table]).values["columns"]["marker"]["quantiles"]:
+        assert ((values > q["low"]) & (values <= q["high"])).sum() >= 5
+
+
+def test_small_levels_are_hidden_with_a_second_one() -> None:
+    table = clinical(100, seed=6)
+    table.columns["sex"][:] = 0.0
+    table.columns["sex"][:3] = 1.0
+    levels = run(Describe(of=("sex",)), [table]).values["columns"]["sex"]["levels"]
+    assert levels == {"f": None, "m": None}
+
+
+def test_site_alone_sends_no_count_on_a_fine_grid() -> None:
+    describe, table = Describe(of=OF), clinical(60, seed=7, smallest_cell=5)
+    answer = run(describe, [table], alone=True).values
+    assert answer["columns"]["marker"]["quantiles"]
+    ask = next(describe.solve(table.contract, alone=True))
+    assert all(f.alone != "never" for f in describe.schema(ask, table.contract).values())
+
+
+def test_site_alone_hides_a_column_with_a_small_cell() -> None:
+    table = clinical(60, seed=7, smallest_cell=5)
+    table.columns["sex"][:] = 0.0
+    table.columns["sex"][:3] = 1.0
+    answer = run(Describe(of=("sex",)), [table], alone=True).values
+    assert answer["columns"]["sex"]["levels"] == {"f": None, "m": None}
+
+
+def test_three_rounds() -> None:
+    cost = Cost()
+    run(Describe(of=OF), split_unevenly(clinical(400, seed=3), 4), cost=cost)
+    assert cost.rounds == 3
+
+
+def test_everything_missing_gives_no_mean() -> None:
+    table = clinical(50, seed=8)
+    table.columns["raw"][:] = np.nan
+    column = run(Describe(of=("raw",)), [table]).values["columns"]["raw"]
+    assert (column["n"], column["missing"], column["mean"]) == (0, 50, None)
+
+
+def _close(expected: object) -> object:
+    """Compare nested numbers to 1e-10, everything else exactly."""
+    if isinstance(expected, dict):
+        return {key: _close(value) for key, value in expected.items()}
+    if isinstance(expected, list):
+        return [_close(value) for value in expected]
+    if isinstance(expected, float):
+        return pytest.approx(expected, rel=1e-10, abs=1e-10)
+    return expected
+
+
+def test_pooling_loses_nobody() -> None:
+    tables = split_unevenly(clinical(123, seed=9), 5)
+    assert pooled(tables).n == 123
