@@ -38,7 +38,7 @@ def record(path: Path, **entry: object) -> None:
             "previous": _last_hash(file),
         }
         line = json.dumps(entry, sort_keys=True)
-        file.write(f"{line[:-1]}, \"sha256\": \"{_digest(line)}\"}}\n".encode())
+        file.write(f'{line[:-1]}, "sha256": "{_digest(line)}"}}\n'.encode())
         file.flush()
         os.fsync(file.fileno())
 
@@ -87,7 +87,7 @@ def _locked(path: Path) -> Iterator[Any]:
         yield file
 
 
-def _last_hash(file: Any) -> str:  # noqa: ANN401  (a binary file handle)
+def _last_hash(file: Any) -> str:
     """Return the hash of the last whole line; a line cut off by a crash is ended first."""
     size = file.seek(0, os.SEEK_END)
     if size == 0:

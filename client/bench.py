@@ -7,6 +7,8 @@ from typing import Literal
 from common.cohort import Mask
 from common.tasks.segmentation import Segmentation
 
+_MOST_LABELS = 255  # classes are kept in a byte
+
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -33,6 +35,11 @@ class Bench:
     threads: int = 1
     precision: Precision = "auto"
     memory_mb: int = 2048
+
+    def __post_init__(self) -> None:
+        if len(self.mask.labels) > _MOST_LABELS:
+            n = len(self.mask.labels)
+            raise ValueError(f"expected at most {_MOST_LABELS} labels, got {n}")
 
     @property
     def labels(self) -> dict[str, int]:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from common.errors import Finding
+from common.flow import Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +42,6 @@ class Severity(StrEnum):
 
     ERROR = "error"  # the case is left out
     WARNING = "warning"  # the case stays
-
-
-class Code(StrEnum):
-    """What is the matter with a case. A fixed list: its counts may leave a site."""
-
-    NO_PATIENT = "no_patient"
-    PATIENT_IN_TWO_SPLITS = "patient_in_two_splits"
-    VALUE_MISSING = "value_missing"
-    VALUE_WRONG_TYPE = "value_wrong_type"
-    VALUE_OUT_OF_RANGE = "value_out_of_range"
-    VALUE_UNKNOWN_LEVEL = "value_unknown_level"
-    IMAGE_MISSING = "image_missing"
-    IMAGE_UNREADABLE = "image_unreadable"
-    IMAGE_NOT_FINITE = "image_not_finite"
-    IMAGE_CONSTANT = "image_constant"
-    IMAGE_SINGLE_SLICE = "image_single_slice"
-    IMAGE_TWICE = "image_twice"
-    MASK_MISSING = "mask_missing"
-    MASK_UNREADABLE = "mask_unreadable"
-    MASK_OTHER_GRID = "mask_other_grid"
-    MASK_UNKNOWN_LABEL = "mask_unknown_label"
-    MASK_EMPTY = "mask_empty"
 
 
 @dataclass(frozen=True, slots=True)

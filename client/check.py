@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from math import nan
 from pathlib import Path
 
-from client.cases import Case, CaseProblem, Code, Flow, Severity
+from client.cases import Case, CaseProblem, Flow, Severity
 from client.check_images import look_inside
 from client.ingest.cohort_csv import FILE, Row, Sheet, read_sheet
 from client.ingest.values import read_value
 from common.cohort import CASE_ID, PATIENT_ID, RESERVED, SPLIT, SPLITS, Cohort
 from common.errors import Finding
+from common.flow import Code
 from common.settings import nearest
 
 SESSION = "session"
@@ -204,9 +205,7 @@ def _patients_in_two_splits(read: Sequence[_Read]) -> list[CaseProblem]:
     ]
 
 
-def _nobody(
-    cases: Sequence[Case], problems: Sequence[CaseProblem]
-) -> Iterator[Finding]:
+def _nobody(cases: Sequence[Case], problems: Sequence[CaseProblem]) -> Iterator[Finding]:
     """Yield a finding where no case is left."""
     if cases:
         return
@@ -216,19 +215,13 @@ def _nobody(
     yield Finding(FILE, None, "", text)
 
 
-def _flow(
-    read: Sequence[_Read], kept: Sequence[_Read], problems: Sequence[CaseProblem]
-) -> Flow:
+def _flow(read: Sequence[_Read], kept: Sequence[_Read], problems: Sequence[CaseProblem]) -> Flow:
     first: dict[int, Code] = {}
     for problem in problems:
         if problem.severity is Severity.ERROR:
             first.setdefault(problem.row, problem.code)
     rows = {r.row.line for r in kept}
-    warned = {
-        (p.row, p.code)
-        for p in problems
-        if p.severity is Severity.WARNING and p.row in rows
-    }
+    warned = {(p.row, p.code) for p in problems if p.severity is Severity.WARNING and p.row in rows}
     return Flow(
         n_screened=len(read),
         n_included=len(kept),

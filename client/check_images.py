@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from client.cases import Case, CaseProblem, Code, Severity
+from client.cases import Case, CaseProblem, Severity
 from client.facts import Facts, Kind, find_facts
 from common.cohort import Cohort, Mask
+from common.flow import Code
 
 # Two grids are one if no corner of them lies further apart than this share of a voxel.
 _TOLERANCE = 0.1

@@ -101,7 +101,7 @@ def phantoms(
 
 
 @import_app.command("decathlon")
-def decathlon(  # noqa: PLR0913  (options of a command)
+def decathlon(
     dataset: Annotated[Path, typer.Argument(help="dataset.json, a Decathlon or MONAI data list")],
     splits: Annotated[Path, typer.Option("--splits", help="sites and splits, by patient")],
     out: Annotated[Path, typer.Option("--out", help="folder for the sites' folders")],
@@ -112,9 +112,7 @@ def decathlon(  # noqa: PLR0913  (options of a command)
     ] = "reference",
 ) -> None:
     """Write one folder a site with cohort.csv from a Decathlon or MONAI data list."""
-    report = import_decathlon(
-        dataset, splits, out, columns=Columns(tuple(image), mask), link=link
-    )
+    report = import_decathlon(dataset, splits, out, columns=Columns(tuple(image), mask), link=link)
     sys.stdout.write(f"{report}\n")
 
 

@@ -1,14 +1,19 @@
 """A site's checked cohort for a study, and the cases a step looks at."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from client.cases import Case, Flow
 from client.check import Checked, check
 from client.site import Site
+from common.cohort import SPLITS
 from common.errors import Reason, Refused
+from common.flow import Code
 from common.step import Cases
 from common.study import Study
+from common.sums import Sums
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,26 @@ def select(study: Study, cases: Iterable[Case], wanted: Cases) -> tuple[Case, ..
     return tuple(case for case in cases if _fits(study, case, wanted))
 
 
+def flow_sums(flows: Sequence[Flow], *, alone: bool) -> Sums:
+    """Return a site's counts for `check_cohort`."""
+    splits = (*SPLITS, "")
+    sums = {
+        "n_screened": np.array(sum(f.n_screened for f in flows)),
+        "n_included": np.array(sum(f.n_included for f in flows)),
+        "n_patients": np.array(sum(f.n_patients for f in flows)),
+        "splits": np.array([sum(f.splits.get(s, 0) for f in flows) for s in splits]),
+    }
+    if not alone:
+        sums["excluded"] = np.array([sum(f.excluded.get(c, 0) for f in flows) for c in Code])
+    return sums
+
+
 def _check(site: Site, study: Study, i: int) -> Checked:
     return check(
-        study.cohort, site.cohorts[i], renames=site.settings.columns, cache=site.room("cache", "check")
+        study.cohort,
+        site.cohorts[i],
+        renames=site.settings.columns,
+        cache=site.room("cache", "check"),
     )
 
 
@@ -59,9 +81,7 @@ def _named(cases: Iterable[Case], i: int, n: int) -> Iterable[Case]:
     """Keep names apart where several folders are pooled: patients of two hospitals differ."""
     if n == 1:
         return cases
-    return [
-        replace(c, case_id=f"{i}-{c.case_id}", patient_id=f"{i}-{c.patient_id}") for c in cases
-    ]
+    return [replace(c, case_id=f"{i}-{c.case_id}", patient_id=f"{i}-{c.patient_id}") for c in cases]
 
 
 def _fits(study: Study, case: Case, wanted: Cases) -> bool:
@@ -70,8 +90,6 @@ def _fits(study: Study, case: Case, wanted: Cases) -> bool:
     for column, levels in wanted.where.items():
         value = case.values.get(column, float("nan"))
         known = study.cohort.columns[column].levels
-        if value != value or known[int(value)] not in levels:  # noqa: PLR0124  (NaN)
+        if value != value or known[int(value)] not in levels:
             return False
     return True
-
-

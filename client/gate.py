@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from client import audit, masking
+from client.cohorts import load_cohort
 from client.disclosure import check_cohort, check_sums
 from client.files import write_atomically
-from client.cohorts import load_cohort
 from client.policy import approved_study, check_columns, check_group
 from client.site import Site
 from client.steps import Work, find_work
@@ -34,7 +34,7 @@ def safely(make: Callable[[], Packet]) -> Packet:
     """Return the packet `make` returns, or, whatever it raises, one with a bare reason."""
     try:
         return make()
-    except Exception as error:  # noqa: BLE001  (the gate: nothing else may leave)
+    except Exception as error:
         reason, detail = _reason(error)
         log.warning("%s: %s", reason, detail, exc_info=error)
         return Packet({"failed": str(reason)})
@@ -57,7 +57,7 @@ class _Clock:
 def _answer_one(site: Site, message: Round, posed: Posed, clock: _Clock) -> Reply:
     try:
         return _release(site, message, posed, clock)
-    except Exception as error:  # noqa: BLE001  (the gate: nothing else may leave)
+    except Exception as error:
         reason, detail = _reason(error)
         log.warning("%s %s: %s", posed.problem, reason, detail, exc_info=error)
         _record_refusal(site, message, posed, reason, detail)
@@ -113,9 +113,7 @@ def _words(site: Site, message: Round, posed: Posed, work: Work, clock: _Clock) 
     return words
 
 
-def _record_release(
-    site: Site, message: Round, posed: Posed, schema: Schema, words: Words
-) -> None:
+def _record_release(site: Site, message: Round, posed: Posed, schema: Schema, words: Words) -> None:
     names = sorted(schema)
     audit.record(
         site.workspace / "audit.jsonl",
@@ -129,9 +127,7 @@ def _record_release(
     )
 
 
-def _record_refusal(
-    site: Site, message: Round, posed: Posed, reason: Reason, detail: str
-) -> None:
+def _record_refusal(site: Site, message: Round, posed: Posed, reason: Reason, detail: str) -> None:
     """Note a refusal; it leaves the site even where the disk takes no more lines."""
     try:
         audit.record(

@@ -56,9 +56,7 @@ class Grid:
         """Return whether no corner lies more than a share of a voxel from its like."""
         if self.shape != other.shape:
             return False
-        ends = [
-            np.multiply(corner, self.shape).tolist() for corner in np.ndindex(2, 2, 2)
-        ]
+        ends = [np.multiply(corner, self.shape).tolist() for corner in np.ndindex(2, 2, 2)]
         apart = [np.subtract(self.point_mm(e), other.point_mm(e)) for e in ends]
         far = float(np.max(np.abs(apart)))
         return far <= tolerance * min(self.spacing_mm)
@@ -88,13 +86,15 @@ class Turn:
         """Return voxels (..., Z, Y, X) turned; a view."""
         lead = tuple(range(voxels.ndim - 3))
         turned = voxels.transpose(*lead, *(len(lead) + o for o in self.order))
-        return turned[_backwards(self.flips)]
+        found: Voxels = turned[_backwards(self.flips)]
+        return found
 
     def back(self, voxels: Voxels) -> Voxels:
         """Undo `of`."""
         lead = tuple(range(voxels.ndim - 3))
         inverse = (len(lead) + int(o) for o in np.argsort(self.order))
-        return voxels[_backwards(self.flips)].transpose(*lead, *inverse)
+        found: Voxels = voxels[_backwards(self.flips)].transpose(*lead, *inverse)
+        return found
 
     def of_grid(self, grid: Grid) -> Grid:
         """Return the grid on which turned voxels lie where they were."""
@@ -123,9 +123,7 @@ def turn_to(grid: Grid, orientation: str) -> Turn:
         return Turn((0, 1, 2), (False, False, False))
     wanted = np.array([_TOWARDS[letter] for letter in reversed(orientation)], float)
     along = wanted @ np.array(grid.axes).T
-    a, b, c = max(
-        permutations(range(3)), key=lambda p: sum(abs(along[range(3), list(p)]))
-    )
+    a, b, c = max(permutations(range(3)), key=lambda p: sum(abs(along[range(3), list(p)])))
     flips = along[0, a] < 0, along[1, b] < 0, along[2, c] < 0
     return Turn((a, b, c), (bool(flips[0]), bool(flips[1]), bool(flips[2])))
 
@@ -176,7 +174,8 @@ def resample(
     frame.SetOutputDirection(np.array(onto.axes)[::-1].T.ravel().tolist())
     frame.SetInterpolator(kind)
     frame.SetDefaultPixelValue(outside)
-    return sitk.GetArrayFromImage(frame.Execute(_image(volume)))
+    found: Voxels = sitk.GetArrayFromImage(frame.Execute(_image(volume)))
+    return found
 
 
 def _read(path: Path) -> Any:

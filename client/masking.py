@@ -45,7 +45,9 @@ def check_members(site: Site, message: Round) -> None:
         if identity is None or member.site != name or member.protocol != PROTOCOL:
             raise Refused(Reason.ROSTER_MISMATCH, f'"{name}" is no partner of this site')
         if not verified(identity, bytes.fromhex(member.signature), member.signed(message.hello)):
-            raise Refused(Reason.ROSTER_MISMATCH, f'the session key of "{name}" is not signed by it')
+            raise Refused(
+                Reason.ROSTER_MISMATCH, f'the session key of "{name}" is not signed by it'
+            )
 
 
 def seal(site: Site, message: Round, posed: Posed, words: Words, schema: Schema) -> Reply:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from client.cases import Case
-from client.cohorts import SiteCohort, select
+from client.cohorts import SiteCohort, flow_sums, select
 from client.site import Site
 from client.tables import keep_columns, make_table, require
 from common.analyses.analysis import APPLY, Answer
+from common.flow import CheckCohort
 from common.messages import Posed, Round
 from common.study import Study, schema_of
 from common.sums import Schema, Sums
@@ -49,6 +50,7 @@ class Job:
     cases: tuple[Case, ...]
     message: Round
     posed: Posed
+    cohort: SiteCohort
 
     @property
     def run(self) -> str:
@@ -61,26 +63,26 @@ class Job:
         return len(self.posed.group) == 1
 
 
-def find_work(
-    site: Site, study: Study, cohort: SiteCohort, message: Round, posed: Posed
-) -> Work:
+def find_work(site: Site, study: Study, cohort: SiteCohort, message: Round, posed: Posed) -> Work:
     """Return the work of one ask; nothing heavy has happened yet."""
     step = study.bound[posed.step]
     cases = select(study, cohort.cases, step.cases)
-    job = Job(site, study, step, cases, message, posed)
+    job = Job(site, study, step, cases, message, posed, cohort)
     schema = schema_of(step, posed.ask, study.contract())
     return Work(schema, lambda: _summarise(job), _digest(cases))
 
 
 def _summarise(job: Job) -> Sums:
     if isinstance(job.step, Train):
-        from client.training import summarise as train  # noqa: PLC0415  (brings torch)
+        from client.training import summarise as train
 
         return train(job)
     if isinstance(job.step, Predict):
-        from client.predicting import summarise as predict  # noqa: PLC0415  (brings torch)
+        from client.predicting import summarise as predict
 
         return predict(job)
+    if isinstance(job.step, CheckCohort):
+        return flow_sums(job.cohort.flows, alone=job.alone)
     return _apply(job) if job.posed.ask.phase == APPLY else _analyse(job)
 
 

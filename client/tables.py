@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +16,7 @@ from common.table import Floats, Table
 _CASES = "case_id"
 
 
-def make_table(
-    site: Site, study: Study, cases: Sequence[Case], run: str, *, alone: bool
-) -> Table:
+def make_table(site: Site, study: Study, cases: Sequence[Case], run: str, *, alone: bool) -> Table:
     """Return the table of these cases; a column a step has not filled for a case is NaN."""
     columns = {
         name: np.array([case.values.get(name, np.nan) for case in cases])
@@ -35,7 +34,8 @@ def keep_columns(
 ) -> None:
     """Keep the columns a step has made, replacing those of an earlier try."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{_CASES: np.array(case_ids, dtype=np.str_)}, **columns)
+    kept: dict[str, Any] = {_CASES: np.array(case_ids, dtype=np.str_), **columns}
+    np.savez_compressed(buffer, **kept)
     write_atomically(site.room("runs", run, "columns") / f"{step}.npz", buffer.getvalue())
 
 

@@ -114,8 +114,7 @@ def read_round(packet: Packet) -> Round:
     head = packet.head
     try:
         asks = tuple(
-            _read_posed(posed, blob)
-            for posed, blob in zip(head["asks"], packet.blobs, strict=True)
+            _read_posed(posed, blob) for posed, blob in zip(head["asks"], packet.blobs, strict=True)
         )
         members = {str(name): _read_joined(m) for name, m in head["members"].items()}
         return Round(read_hello(packet), int(head["number"]), int(head["attempt"]), members, asks)
@@ -151,7 +150,7 @@ def read_replies(packet: Packet) -> Replies:
         raise Malformed(f"no replies: {error}") from None
 
 
-def _read_reply(head: Mapping[str, Any], blobs: Any) -> Reply:  # noqa: ANN401
+def _read_reply(head: Mapping[str, Any], blobs: Any) -> Reply:
     problem = _text(head, "problem")
     if "reason" in head:
         return Reply(problem, reason=Reason(head["reason"]))
@@ -183,8 +182,8 @@ def _read_joined(head: Mapping[str, Any]) -> Joined:
         protocol = int(head["protocol"])
     except (KeyError, TypeError, ValueError):
         raise Malformed("no protocol version") from None
-    names = ("site", "session_key", "signature")
-    return Joined(*(_text(head, name) for name in names), protocol=protocol)
+    site, key, signature = (_text(head, k) for k in ("site", "session_key", "signature"))
+    return Joined(site, key, signature, protocol)
 
 
 def _text(head: Mapping[str, Any], key: str) -> str:

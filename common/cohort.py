@@ -94,9 +94,9 @@ class Column(Frozen):
 class Cohort(Frozen):
     """What every case of a study must or may have."""
 
-    images: dict[Name, Image] = {}
-    masks: dict[MaskName, Mask] = {}
-    columns: dict[Name, Column] = {}
+    images: dict[Name, Image] = Field({})
+    masks: dict[MaskName, Mask] = Field({})
+    columns: dict[Name, Column] = Field({})
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,7 +1,7 @@
 """The errors callers tell apart, and the only words a site says when it refuses.
 
-    Refused       a site will not answer; only its Reason ever leaves the site
-    ConfigError   a file the user wrote has mistakes; carries all of them
+Refused       a site will not answer; only its Reason ever leaves the site
+ConfigError   a file the user wrote has mistakes; carries all of them
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """What the coordinator and a site say to each other: plain values and arrays.
 
-    Hello   -> Joined     who are you; a fresh session key, signed
-    Round   -> Replies    asks of one round; masked sums or reasons, signed
+Hello   -> Joined     who are you; a fresh session key, signed
+Round   -> Replies    asks of one round; masked sums or reasons, signed
 """
 
 import hashlib

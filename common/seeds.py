@@ -29,6 +29,6 @@ def numpy_rng(*parts: str | int) -> np.random.Generator:
 
 def torch_rng(*parts: str | int, device: str = "cpu") -> "torch.Generator":
     """Return a torch generator of its own for these words, on a device."""
-    import torch  # noqa: PLC0415  (heavy: a statistics ask never comes here)
+    import torch
 
     return torch.Generator(device=device).manual_seed(seed(*parts))

@@ -134,7 +134,11 @@ def _message(error: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "missing":
         return "missing, but required"
     if kind == "union_tag_not_found":
-        return f'missing "kind"; known kinds: {error["ctx"]["expected_tags"]}' if "ctx" in error and "expected_tags" in error["ctx"] else 'missing "kind"'
+        return (
+            f'missing "kind"; known kinds: {error["ctx"]["expected_tags"]}'
+            if "ctx" in error and "expected_tags" in error["ctx"]
+            else 'missing "kind"'
+        )
     if kind == "union_tag_invalid":
         return _unknown_kind(error)
     message = error["msg"].removeprefix("Value error, ")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from common.cohort import SPLITS, Column
+from common.cohort import Column
 from common.settings import Frozen
 
 Over = Literal["development", "external", "all", "each"]
@@ -15,7 +15,7 @@ Over = Literal["development", "external", "all", "each"]
 class Cases(Frozen):
     """Which cases of a site a step looks at."""
 
-    split: tuple[Literal["train", "validation", "test"], ...] = SPLITS
+    split: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")
     where: dict[str, tuple[str, ...]] = Field(
         {}, description="only cases whose category is one of these levels, by column"
     )

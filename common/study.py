@@ -7,7 +7,7 @@ parameter a site uses comes from its own copy.
 import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Annotated, Any, Union
+from typing import Annotated, Any
 
 from pydantic import Discriminator, Field
 
@@ -15,13 +15,14 @@ from common.analyses import ANALYSES
 from common.analyses.analysis import APPLY, Ask
 from common.cohort import Cohort, Column, Name
 from common.errors import ConfigError, Finding
+from common.flow import CheckCohort
 from common.settings import Frozen, Path, nearest, parse, read_yaml
 from common.step import Step
 from common.sums import Schema, count
 from common.tasks.predict import Predict
 from common.tasks.train import Train
 
-KINDS = (*ANALYSES, Train, Predict)
+KINDS = (CheckCohort, *ANALYSES, Train, Predict)
 
 
 class Study(Frozen):
@@ -32,7 +33,7 @@ class Study(Frozen):
     description: str = ""
     reference: str = Field("", description="the publication whose design it follows")
     cohort: Cohort
-    steps: dict[Name, Annotated[Union[KINDS], Discriminator("kind")]] = Field(  # type: ignore[valid-type]
+    steps: dict[Name, Annotated[KINDS, Discriminator("kind")]] = Field(  # type: ignore[valid-type]
         min_length=1
     )
 
@@ -77,7 +78,7 @@ def read_study(text: str, file: str) -> Study:
     return study
 
 
-def schema_of(step: Any, ask: Ask, contract: Mapping[str, Column]) -> Schema:  # noqa: ANN401
+def schema_of(step: Any, ask: Ask, contract: Mapping[str, Column]) -> Schema:
     """Return what one site sends for an ask of a step, whatever its kind."""
     if ask.phase == APPLY:
         return {"n": count(), "filled": count()}
@@ -96,23 +97,28 @@ def _line(lines: Mapping[Path, int], path: Path) -> int | None:
 
 def _unknown_names(study: Study) -> Iterator[tuple[Path, str]]:
     before: dict[str, Step] = {}
-    drawn = (*study.cohort.images, *study.cohort.masks)
     for name, step in study.bound.items():
         at = ("steps", name)
-        columns = list(study.contract(before))
         for need in step.needs():
             if need not in before:
                 yield at, f'needs a step "{need}" before it{nearest(need, list(before))}'
-        for image in step.images():
-            if image not in drawn:
-                yield at, f'unknown image or mask "{image}"{nearest(image, list(drawn))}'
-        for column in (*step.columns(), *step.cases.where):
-            if column not in columns:
-                yield at, f'unknown column "{column}"{nearest(column, columns)}'
+        yield from _unknown_data(study, at, step, list(study.contract(before)))
         yield from _unknown_levels(study, at, step)
         if isinstance(step, Predict) and not isinstance(before.get(step.network), Train | None):
             yield (*at, "network"), f'"{step.network}" trains no network'
         before[name] = step
+
+
+def _unknown_data(
+    study: Study, at: Path, step: Step, columns: list[str]
+) -> Iterator[tuple[Path, str]]:
+    drawn = [*study.cohort.images, *study.cohort.masks]
+    for image in step.images():
+        if image not in drawn:
+            yield at, f'unknown image or mask "{image}"{nearest(image, drawn)}'
+    for column in (*step.columns(), *step.cases.where):
+        if column not in columns:
+            yield at, f'unknown column "{column}"{nearest(column, columns)}'
 
 
 def _unknown_levels(study: Study, at: Path, step: Step) -> Iterator[tuple[Path, str]]:
@@ -120,4 +126,7 @@ def _unknown_levels(study: Study, at: Path, step: Step) -> Iterator[tuple[Path, 
         known = list(getattr(study.cohort.columns.get(column), "levels", ()))
         for level in levels:
             if known and level not in known:
-                yield (*at, "cases", "where", column), f'unknown level "{level}"{nearest(level, known)}'
+                yield (
+                    (*at, "cases", "where", column),
+                    f'unknown level "{level}"{nearest(level, known)}',
+                )

@@ -7,14 +7,14 @@ only when added over sites; they are never weighted by anything.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import Reason, Refused
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 Sums = Mapping[str, Array]
 
 Kind = Literal["count", "real", "weight"]

@@ -41,7 +41,10 @@ def from_records(records: RecordDict) -> Packet:
             raise Malformed("no head")
         outer = json.loads(text)
         blobs = [
-            Blob(tuple((str(n), str(c), tuple(map(int, s))) for n, c, s in layout), arrays[str(i)].data)
+            Blob(
+                tuple((str(n), str(c), tuple(map(int, s))) for n, c, s in layout),
+                arrays[str(i)].data,
+            )
             for i, layout in enumerate(outer["layouts"])
         ]
         head = outer["head"]

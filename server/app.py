@@ -59,7 +59,10 @@ def _join(run: Run, grid: Grid, journal: Journal) -> Exchange:
     post = Post(grid)
     journal.write("session", session=hello.session, sites=sorted(run.keys))
     members = post.join(
-        hello, run.keys, run.roster.wait_s, lambda site: progress.tell({"event": "joined", "site": site})
+        hello,
+        run.keys,
+        run.roster.wait_s,
+        lambda site: progress.tell({"event": "joined", "site": site}),
     )
     for site in sorted(set(run.keys) - set(members)):
         journal.write("absent", site=site)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from common.errors import ConfigError
+from common.errors import ConfigError, Finding
 from common.settings import parse
 from common.sites import Roster
 from common.study import Study, read_study
@@ -72,7 +72,7 @@ def simulate(  # noqa: PLR0913  (options of a command)
     _check_files(study, sites)
     site_commands.make_phantoms_for(sites)
     _refuse_bad_cohorts(study, sites, runs, leave_out=leave_out)
-    from server.simulate import prepare  # noqa: PLC0415  (brings Flower)
+    from server.simulate import prepare
 
     run = prepare(study, sites, runs)
     _drive(run.folder, engine=engine, workers=workers, as_json=as_json)
@@ -88,7 +88,9 @@ def resume(
 
 
 @app.command()
-def check(study: StudyFile, sites: SitesFile | None = None, runs: RunsFolder = Path("runs")) -> None:
+def check(
+    study: StudyFile, sites: SitesFile | None = None, runs: RunsFolder = Path("runs")
+) -> None:
     """Check a study, a roster and the cohorts of simulated sites; say everything at once."""
     if sites is None:
         read_study(study.read_text(encoding="utf-8"), str(study))
@@ -110,8 +112,8 @@ def schema(which: Annotated[Literal["study", "site", "sites"], typer.Argument()]
 @app.command()
 def report(run: RunFolder) -> None:
     """Write `report.html` of a run, finished or not."""
-    from server.report.write import write_report  # noqa: PLC0415  (brings matplotlib)
-    from server.run import Run  # noqa: PLC0415
+    from server.report.write import write_report
+    from server.run import Run
 
     _existing_run(run)
     sys.stdout.write(f"{write_report(Run(run))}\n")
@@ -119,7 +121,7 @@ def report(run: RunFolder) -> None:
 
 def _check_files(study: Path, sites: Path) -> None:
     """Read study and roster; raise the mistakes of both at once."""
-    findings = []
+    findings: list[Finding] = []
     for model, path in ((Study, study), (Roster, sites)):
         try:
             text = path.read_text(encoding="utf-8")
@@ -140,7 +142,9 @@ def _refuse_bad_cohorts(study: Path, sites: Path, runs: Path, *, leave_out: bool
         sys.stderr.write("The study cannot run with these cohorts.\n")
         raise typer.Exit(MISTAKE)
     if wrong and not leave_out:
-        sys.stderr.write(f"{len(wrong)} problems. Mend them, or go on without these cases: --leave-out\n")
+        sys.stderr.write(
+            f"{len(wrong)} problems. Mend them, or go on without these cases: --leave-out\n"
+        )
         raise typer.Exit(MISTAKE)
 
 
@@ -152,10 +156,10 @@ def _existing_run(folder: Path) -> None:
 
 def _drive(folder: Path, *, engine: str | None, workers: int | None, as_json: bool) -> None:
     """Drive a run, show it, write its report, and leave with a code that tells how it was."""
-    from server.display import shown  # noqa: PLC0415
-    from server.report.write import write_report  # noqa: PLC0415
-    from server.run import Run  # noqa: PLC0415
-    from server.simulate import simulate as go  # noqa: PLC0415
+    from server.display import shown
+    from server.report.write import write_report
+    from server.run import Run
+    from server.simulate import simulate as go
 
     run = Run(folder)
     try:

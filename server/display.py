@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from common.study import Study
 from common.tasks.train import Train
@@ -85,7 +92,9 @@ class _Display:
         bar = self.bars.get(event["problem"])
         if bar is not None:
             task = next(t for t in self.progress.tasks if t.id == bar)
-            self.progress.update(bar, total=max(task.completed, 1), completed=max(task.completed, 1))
+            self.progress.update(
+                bar, total=max(task.completed, 1), completed=max(task.completed, 1)
+            )
 
     def _rounds(self, problem: str) -> int:
         step = self.study.bound[problem.split("/")[0]]

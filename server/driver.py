@@ -88,7 +88,10 @@ class Driver:
                     again = True
 
     def _ready(self, name: str) -> bool:
-        return all(need in self._begun and not self._under_way(need) for need in needed_steps(self.study, name))
+        return all(
+            need in self._begun and not self._under_way(need)
+            for need in needed_steps(self.study, name)
+        )
 
     def _under_way(self, step: str) -> bool:
         return any(r.problem.step == step for r in self._running.values())
@@ -140,10 +143,9 @@ class Driver:
             self.journal.keep_checkpoint(running.problem.name, running.turn, running.ask.state)
 
     def _wanted(self, running: Running) -> Wanted:
-        assert running.ask is not None
-        problem, contract = running.problem, self.study.contract()
-        schema = schema_of(self.study.bound[problem.step], running.ask, contract)
-        posed = Posed(problem.name, problem.step, running.group, running.ask)
+        ask, problem, contract = _pending(running), running.problem, self.study.contract()
+        schema = schema_of(self.study.bound[problem.step], ask, contract)
+        posed = Posed(problem.name, problem.step, running.group, ask)
         return Wanted(posed, schema, min(self.roster.quorum, len(problem.group)))
 
     def _take(self, running: Running, outcome: Outcome) -> None:
@@ -152,38 +154,37 @@ class Driver:
         if outcome.total is None:
             self._drop(running, _worst(outcome))
         elif running.problem.elastic:
-            self._take_elastic(running, outcome)
+            self._take_elastic(running, outcome, outcome.total)
         elif set(outcome.sites) == set(running.group):
             self._go_on(running, outcome.total)
         else:
-            self._take_fewer(running, outcome)
+            self._take_fewer(running, outcome, outcome.total)
 
-    def _take_elastic(self, running: Running, outcome: Outcome) -> None:
+    def _take_elastic(self, running: Running, outcome: Outcome, total: Sums) -> None:
         for site in running.group:
-            running.failures[site] = running.failures.get(site, 0) + 1 if site in outcome.lost else 0
+            running.failures[site] = (
+                running.failures.get(site, 0) + 1 if site in outcome.lost else 0
+            )
         out = [s for s in running.group if running.failures[s] >= self.roster.patience]
         for site in out:
             self._note("left_out", problem=running.problem.name, site=site)
         running.group = tuple(s for s in running.group if s not in out)
-        assert outcome.total is not None
-        self._go_on(running, outcome.total)
+        self._go_on(running, total)
 
-    def _take_fewer(self, running: Running, outcome: Outcome) -> None:
+    def _take_fewer(self, running: Running, outcome: Outcome, total: Sums) -> None:
         """Go on with fewer sites: at the first ask as it is, later from the beginning."""
         running.group = outcome.sites
-        assert outcome.total is not None
         if running.turn == 0:
-            self._go_on(running, outcome.total)
+            self._go_on(running, total)
             return
         self._note("restart", problem=running.problem.name, sites=list(outcome.sites))
         running.solving, running.turn = running.problem.solve(None), 0
         self._advance(running, None)
 
     def _go_on(self, running: Running, total: Sums) -> None:
-        assert running.ask is not None
-        if running.ask.state is None:
-            name, turn = running.problem.name, running.turn
-            self.journal.keep_total(name, turn, running.ask, running.group, total)
+        ask, name = _pending(running), running.problem.name
+        if ask.state is None:
+            self.journal.keep_total(name, running.turn, ask, running.group, total)
         running.turn += 1
         self._advance(running, total)
         self.progress({"event": "total", "problem": running.problem.name, "line": _line(running)})
@@ -213,6 +214,12 @@ class Driver:
         self.progress({"event": event, **entry})
 
 
+def _pending(running: Running) -> Ask:
+    if running.ask is None:
+        raise RuntimeError(f"{running.problem.name} has ended and asks nothing")
+    return running.ask
+
+
 def _line(running: Running) -> Json:
     """Return the last line of a training's history, for the display."""
     state = running.ask.state if running.ask is not None else None
@@ -223,5 +230,3 @@ def _line(running: Running) -> Json:
 def _worst(outcome: Outcome) -> str:
     reasons = sorted({str(reason) for reason in outcome.lost.values()}) or [str(Reason.NO_REPLY)]
     return f"too few sites: {', '.join(reasons)}"
-
-

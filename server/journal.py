@@ -41,12 +41,20 @@ class Journal:
         self.events.append(line)
         self._take(line)
 
-    def keep_total(self, problem: str, turn: int, ask: Ask, group: tuple[str, ...], sums: Sums) -> None:
+    def keep_total(
+        self, problem: str, turn: int, ask: Ask, group: tuple[str, ...], sums: Sums
+    ) -> None:
         """Keep the total of an ask that has no checkpoint."""
         name = f"totals/{_file(problem)}-{turn}.safetensors"
         sha = write_arrays(self.folder / name, sums)
         self.write(
-            "total", problem=problem, turn=turn, ask=ask.digest(), sites=group, file=name, sha256=sha
+            "total",
+            problem=problem,
+            turn=turn,
+            ask=ask.digest(),
+            sites=group,
+            file=name,
+            sha256=sha,
         )
 
     def total(self, problem: str, turn: int, ask: Ask) -> tuple[tuple[str, ...], Sums] | None:

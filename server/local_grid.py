@@ -88,7 +88,7 @@ class LocalGrid(Grid):
         """Flower's description of the run."""
         return self._run
 
-    def create_message(  # noqa: PLR0913  (Flower's signature)
+    def create_message(
         self,
         content: RecordDict,
         message_type: str,

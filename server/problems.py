@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from common.analyses.analysis import APPLY, Answer, Ask, Solve, State
@@ -68,28 +69,40 @@ def first_problems(
     """
     step = study.bound[name]
     if isinstance(step, Train):
-        from server.training import problems  # noqa: PLC0415  (brings torch)
+        from server.training import problems
 
         yield from problems(study, roster, name, pooled=pooled)
     elif isinstance(step, Predict):
-        from server.training import networks  # noqa: PLC0415
+        from server.training import networks
 
         found = networks(study.bound[step.network], answers[step.network])
         for part, group in groups(roster, step.over).items():
-            yield Problem(name, part, group, lambda _, s=step: s.solve_with(found), elastic=True)
+            solve = _stateless(partial(step.solve_with, found))
+            yield Problem(name, part, group, solve, elastic=True)
     else:
         yield from _analysis_problems(study, roster, name, step)
 
 
 def _analysis_problems(
-    study: Study, roster: Roster, name: str, step: Any  # noqa: ANN401
+    study: Study,
+    roster: Roster,
+    name: str,
+    step: Any,
 ) -> Iterator[Problem]:
     contract = study.contract()
     for part, group in groups(roster, step.over).items():
-        alone = len(group) == 1
-        yield Problem(
-            name, part, group, lambda _, a=alone: step.solve(contract, alone=a)
-        )
+        solve = _stateless(partial(step.solve, contract, alone=len(group) == 1))
+        yield Problem(name, part, group, solve)
+
+
+def _stateless(solve: Callable[[], Solve]) -> Callable[[State | None], Solve]:
+    """Return a computation that always begins at its first ask."""
+
+    def begin(state: State | None) -> Solve:
+        del state
+        return solve()
+
+    return begin
 
 
 def apply_problem(study: Study, roster: Roster, name: str, answer: Answer) -> Problem | None:
@@ -97,12 +110,12 @@ def apply_problem(study: Study, roster: Roster, name: str, answer: Answer) -> Pr
     if not hasattr(study.bound[name], "columns_from"):
         return None
 
-    def solve(state: State | None) -> Solve:
-        del state
+    def solve() -> Solve:
         total = yield Ask(APPLY, answer.values, answer.arrays)
         return Answer({key: int(total[key]) for key in ("n", "filled")})
 
-    return Problem(name, APPLY, tuple(sorted(roster.sites)), solve, elastic=True)
+    group = tuple(sorted(roster.sites))
+    return Problem(name, APPLY, group, _stateless(solve), elastic=True)
 
 
 def needed_steps(study: Study, name: str) -> set[str]:
@@ -110,5 +123,3 @@ def needed_steps(study: Study, name: str) -> set[str]:
     step = study.bound[name]
     made_by = {c.split(".")[0] for c in (*step.columns(), *step.cases.where) if "." in c}
     return {*step.needs(), *made_by}
-
-

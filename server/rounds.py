@@ -77,7 +77,15 @@ class _Tally:
     arrived: set[str] = field(default_factory=set)
     lost: dict[str, Reason] = field(default_factory=dict)
 
+    def add(self, words: Words) -> None:
+        """Add one site's words to the running sum."""
+        if self.words is None:
+            self.words = np.array(words)
+        else:
+            add_into(self.words, words, self.wanted.schema)
+
     def posed(self) -> Posed:
+        """Return the ask for the sites of this attempt."""
         old = self.wanted.posed
         return Posed(old.problem, old.step, self.group, old.ask)
 
@@ -111,16 +119,8 @@ class Exchange:
             attempt += 1
             tried = [tally for tally in open_ if len(tally.group) >= tally.wanted.fewest]
             self._attempt(number, attempt, tried, blobs, cost)
-            again = []
-            for tally in open_:
-                if tally.words is None or tally.arrived != set(tally.group):
-                    again.append(_next_try(tally))
-                else:
-                    outcomes[tally.wanted.posed.problem] = _complete(tally)
-            for tally in [t for t in again if len(t.group) < t.wanted.fewest]:
-                problem = tally.wanted.posed.problem
-                outcomes[problem] = Outcome(None, tally.group, tally.lost)
-            open_ = [t for t in again if len(t.group) >= t.wanted.fewest]
+            ended, open_ = _sorted_out(open_)
+            outcomes |= ended
         cost.seconds = time.monotonic() - begin
         return outcomes, cost
 
@@ -142,9 +142,7 @@ class Exchange:
             mine = {t.wanted.posed.problem: t for t in tallies if site in t.group}
             self._take(site, reply, messages[site], mine)
 
-    def _messages(
-        self, number: int, attempt: int, tallies: Sequence[_Tally]
-    ) -> dict[str, Round]:
+    def _messages(self, number: int, attempt: int, tallies: Sequence[_Tally]) -> dict[str, Round]:
         sites = sorted({site for tally in tallies for site in tally.group})
         messages = {}
         for site in sites:
@@ -165,35 +163,30 @@ class Exchange:
             return
         posed = {p.problem: p for p in message.asks}
         for one in replies.replies:
-            tally = mine.get(one.problem)
-            if tally is not None and site not in tally.arrived:
-                self._take_one(site, one, message.binding(posed[one.problem]), tally)
+            asked = mine.get(one.problem)
+            if asked is not None and site not in asked.arrived:
+                self._take_one(site, one, message.binding(posed[one.problem]), asked)
         for tally in mine.values():
             if site not in tally.arrived:
                 tally.lost.setdefault(site, Reason.MALFORMED_REPLY)
 
     def _take_one(self, site: str, reply: Reply, binding: bytes, tally: _Tally) -> None:
-        schema = tally.wanted.schema
-        if reply.words is None:
+        schema, words = tally.wanted.schema, reply.words
+        if words is None:
             tally.lost[site] = reply.reason or Reason.MALFORMED_REPLY
-        elif reply.words.size != layout(schema).n_words:
+        elif words.size != layout(schema).n_words:
             tally.lost[site] = Reason.WRONG_SHAPE
-        elif not self._signed(site, binding, reply):
+        elif not self._signed(reply.signature, site, signed_words(site, binding, words)):
             tally.lost[site] = Reason.BAD_SIGNATURE
         else:
             tally.arrived.add(site)
-            if tally.words is None:
-                tally.words = np.array(reply.words)
-            else:
-                add_into(tally.words, reply.words, schema)
+            tally.add(words)
 
-    def _signed(self, site: str, binding: bytes, reply: Reply) -> bool:
+    def _signed(self, signature: str, site: str, message: bytes) -> bool:
         try:
-            signature = bytes.fromhex(reply.signature)
+            return verified(self.keys[site], bytes.fromhex(signature), message)
         except ValueError:
             return False
-        assert reply.words is not None
-        return verified(self.keys[site], signature, signed_words(site, binding, reply.words))
 
 
 def _first_try(wanted: Wanted, members: Mapping[str, Joined]) -> _Tally:
@@ -207,10 +200,21 @@ def _next_try(tally: _Tally) -> _Tally:
     return _Tally(tally.wanted, group, lost=dict(tally.lost))
 
 
-def _complete(tally: _Tally) -> Outcome:
-    assert tally.words is not None
-    total = decode(tally.words, tally.wanted.schema)
-    return Outcome(total, tally.group, tally.lost)
+def _sorted_out(tallies: Sequence[_Tally]) -> tuple[dict[str, Outcome], list[_Tally]]:
+    """Return the outcomes of what has ended, and what is asked again of fewer sites."""
+    ended, again = {}, []
+    for tally in tallies:
+        problem, wanted = tally.wanted.posed.problem, tally.wanted
+        if tally.words is not None and tally.arrived == set(tally.group):
+            total = decode(tally.words, wanted.schema)
+            ended[problem] = Outcome(total, tally.group, tally.lost)
+            continue
+        smaller = _next_try(tally)
+        if len(smaller.group) >= wanted.fewest:
+            again.append(smaller)
+        else:
+            ended[problem] = Outcome(None, smaller.group, smaller.lost)
+    return ended, again
 
 
 def _work_s(packet: Packet) -> float:

@@ -58,10 +58,13 @@ class Run:
         about: dict[str, Any] = json.loads(self._text("run.json"))
         return about
 
-    def write_answers(self, answers: dict[str, dict[str, Answer]], failed: dict[str, dict[str, str]]) -> None:
+    def write_answers(
+        self, answers: dict[str, dict[str, Answer]], failed: dict[str, dict[str, str]]
+    ) -> None:
         """Write `answers.json`: the numbers of every step and part, or why there are none."""
         steps = {
-            step: {part: answer.values for part, answer in parts.items()} for step, parts in answers.items()
+            step: {part: answer.values for part, answer in parts.items()}
+            for step, parts in answers.items()
         }
         text = json.dumps({"answers": steps, "failed": failed}, indent=1, allow_nan=False)
         write_file(self.folder / "answers.json", text.encode())

@@ -16,7 +16,6 @@ from common.privacy.identity import new_identity, private_text, public_text, rea
 from common.settings import parse
 from common.sites import POOLED, PolicySettings, Roster, SimulatedSite
 from common.study import read_study
-from common.tasks.train import Train
 from server.app import RUN, app
 from server.arrays import write_file
 from server.local_grid import RUN_ID, LocalGrid
@@ -48,7 +47,9 @@ def prepare(study_path: Path, sites_path: Path, runs: Path) -> Run:
     """
     study, sites = (p.read_text(encoding="utf-8") for p in (study_path, sites_path))
     roster = parse(Roster, sites, str(sites_path))
-    simulated = _simulated(roster, sites_path.parent.resolve(), _wants_pooled(study, str(study_path)))
+    simulated = _simulated(
+        roster, sites_path.parent.resolve(), _wants_pooled(study, str(study_path))
+    )
     homes = {name: _home(runs, name, site) for name, site in simulated.items()}
     keys = {name: _identity(home) for name, home in homes.items()}
     about = {"keys": keys, "simulated": list(simulated), "versions": _versions()}
@@ -59,13 +60,16 @@ def prepare(study_path: Path, sites_path: Path, runs: Path) -> Run:
     return run
 
 
-def simulate(run: Run, *, engine: str | None = None, workers: int | None = None) -> None:
+def simulate(
+    run: Run, *, engine: str | None = None, workers: int | None = None, client: str = CLIENT
+) -> None:
     """Drive a prepared run to its end, or on from where it was.
 
     Args:
         run: made by `prepare`.
         engine: "processes", "threads" or "ray"; the roster's where not given.
         workers: sites that work at the same time; the roster's where not given.
+        client: the ClientApp as "module:attribute".
     """
     settings = run.roster.simulation
     engine, workers = engine or settings.engine, workers or settings.workers
@@ -73,20 +77,20 @@ def simulate(run: Run, *, engine: str | None = None, workers: int | None = None)
     environment = {RUN: str(run.folder), SIMULATION: json.dumps(sites), **QUIET_FLOWER}
     with _environment(environment):
         if engine == "ray":
-            from server.simulate_ray import run_with_ray  # noqa: PLC0415
+            from server.simulate_ray import run_with_ray
 
-            run_with_ray(CLIENT, len(sites), workers)
+            run_with_ray(client, len(sites), workers)
         else:
-            _run_locally(run, len(sites), engine, workers)
+            _run_locally(run, client, engine, workers)
 
 
-def _run_locally(run: Run, n_sites: int, engine: str, workers: int) -> None:
+def _run_locally(run: Run, client: str, engine: str, workers: int) -> None:
     environment = {name: os.environ[name] for name in (RUN, SIMULATION, *QUIET_FLOWER)}
     factories: dict[str, WorkerFactory] = {
-        "processes": lambda: ProcessWorker(CLIENT, environment),
-        "threads": lambda: ThreadWorker(CLIENT),
+        "processes": lambda: ProcessWorker(client, environment),
+        "threads": lambda: ThreadWorker(client),
     }
-    grid = LocalGrid(n_sites, factories[engine], workers)
+    grid = LocalGrid(len(run.about["simulated"]), factories[engine], workers)
     try:
         app(grid, Context(RUN_ID, 1, {}, RecordDict(), {"run": str(run.folder)}))
     finally:
@@ -95,7 +99,7 @@ def _run_locally(run: Run, n_sites: int, engine: str, workers: int) -> None:
 
 def _wants_pooled(study: str, file: str) -> bool:
     steps = read_study(study, file).steps.values()
-    return any(isinstance(step, Train) and "pooled" in step.baselines for step in steps)
+    return any("pooled" in getattr(step, "baselines", ()) for step in steps)
 
 
 def _simulated(roster: Roster, folder: Path, pooled: bool) -> dict[str, dict[str, Any]]:
@@ -110,7 +114,9 @@ def _simulated(roster: Roster, folder: Path, pooled: bool) -> dict[str, dict[str
     }
     if pooled:
         cohorts = [sites[name]["cohort"] for name in roster.developing]
-        columns = {own: c for name in roster.developing for own, c in sites[name]["columns"].items()}
+        columns = {
+            own: c for name in roster.developing for own, c in sites[name]["columns"].items()
+        }
         policy = PolicySettings(per_site=True, share_network=True).model_dump()
         device = sites[roster.developing[0]]["device"]
         sites[POOLED] = {"cohort": cohorts, "columns": columns, "policy": policy, "device": device}

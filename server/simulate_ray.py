@@ -31,6 +31,6 @@ def run_with_ray(client: str, n_sites: int, workers: int) -> None:
             num_supernodes=n_sites,
             backend_config={
                 "client_resources": {"num_cpus": cpus, "num_gpus": 0.0},
-                "init_args": {"num_cpus": os.cpu_count(), "include_dashboard": False},
+                "init_args": {"num_cpus": os.cpu_count() or 1, "include_dashboard": False},
             },
         )

@@ -57,11 +57,11 @@ def networks(step: Train, answers: Mapping[str, Answer]) -> Networks:
     return found
 
 
-def initial_weights(step: Train, n_classes: int, seed_: int) -> Weights:
+def initial_weights(step: Train, n_labels: int, seed_: int) -> Weights:
     """Return the weights every training of a step begins with."""
-    from common.networks.weights import initial  # noqa: PLC0415  (brings torch)
+    from common.networks import weights
 
-    return initial(step.task, n_classes, seed_)
+    return dict(weights.initial_weights(step.task, n_labels, seed_))
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Training:
     def solve_alone(self, state: State | None) -> Solve:
         """Train at one site that keeps its weights; share them at the end if asked for."""
         first = int(str(state.values["round"])) if state else 0
-        history = list(state.values["history"]) if state else []  # type: ignore[arg-type]
+        history = _history(state)
         for round_ in range(first, self.step.rounds):
             values = {**self._values(round_), "train": True, "own": True}
             kept = State({"round": round_, "history": list(history)})
@@ -183,7 +183,11 @@ class _Progress:
     def state(self) -> State:
         """Return what is needed to begin again before this round."""
         groups = {"weights": self.weights, "average": self.average, "best": self.best}
-        arrays = {f"{g}.{n}": a for g, named in {**groups, **self.moments}.items() for n, a in named.items()}
+        arrays = {
+            f"{g}.{n}": a
+            for g, named in {**groups, **self.moments}.items()
+            for n, a in named.items()
+        }
         return State({"round": self.round, "history": list(self.history)}, arrays)
 
 
@@ -208,9 +212,14 @@ def _averaged(decay: float, now: _Progress, weights: Weights) -> Weights:
 
 def _mean_score(line: Mapping[str, Json]) -> float:
     score = line["score"]
-    return float(np.mean(list(score.values()))) if isinstance(score, dict) else -math.inf  # type: ignore[arg-type]
+    return float(np.mean(list(score.values()))) if isinstance(score, dict) else -math.inf
 
 
 def _own_weights(total: Sums, start: Weights) -> Weights:
     n = int(total["n"])
     return {name: (total[UPDATE + name] / n).astype(a.dtype) for name, a in start.items()}
+
+
+def _history(state: State | None) -> list[Json]:
+    kept = state.values.get("history") if state else None
+    return list(kept) if isinstance(kept, list) else []

@@ -1,17 +1,23 @@
 """Workers that run a ClientApp for simulated sites: a process each, or a thread."""
 
 import importlib
+import logging
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Protocol, TypeAlias
 
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
+
+log = logging.getLogger(__name__)
 
 _LONGEST_WAIT_S = 10 * 365 * 86400.0
 _CLOSING_S = 5.0
@@ -58,29 +64,38 @@ class ThreadWorker:
     """Runs the app in threads of this process: quick to start, cannot be killed."""
 
     reference: str
-    _replies: list[Message] = field(default_factory=list)
+    _reply: Message | None = None
 
     def run(self, message: Message, partition: int, timeout_s: float) -> None:
         """Run a message; raise Crashed where the app raises, Late where it takes too long."""
-        replies: list[Message] = []
-        thread = threading.Thread(
-            target=lambda: replies.append(load_app(self.reference)(message, context_of(partition))),
-            daemon=True,
-        )
-        thread.start()
-        thread.join(min(max(timeout_s, 0), _LONGEST_WAIT_S))
-        if thread.is_alive():
-            raise Late
-        if not replies:
+        outcome: Future[Message] = Future()
+        work = partial(_run_into, outcome, self.reference, message, partition)
+        threading.Thread(target=work, daemon=True).start()
+        try:
+            error = outcome.exception(min(max(timeout_s, 0), _LONGEST_WAIT_S))
+        except TimeoutError:
+            raise Late from None
+        if error is not None:
+            log.error("the ClientApp raised", exc_info=error)
             raise Crashed
-        self._replies = replies
+        self._reply = outcome.result()
 
     def take(self) -> Message:
         """Return the reply of the last message run."""
-        return self._replies.pop()
+        reply, self._reply = self._reply, None
+        if reply is None:
+            raise Crashed
+        return reply
 
     def close(self) -> None:
         """Do nothing: daemon threads end with the process."""
+
+
+def _run_into(outcome: Future[Message], reference: str, message: Message, partition: int) -> None:
+    try:
+        outcome.set_result(load_app(reference)(message, context_of(partition)))
+    except Exception as error:  # noqa: BLE001  (handed on to the thread that waits)
+        outcome.set_exception(error)
 
 
 @dataclass
@@ -112,7 +127,8 @@ class ProcessWorker:
 
     def take(self) -> Message:
         """Return the reply of the last message run."""
-        assert self._pipe is not None
+        if self._pipe is None:
+            raise Crashed
         reply: Message = self._pipe.recv()
         return reply
 
@@ -142,8 +158,6 @@ class ProcessWorker:
 
 def _serve(pipe: Connection, reference: str, environment: dict[str, str]) -> None:
     """Answer messages until the pipe closes: the child's whole life."""
-    import signal  # noqa: PLC0415
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     os.environ.update(environment)
     app = load_app(reference)

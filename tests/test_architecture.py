@@ -136,8 +136,7 @@ def test_names_say_what_is_inside() -> None:
         [
             f"{path.relative_to(ROOT)}: a name that says nothing"
             for path in sources(*PACKAGES, "scripts", "tests")
-            if NAMES_THAT_SAY_NOTHING
-            & set(path.relative_to(ROOT).with_suffix("").parts)
+            if NAMES_THAT_SAY_NOTHING & set(path.relative_to(ROOT).with_suffix("").parts)
         ]
     )
 

@@ -83,6 +83,13 @@ class Report:
     counts: Mapping[str, Mapping[str, int]]
     n_unused: int
 
+    def __str__(self) -> str:
+        lines = [
+            f"{site}: " + ", ".join(f"{n} {split}" for split, n in splits.items())
+            for site, splits in self.counts.items()
+        ]
+        return "\n".join([*lines, f"in no split: {self.n_unused}"])
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:

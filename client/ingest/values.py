@@ -4,8 +4,8 @@ import math
 import re
 from dataclasses import dataclass
 
-from client.cases import Code
 from common.cohort import Column
+from common.flow import Code
 from common.settings import nearest
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")

@@ -105,5 +105,6 @@ class Producing(Protocol):
     def columns_from(self, table: Table, answer: Answer) -> Mapping[str, Floats]:
         """Return the new columns, each of shape (n,), NaN where they cannot be had."""
 
+
 APPLY = "apply"
 """The phase of the ask that turns an answer into columns."""

@@ -1,6 +1,7 @@
 """Compare columns between the groups of a category: t, ANOVA, Levene, rank tests."""
 
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -161,9 +162,7 @@ class CompareGroups(Step):
             )
         categories = [c for c in self.of if contract[c].type == "category"]
         if categories:
-            raise ValueError(
-                f"expected columns of numbers, got categories: {categories}"
-            )
+            raise ValueError(f"expected columns of numbers, got categories: {categories}")
 
     def _spreads(
         self, contract: Contract, *, alone: bool
@@ -182,14 +181,14 @@ class CompareGroups(Step):
             distances = {"valid": total["valid"], "d": total["m"], "d2": total["m2"]}
             zero = np.zeros_like(arrays["centre"])
             tested = spread_of(zero, arrays["scale"], distances)
+            spread_out = np.where(spread.squares > 0, tested.squares, 0.0)
+            tested = replace(tested, squares=spread_out)
         return int(first["n"]), spread, tested
 
     def _medians(self, contract: Contract) -> Generator[Ask, Sums, tuple[Sums, Floats]]:
         """Search the medians; the first ask also brings the totals."""
         n_groups = len(levels_of(self.by, contract))
-        searching = search_medians(
-            [line_of(contract[c], None) for c in self.of], n_groups
-        )
+        searching = search_medians([line_of(contract[c], None) for c in self.of], n_groups)
         edges: Windows = next(searching)
         first = total = yield Ask("totals", {}, _named(edges))
         while True:

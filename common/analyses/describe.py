@@ -192,7 +192,9 @@ def _table_one(
             "unit": contract[c].unit,
         }
     for c in _categories(analysis.of, contract):
-        columns[c] = _category(contract[c], first[f"levels.{c}"], int(first[f"hidden.{c}"]), n_cases)
+        columns[c] = _category(
+            contract[c], first[f"levels.{c}"], int(first[f"hidden.{c}"]), n_cases
+        )
     return {"n": n_cases, "n_patients": int(first["n_patients"]), "columns": columns}
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.analyses.logit import probability
+from common.analyses.logit import predictor, probability, weighted_gram
 from common.analyses.newton import Bools, Ints, Local, unpack
 from common.analyses.plain import floats
 from common.sums import Sums
@@ -46,22 +46,19 @@ def _third_index(q: int) -> tuple[Ints, ...]:
 
 
 def third_derivatives(x: Floats, beta: Floats) -> Floats:
-    """Return T, the derivative of the curvature, shape (q, q, q)."""
-    p = probability(x @ beta)
+    """Return T, the derivative of the curvature, shape (..., q, q, q)."""
+    p = probability(predictor(x, beta))
     slope = p * (1.0 - p) * (1.0 - 2.0 * p)
-    T = np.empty((x.shape[1],) * 3)
-    for r in range(x.shape[1]):
-        T[r] = (x * (slope * x[:, r])[:, None]).T @ x
-    return T
+    q = x.shape[-1]
+    return np.stack([weighted_gram(x, slope * x[..., r]) for r in range(q)], axis=-3)
 
 
 def bending(x: Floats, beta: Floats, inverse: Floats) -> Floats:
-    """Return sum_i w_i'' (x_i' inverse x_i) x_i x_i', shape (q, q)."""
-    p = probability(x @ beta)
+    """Return sum_i w_i'' (x_i' inverse x_i) x_i x_i', shape (..., q, q)."""
+    p = probability(predictor(x, beta))
     w = p * (1.0 - p)
-    leverage = np.einsum("ij,jk,ik->i", x, inverse, x)
-    bent: Floats = (x * (w * (1.0 - 6.0 * w) * leverage)[:, None]).T @ x
-    return bent
+    leverage = np.einsum("...ij,...ij->...i", x @ inverse, x)
+    return weighted_gram(x, w * (1.0 - 6.0 * w) * leverage)
 
 
 @dataclass(frozen=True, slots=True)

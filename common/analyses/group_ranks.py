@@ -53,9 +53,7 @@ class Ranking:
         while True:
             total = yield Ask(CELLS, {}, {f"edges.{i}": e for i, e in edges.items()})
             try:
-                edges = cutting.send(
-                    {i: np.asarray(total[f"cells.{i}"], np.int64) for i in edges}
-                )
+                edges = cutting.send({i: np.asarray(total[f"cells.{i}"], np.int64) for i in edges})
             except StopIteration as stop:
                 return int(total["n"]), [rank_sums(cells) for cells in stop.value]
 
@@ -110,7 +108,4 @@ def _edges(ask: Ask) -> dict[int, Floats]:
 def _read(total: Sums) -> list[RankSums]:
     n, doubled, ties = whole(total["valid"]), floats(total["doubled"]), total["ties"]
     exact = np.zeros(len(n))
-    return [
-        RankSums(n[:, i], doubled[:, i], float(ties[i]), exact)
-        for i in range(n.shape[1])
-    ]
+    return [RankSums(n[:, i], doubled[:, i], float(ties[i]), exact) for i in range(n.shape[1])]

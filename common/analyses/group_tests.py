@@ -17,9 +17,7 @@ from common.table import Floats
 Outcome = dict[str, Json]
 
 
-def t_test(
-    n: Floats, mean: Floats, squares: Floats, *, equal: bool, level: float
-) -> Outcome:
+def t_test(n: Floats, mean: Floats, squares: Floats, *, equal: bool, level: float) -> Outcome:
     """Compare two means: second group minus first.
 
     Student's test for equal variances, else Welch, Biometrika 34:28 (1947); with
@@ -63,6 +61,7 @@ def anova(n: Floats, mean: Floats, squares: Floats) -> Outcome:
 
     n, mean, squares = (a[n > 0] for a in (n, mean, squares))
     k, total = len(n), float(n.sum())
+    mean = mean - mean[:1]
     if k < 2 or total <= k:
         return _not_done("fewer than two groups with values, or one value a group")
     between = float((n * (mean - (n * mean).sum() / total) ** 2).sum())
@@ -88,6 +87,7 @@ def welch_anova(n: Floats, mean: Floats, squares: Floats) -> Outcome:
         return _not_done("fewer than two groups, or fewer than two values in one")
     if min(squares) == 0:
         return _not_done("no spread within a group")
+    mean = mean - mean[0]
     w = n * (n - 1) / squares
     centre = (w * mean).sum() / w.sum()
     lack = float(((1 - w / w.sum()) ** 2 / (n - 1)).sum())

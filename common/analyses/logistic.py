@@ -15,11 +15,11 @@ from common.analyses.design import (
     rough_scale,
     with_intercept,
 )
-from common.analyses.firth import bending, n_third, pack_third, third_derivatives
 from common.analyses.logistic_answer import Setting, answer_of, without_models
 from common.analyses.logistic_fit import Plan, Rules, fit_all, plan_of
-from common.analyses.logit import derivatives, probability, separation
-from common.analyses.newton import Ints, n_packed, pack, unpack
+from common.analyses.logit import probability
+from common.analyses.logit_asks import logit_schema, logit_sums
+from common.analyses.newton import Ints
 from common.analyses.outcome import complete, event_level, events
 from common.analyses.plain import floats
 from common.cohort import Column, Name
@@ -53,19 +53,19 @@ class Logistic(Step):
 
     kind: Literal["logistic"] = "logistic"
     outcome: str = Field(description="a category, or an integer of range 0 to 1")
-    positive: str = Field("", description="level that is the event, if not the second")
+    positive: str = Field(default="", description="level that is the event, if not the second")
     models: dict[Name, tuple[str, ...]] = Field(
         min_length=1, description="columns of each model, by the model's name"
     )
     firth: Literal["auto", "always", "never"] = Field(
-        "auto", description="penalised likelihood: where separated, for all, for none"
+        default="auto", description="penalised likelihood: where separated, for all, for none"
     )
     ridge: float = Field(
         0.0,
         ge=0,
         description="r of a penalty r/2 sum (sd_j beta_j)^2; no intervals then",
     )
-    folds: int = Field(0, ge=0, le=50, description="cross-validated predictions; 0: none")
+    folds: int = Field(default=0, ge=0, le=50, description="cross-validated predictions; 0: none")
     level: Annotated[float, Field(gt=0, lt=1)] = 0.95
 
     @model_validator(mode="after")
@@ -98,18 +98,13 @@ class Logistic(Step):
 
     def schema(self, ask: Ask, contract: Contract) -> Schema:
         """Return what one site sends: counts and sizes, then derivatives."""
-        q = 1 + len(self._plan(contract).terms)
+        p = len(self._plan(contract).terms)
         counts = {"n": count(), "n_patients": count()}
         if ask.phase == "scale":
             more = {"classes": cells(2), "held_out": cells(self.folds)}
-            sizes = {"sum": real(q - 1), "sum_abs": real(q - 1)}
+            sizes = {"sum": real(p, behind="n_patients"), "sum_abs": real(p, behind="n_patients")}
             return {"n_cases": count(), **counts, **more, **sizes}
-        a = len(ask.arrays["problems"])
-        triangle = real(a, n_packed(q))
-        first = {"value": real(a), "gradient": real(a, q), "curvature": triangle}
-        if ask.phase == "firth":
-            return {**counts, **first, "third": real(a, n_third(q)), "bend": triangle}
-        return {**counts, **first, "against": real(a), "along": real(a)}
+        return {**counts, **logit_schema(ask)}
 
     def summarise(self, table: Table, ask: Ask) -> Sums:
         """Return one site's sums over its complete cases."""
@@ -173,23 +168,10 @@ class Logistic(Step):
 
 def _at_points(plan: Plan, ask: Ask, design: Floats, y: Floats, fold: Ints) -> dict[str, Array]:
     """Return the running problems' derivatives, each on its columns and folds."""
-    sums: dict[str, list[Array | float]] = {}
+    parts: dict[str, list[Array]] = {}
     for i, problem in enumerate(ask.arrays["problems"]):
         keep = fold != plan.left_out(int(problem))
-        x, beta = design[keep] * plan.used_by(int(problem)), floats(ask.arrays["beta"])[i]
-        value, gradient, curvature = derivatives(x, y[keep], beta)
-        one: dict[str, Array | float] = {
-            "value": value,
-            "gradient": gradient,
-            "curvature": pack(curvature),
-        }
-        if ask.phase == "firth":
-            inverse = unpack(floats(ask.arrays["inverse"])[i], x.shape[1])
-            one["third"] = pack_third(third_derivatives(x, beta))
-            one["bend"] = pack(bending(x, beta, inverse))
-        else:
-            step = floats(ask.arrays["step"])[i]
-            one["against"], one["along"] = separation(x, y[keep], step)
-        for name, sum_ in one.items():
-            sums.setdefault(name, []).append(sum_)
-    return {name: np.array(parts) for name, parts in sums.items()}
+        x = (design[keep] * plan.used_by(int(problem)))[None]
+        for name, sum_ in logit_sums(ask, x, y[keep], slice(i, i + 1)).items():
+            parts.setdefault(name, []).append(sum_)
+    return {name: np.concatenate(of) for name, of in parts.items()}

@@ -8,24 +8,20 @@ import numpy as np
 from common.analyses.analysis import Ask
 from common.analyses.design import INTERCEPT, Contract, Scale, Term, terms_of
 from common.analyses.effects import z_of
-from common.analyses.firth import firth, totals_of
+from common.analyses.logit_asks import At, Likelihood, Penalised, variances
 from common.analyses.newton import (
     CONVERGED,
     SEPARATED,
     Bools,
     Fit,
     Ints,
-    Local,
     Point,
     climb,
-    independent,
     inverse_of,
     maximise,
-    pack,
 )
-from common.analyses.plain import floats
 from common.analyses.profile import profile_limits
-from common.sums import Sums
+from common.sums import Array, Sums
 from common.table import Floats
 
 # Why a row of the penalised fits is there.
@@ -120,7 +116,8 @@ def fit_all(
     start = np.zeros((plan.n_problems, len(plan.names)))
     start[:, 0] = np.log(prevalence / (1.0 - prevalence))
     used = np.array([plan.used_by(i) for i in range(plan.n_problems)])
-    likelihood = Likelihood(plan, scale, rules.ridge, prevalence * (1.0 - prevalence))
+    weight = np.full(len(start), prevalence * (1.0 - prevalence))
+    likelihood = Likelihood(_at(scale, np.arange(len(start))), rules.ridge, weight)
     if rules.firth == "always":
         fit = Fit(
             start,
@@ -138,78 +135,11 @@ def fit_all(
         fit.free,
         fit.state,
         np.zeros(len(start), bool),
-        likelihood.penalty if rules.ridge else np.zeros_like(start),
+        rules.ridge * variances(likelihood.gram) if rules.ridge else start * 0.0,
     )
     if rules.firth != "never" and not rules.ridge:
         yield from _penalise(plan, scale, fitted, start, rules.level)
     return fitted
-
-
-@dataclass
-class Likelihood:
-    """The plain likelihood, or with a ridge; asks the sites and reads their totals."""
-
-    plan: Plan
-    scale: Scale
-    ridge: float
-    weight: float
-    penalty: Floats = field(default_factory=lambda: np.zeros(0))
-
-    def ask(self, point: Point) -> Ask:
-        """Return the question at a point."""
-        return Ask("climb", {}, {**_at(self.scale, point, point.problems), "step": point.step})
-
-    def read(self, point: Point, total: Sums) -> Local:
-        """Return the totals, penalised where there is a ridge."""
-        totals = totals_of(total, point.beta.shape[1])
-        if not self.ridge:
-            against, along = floats(total["against"]), floats(total["along"])
-            return Local(totals.value, totals.gradient, totals.curvature, against, along)
-        if not self.penalty.size:  # where the weights still are one constant
-            self.penalty = self.ridge * _variances(totals.curvature / self.weight)
-        penalty = self.penalty[point.problems]
-        return Local(
-            totals.value - (penalty * point.beta**2).sum(1) / 2.0,
-            totals.gradient - penalty * point.beta,
-            totals.curvature + penalty[:, :, None] * np.eye(penalty.shape[1]),
-        )
-
-
-def _variances(gram: Floats) -> Floats:
-    """Return the variance of each column from X'X, zero for the intercept's."""
-    n = gram[:, 0, 0, None]
-    diagonal = np.einsum("mii->mi", gram)
-    variance: Floats = np.maximum(diagonal / n - (gram[:, 0] / n) ** 2, 0.0)
-    return variance
-
-
-@dataclass
-class Penalised:
-    """Firth's likelihood; `rows` are problems of the plan, one for each fit."""
-
-    plan: Plan
-    scale: Scale
-    rows: Ints
-    used: Bools
-    inverse: Floats
-    begun: bool = False
-
-    def ask(self, point: Point) -> Ask:
-        """Return the question at a point, with the inverse of the round before."""
-        inverse = pack(self.inverse[point.problems])
-        arrays = _at(self.scale, point, self.rows[point.problems])
-        return Ask("firth", {}, {**arrays, "inverse": inverse})
-
-    def read(self, point: Point, total: Sums) -> Local:
-        """Return penalised likelihood and derivatives."""
-        totals = totals_of(total, point.beta.shape[1])
-        if not self.begun:
-            self.used &= independent(totals.curvature, self.used)
-            self.begun = True
-        used = self.used[point.problems]
-        inverse = inverse_of(totals.curvature, used)
-        self.inverse[point.problems] = inverse
-        return firth(totals, inverse, used)
 
 
 def _penalise(
@@ -222,7 +152,7 @@ def _penalise(
     rows = np.array([_problem(plan, p) for p in purposes], np.int64)
     q = start.shape[1]
     used = np.array([plan.used_by(int(i)) for i in rows])
-    model = Penalised(plan, scale, rows, used, np.zeros((len(rows), q, q)))
+    model = Penalised(_at(scale, rows), used, np.zeros((len(rows), q, q)))
     fit = yield from climb(maximise(start[rows], free), model.ask, model.read)
     for i, purpose in enumerate(purposes):
         if purpose[0] == "fit":
@@ -277,7 +207,7 @@ def _profile(plan: Plan, scale: Scale, fitted: Fitted, drop: float) -> Generator
     rows = np.array([m for m, _, _ in wanted], np.int64)
     signed = np.array([j * side for _, j, side in wanted], np.int64)
     used, inverse = fitted.free[rows].copy(), fitted.covariance[rows].copy()
-    model = Penalised(plan, scale, rows, used, inverse, begun=True)
+    model = Penalised(_at(scale, rows), used, inverse, begun=True)
     searching = profile_limits(fitted.beta[rows], fitted.value[rows] - drop, signed, used)
     fit = yield from climb(searching, model.ask, model.read)
     for i, (m, j, _) in enumerate(wanted):
@@ -285,10 +215,15 @@ def _profile(plan: Plan, scale: Scale, fitted: Fitted, drop: float) -> Generator
         fitted.limits.setdefault((m, j), []).append(float(found))
 
 
-def _at(scale: Scale, point: Point, problems: Ints) -> dict[str, Floats | Ints]:
-    return {
-        "centre": scale.centre,
-        "spread": scale.spread,
-        "problems": problems,
-        "beta": point.beta,
-    }
+def _at(scale: Scale, rows: Ints) -> At:
+    """Return what names fits to the sites: scale, problems of the plan, coefficients."""
+
+    def arrays(point: Point) -> dict[str, Array]:
+        return {
+            "centre": scale.centre,
+            "spread": scale.spread,
+            "problems": rows[point.problems],
+            "beta": point.beta,
+        }
+
+    return arrays

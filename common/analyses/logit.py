@@ -1,7 +1,8 @@
-"""The logistic log-likelihood and its derivatives, on some rows.
+"""The logistic log-likelihood and its derivatives, of many problems at once.
 
-l(b) = sum_i y_i eta_i - log(1 + exp eta_i), eta = X b; the first column of X is ones.
-With p the probabilities and w = p (1 - p): gradient X'(y - p), curvature X'WX.
+l(b) = sum_i y_i eta_i - log(1 + exp eta_i), eta = X b. With p the probabilities and
+w = p (1 - p): gradient X'(y - p), curvature X'WX. X has the shape (..., n, q); its first
+column is 1, or 0 in the rows that take no part in a problem, which are zero throughout.
 """
 
 import numpy as np
@@ -17,26 +18,34 @@ def probability(eta: Floats) -> Floats:
     return half + 0.5
 
 
-def log_likelihood(eta: Floats, y: Floats) -> float:
-    """Return the log-likelihood of 0/1 outcomes at linear predictors."""
-    return float((y * eta - np.logaddexp(0.0, eta)).sum())
+def predictor(x: Floats, beta: Floats) -> Floats:
+    """Return X b, shape (..., n)."""
+    eta: Floats = (x @ beta[..., None])[..., 0]
+    return eta
 
 
-def derivatives(x: Floats, y: Floats, beta: Floats) -> tuple[float, Floats, Floats]:
-    """Return log-likelihood, gradient (q,) and curvature (q, q) of some rows."""
-    eta = x @ beta
+def weighted_gram(x: Floats, weight: Floats) -> Floats:
+    """Return X'WX, shape (..., q, q)."""
+    gram: Floats = np.swapaxes(x, -1, -2) @ (x * weight[..., None])
+    return gram
+
+
+def derivatives(x: Floats, y: Floats, beta: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return log-likelihood (...), gradient (..., q) and curvature (..., q, q)."""
+    eta = predictor(x, beta)
+    value = x[..., 0] * (y * eta - np.logaddexp(0.0, eta))
     p = probability(eta)
-    weight = p * (1.0 - p)
-    return log_likelihood(eta, y), x.T @ (y - p), (x * weight[:, None]).T @ x
+    gradient = np.einsum("...iq,...i->...q", x, y - p)
+    return value.sum(-1), gradient, weighted_gram(x, p * (1.0 - p))
 
 
-def separation(x: Floats, y: Floats, step: Floats) -> tuple[float, float]:
+def separation(x: Floats, y: Floats, step: Floats) -> tuple[Floats, Floats]:
     """Return how far a step moves cases away from their own class, and towards it.
 
     Moves below a hundredth of the average do not count: on the way to infinity the
     coefficients that stay finite still move a little.
     """
-    towards = (2.0 * y - 1.0) * (x @ step)
+    towards = (2.0 * y - 1.0) * predictor(x, step)
     against = np.maximum(-towards - _HARDLY_MOVED, 0.0)
     along = np.maximum(towards - _HARDLY_MOVED, 0.0)
-    return float(against.sum()), float(along.sum())
+    return against.sum(-1), along.sum(-1)

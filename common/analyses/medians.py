@@ -82,14 +82,10 @@ def search_medians(
     return np.where(n > 0, medians, np.nan)
 
 
-def count_in_windows(
-    values: Floats, codes: Counts, n_groups: int, edges: Floats
-) -> Counts:
+def count_in_windows(values: Floats, codes: Counts, n_groups: int, edges: Floats) -> Counts:
     """Return counts at or below edges by group, shape (n_groups, *edges.shape)."""
     there = ~np.isnan(values)
-    return np.stack(
-        [count_below(values[there & (codes == g)], edges) for g in range(n_groups)]
-    )
+    return np.stack([count_below(values[there & (codes == g)], edges) for g in range(n_groups)])
 
 
 def _narrow(line: Line, ranks: Counts, keys: Keys, below: Counts) -> _Search:

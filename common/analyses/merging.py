@@ -12,9 +12,7 @@ from common.table import Floats
 Ints = NDArray[np.int64]
 
 
-def runs(
-    counts: Ints, smallest: int, *, each: bool = False, empty: bool = False
-) -> Ints:
+def runs(counts: Ints, smallest: int, *, each: bool = False, empty: bool = False) -> Ints:
     """Cut cells in a row into runs that may be published.
 
     Args:

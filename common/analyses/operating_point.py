@@ -67,9 +67,7 @@ class OperatingPoint(Step):
     at: tuple[Rule, ...] = Field(
         ("youden",), min_length=1, description="thresholds, or rules that choose them"
     )
-    chosen_in: str = Field(
-        "", description="earlier operating_point whose thresholds hold"
-    )
+    chosen_in: str = Field("", description="earlier operating_point whose thresholds hold")
     interval: Interval = "wilson"
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     bootstrap: int = Field(2000, ge=0, le=100_000)
@@ -252,9 +250,7 @@ def choose(curve: Floats, rule: Rule) -> float | None:
     return float(inner[int(np.argmax(worth))])
 
 
-def _asked(
-    rule: AtLeast, sensitivity: Floats, specificity: Floats
-) -> tuple[float, Floats, Floats]:
+def _asked(rule: AtLeast, sensitivity: Floats, specificity: Floats) -> tuple[float, Floats, Floats]:
     if rule.sensitivity is not None:
         return rule.sensitivity, sensitivity, specificity
     return float(rule.specificity or 0.0), specificity, sensitivity
@@ -277,9 +273,7 @@ def _head(total: Sums) -> dict[str, Json]:
     }
 
 
-def _between(
-    values: Floats, y: Floats, cuts: Floats, s: str, least: int
-) -> dict[str, Array]:
+def _between(values: Floats, y: Floats, cuts: Floats, s: str, least: int) -> dict[str, Array]:
     """Count by class between cuts; alone, merged where a part is too small."""
     counts = counts_between(values, y, cuts)
     shown = np.ones(cuts.size, np.bool_)

@@ -22,9 +22,7 @@ def event_level(contract: Mapping[str, Column], outcome: str, positive: str) -> 
     column = contract[outcome]
     if column.type != "category":
         if column.range != (0.0, 1.0) or positive not in ("", "1"):
-            raise ValueError(
-                f'outcome "{outcome}": expected a category or whole numbers 0 and 1'
-            )
+            raise ValueError(f'outcome "{outcome}": expected a category or whole numbers 0 and 1')
         return 1
     if positive:
         if positive not in column.levels:

@@ -57,9 +57,7 @@ def accuracy_of(
     }
 
 
-def likelihood_ratios(
-    tp: int, fp: int, fn: int, tn: int, *, level: float
-) -> dict[str, Json]:
+def likelihood_ratios(tp: int, fp: int, fn: int, tn: int, *, level: float) -> dict[str, Json]:
     """Return LR+ and LR- with log-normal intervals.
 
     Simel, Samsa, Matchar, J Clin Epidemiol 44:763 (1991).
@@ -82,9 +80,7 @@ def _ratio(a: int, n: int, b: int, m: int, level: float) -> dict[str, Json]:
     return {"estimate": math.exp(log), "ci_low": low, "ci_high": high}
 
 
-def composites(
-    table: Floats, *, level: float, n_draws: int, seed: int
-) -> dict[str, Json]:
+def composites(table: Floats, *, level: float, n_draws: int, seed: int) -> dict[str, Json]:
     """Return F1, balanced accuracy and Youden's J with bootstrap intervals.
 
     Args:

@@ -133,7 +133,10 @@ def count_below(values: Floats, edges: Floats) -> Counts:
 
 
 def search_many(
-    contract: Mapping[str, Column], columns: Sequence[str], quantiles: Sequence[float], smallest: int
+    contract: Mapping[str, Column],
+    columns: Sequence[str],
+    quantiles: Sequence[float],
+    smallest: int,
 ) -> Generator[dict[str, Floats], Mapping[str, Counts], dict[str, list[Window]]]:
     """Run `search` for many columns side by side.
 

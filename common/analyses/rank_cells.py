@@ -77,9 +77,7 @@ def line_of(column: Column, resolution: float | None) -> Line:
     if column.range is None:
         return Line(whole=True, range=None)
     low, high = column.range
-    return Line(
-        True, (float(np.rint(low / resolution)), float(np.rint(high / resolution)))
-    )
+    return Line(True, (float(np.rint(low / resolution)), float(np.rint(high / resolution))))
 
 
 def on_line(values: Floats, column: Column, resolution: float | None) -> Floats:
@@ -152,9 +150,7 @@ def start(line: Line) -> Keys:
     else:
         low, high = line.range
         short = line.whole and high - low < _MOST_WHOLE
-        inner = (
-            np.arange(low, high) if short else np.linspace(low, high, _FIRST_CUT + 1)
-        )
+        inner = np.arange(low, high) if short else np.linspace(low, high, _FIRST_CUT + 1)
         ends = np.array([low, high])
     keys = keys_on((np.floor(inner) if line.whole else inner) + 0.0, line)
     lowest, highest = keys_on(ends + 0.0, line)

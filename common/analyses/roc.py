@@ -62,8 +62,7 @@ class Roc(Step):
         schema |= {"missing": count(), "off_grid": count(m), "classes": cells(2)}
         if ask.values["alone"]:
             return schema | {
-                name: real(*a.shape, behind="n_patients")
-                for name, a in _nothing(m).items()
+                name: real(*a.shape, behind="n_patients") for name, a in _nothing(m).items()
             }
         return schema | {
             f"counts.{s}": fine_grid(2, grid.size, behind="n_patients")
@@ -147,9 +146,7 @@ class Roc(Step):
             }
             for i, s in enumerate(self.scores)
         }
-        pairs = delong.compare(
-            self.scores, areas, cov, self.confidence, self.correction
-        )
+        pairs = delong.compare(self.scores, areas, cov, self.confidence, self.correction)
         return self._head(first) | {
             "non_events": int(classes[0]),
             "events": int(classes[1]),

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from common.analyses.wide import read_wide, wide_schema, wide_sums
 from common.sums import Array, Schema, Sums, count, real
 from common.table import Floats
 
 Codes = NDArray[np.int64]
 
 _BITS = 26
+_ULPS = 8
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,7 @@ class Spread:
 def totals_schema(n_groups: int, n_columns: int) -> Schema:
     """Declare what `totals` sends."""
     shape = (n_groups, n_columns)
-    return {
-        "valid": count(*shape, behind="valid"),
-        "sum": real(*shape, behind="valid"),
-        "size": real(*shape, behind="valid"),
-    }
+    return {"valid": count(*shape, behind="valid"), **wide_schema("sum", shape, shape)}
 
 
 def totals(values: Floats, codes: Codes, n_groups: int) -> Sums:
@@ -66,20 +64,17 @@ def totals(values: Floats, codes: Codes, n_groups: int) -> Sums:
     """
     there = ~np.isnan(values)
     filled = np.where(there, values, 0.0)
-    return {
-        "valid": by_group(there, codes, n_groups).astype(np.int64),
-        "sum": by_group(filled, codes, n_groups),
-        "size": by_group(np.abs(filled), codes, n_groups),
-    }
+    sums = by_group(filled, codes, n_groups)
+    size = by_group(np.abs(filled), codes, n_groups)
+    valid = by_group(there, codes, n_groups).astype(np.int64)
+    return {"valid": valid, **wide_sums("sum", sums, size)}
 
 
 def centre_of(total: Sums) -> dict[str, Floats]:
     """Return the second ask's arrays: mean by group and column, scale by column."""
     n = np.asarray(total["valid"], np.float64)
-    return {
-        "centre": total["sum"] / np.maximum(n, 1),
-        "scale": unit_of(total["size"].sum(axis=0)),
-    }
+    sums, size = read_wide("sum", total)
+    return {"centre": sums / np.maximum(n, 1), "scale": unit_of(size.sum(axis=0))}
 
 
 def unit_of(size: Floats) -> Floats:
@@ -125,11 +120,15 @@ def spread_of(centre: Floats, scale: Floats, total: Sums) -> Spread:
     safe = np.maximum(n, 1)
     mean = np.where(n > 0, centre + total["d"] / safe * scale, np.nan)
     squares = np.maximum(total["d2"] - total["d"] ** 2 / safe, 0.0) * scale**2
-    return Spread(n, mean, squares, scale)
+    return Spread(n, mean, without_rounding(squares, n, centre), scale)
+
+
+def without_rounding(squares: Floats, n: Floats, centre: Floats) -> Floats:
+    """Return sums of squares, 0 where they are but the rounding of equal numbers."""
+    noise = n * (_ULPS * np.finfo(np.float64).eps * np.abs(centre)) ** 2
+    return np.where(squares > noise, squares, 0.0)
 
 
 def by_group(values: Array, codes: Codes, n_groups: int) -> Floats:
     """Return column sums over the rows of each group, shape (n_groups, n_columns)."""
-    return np.stack([values[codes == g].sum(axis=0) for g in range(n_groups)]).astype(
-        np.float64
-    )
+    return np.stack([values[codes == g].sum(axis=0) for g in range(n_groups)]).astype(np.float64)

@@ -16,8 +16,8 @@ def dice(prediction: Mask, truth: Mask) -> float:
         ValueError: the shapes differ.
     """
     check_shapes(prediction, truth)
-    size = np.count_nonzero(prediction) + np.count_nonzero(truth)
-    return 2 * np.count_nonzero(prediction & truth) / size if size else 1.0
+    size = int(np.count_nonzero(prediction)) + int(np.count_nonzero(truth))
+    return 2 * int(np.count_nonzero(prediction & truth)) / size if size else 1.0
 
 
 def volume_error_ml(prediction: Mask, truth: Mask, spacing_mm: Spacing) -> float:
@@ -27,7 +27,7 @@ def volume_error_ml(prediction: Mask, truth: Mask, spacing_mm: Spacing) -> float
         ValueError: the shapes differ.
     """
     check_shapes(prediction, truth)
-    more = np.count_nonzero(prediction) - np.count_nonzero(truth)
+    more = int(np.count_nonzero(prediction)) - int(np.count_nonzero(truth))
     return more * prod(spacing_mm) / 1000
 
 

@@ -66,18 +66,14 @@ def front(space: Space, size: float, names: Names) -> Floats:
     """Return the distance to the half space in front of the organ's bend."""
     rng = stream(*names, "front")
     at, tilt = rng.normal(-0.22, 0.05), rng.normal(0.1, 0.1)
-    return np.asarray(
-        space.y - at * _HALF_LENGTH_MM * size + tilt * space.z, np.float64
-    )
+    return np.asarray(space.y - at * _HALF_LENGTH_MM * size + tilt * space.z, np.float64)
 
 
 def ellipsoid(space: Space, middle_mm: Triple, radii_mm: Triple) -> Floats:
     """Return the distance to an ellipsoid."""
     z, y, x = (
         (p - m) / r
-        for p, m, r in zip(
-            (space.z, space.y, space.x), middle_mm, radii_mm, strict=True
-        )
+        for p, m, r in zip((space.z, space.y, space.x), middle_mm, radii_mm, strict=True)
     )
     rho = np.sqrt(z * z + y * y + x * x)
     return np.asarray((rho - 1.0) * min(radii_mm), np.float64)

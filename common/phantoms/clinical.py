@@ -21,14 +21,10 @@ MOST_DOUBLINGS = 2.0
 COLUMNS = {
     "age": Column(type="integer", unit="years", range=(18, 100), title="Age"),
     "sex": Column(type="category", levels=("f", "m"), title="Sex"),
-    "marker": Column(
-        type="number", unit="ng/ml", range=(0, 1000), title="Tumour marker"
-    ),
+    "marker": Column(type="number", unit="ng/ml", range=(0, 1000), title="Tumour marker"),
     "stage": Column(type="category", levels=STAGES, title="Stage"),
     "malignant": Column(type="category", levels=("no", "yes"), title="Malignant"),
-    "time_days": Column(
-        type="number", unit="days", range=(0, 4000), title="Time to death"
-    ),
+    "time_days": Column(type="number", unit="days", range=(0, 4000), title="Time to death"),
     "event": Column(type="category", levels=("no", "yes"), title="Death"),
 }
 
@@ -89,9 +85,7 @@ def draw_patient(site: Site, effects: Effects, *names: str | int) -> Patient:
     return Patient(age, male, marker, stage, time_days, dead, frozenset(hidden))
 
 
-def draw_lesion(
-    patient: Patient, site: Site, effects: Effects, *names: str | int
-) -> Lesion:
+def draw_lesion(patient: Patient, site: Site, effects: Effects, *names: str | int) -> Lesion:
     """Return the lesion of these stream names and whether it is malignant."""
     rng = stream(*names, "lesion")
     doublings = float(np.clip(rng.normal(), -MOST_DOUBLINGS, MOST_DOUBLINGS))
@@ -120,10 +114,7 @@ def row(patient: Patient, lesion: Lesion, missing_code: str) -> dict[str, str]:
         "time_days": str(patient.time_days),
         "event": "yes" if patient.dead else "no",
     }
-    return {
-        name: missing_code if name in patient.hidden else cell
-        for name, cell in cells.items()
-    }
+    return {name: missing_code if name in patient.hidden else cell for name, cell in cells.items()}
 
 
 def _doublings(marker: float) -> float:
@@ -138,9 +129,7 @@ def _log_hazard(effects: Effects, age: int, doublings: float, stage: int) -> flo
     )
 
 
-def _survival(
-    log_hazard: float, effects: Effects, rng: np.random.Generator
-) -> tuple[int, bool]:
+def _survival(log_hazard: float, effects: Effects, rng: np.random.Generator) -> tuple[int, bool]:
     """Draw a Weibull time, cut off at the end of follow-up (Bender et al. 2005)."""
     shape = effects.weibull_shape
     scale = effects.median_days / np.log(2.0) ** (1.0 / shape)

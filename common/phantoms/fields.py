@@ -41,8 +41,7 @@ class Grid:
     def over(cls, size_mm: Triple, spacing_mm: Triple) -> "Grid":
         """Return the grid of this spacing that covers a field of view best."""
         nz, ny, nx = (
-            max(2, round(size / step))
-            for size, step in zip(size_mm, spacing_mm, strict=True)
+            max(2, round(size / step)) for size, step in zip(size_mm, spacing_mm, strict=True)
         )
         return cls((nz, ny, nx), spacing_mm)
 

@@ -72,9 +72,7 @@ class OrganLesion(Frozen):
     def images(self) -> dict[str, Image]:
         """Return one image a sequence."""
         return {
-            name: Image(
-                modality=WEIGHTINGS[name].modality, unit="HU" if name == "ct" else ""
-            )
+            name: Image(modality=WEIGHTINGS[name].modality, unit="HU" if name == "ct" else "")
             for name in self.sequences
         }
 
@@ -143,9 +141,7 @@ def _fluid(space: Space, organ: Floats, size: float, names: Names) -> tuple[Laye
     return (Layer("fluid", inside(horn, _EDGE_MM)),)
 
 
-def _organ(
-    space: Space, organ: Floats, front: Floats, names: Names
-) -> tuple[Layer, ...]:
+def _organ(space: Space, organ: Floats, front: Floats, names: Names) -> tuple[Layer, ...]:
     """Return the two parts, with the faint bands that run along the organ."""
     rng = stream(*names, "organ")
     bands = 0.03 * np.sin(2.2 * organ) + 0.025 * smooth_field(rng, space.grid, 2.0)
@@ -157,9 +153,7 @@ def _vessels(space: Space, organ: Floats, names: Names) -> tuple[Layer, ...]:
     """Return winding vessels that stay out of the organ."""
     rng = stream(*names, "vessels")
     tubes = [shapes.tube(space, rng.uniform(0.5, 0.95), rng) for _ in range(3)]
-    return tuple(
-        Layer("vessel", inside(np.maximum(tube, 0.6 - organ), 0.5)) for tube in tubes
-    )
+    return tuple(Layer("vessel", inside(np.maximum(tube, 0.6 - organ), 0.5)) for tube in tubes)
 
 
 def _lesion(space: Space, traits: Traits, names: Names) -> Floats:
@@ -169,9 +163,7 @@ def _lesion(space: Space, traits: Traits, names: Names) -> Floats:
     return shapes.lump(space, middle, traits.volume_ml, names)
 
 
-def _lesion_layer(
-    lesion: Floats, grid: Grid, heterogeneity: float, names: Names
-) -> Layer:
+def _lesion_layer(lesion: Floats, grid: Grid, heterogeneity: float, names: Names) -> Layer:
     """Return the lesion; the patchier, the higher its heterogeneity."""
     patches = smooth_field(stream(*names, "patches"), grid, 1.8)
     strength = 0.075 * np.exp(0.55 * heterogeneity)

@@ -32,9 +32,7 @@ def expose(
     shading = np.exp(scanner.bias * smooth_field(rng, grid, _COIL_MM))
     signal = np.clip(stretched, 0.0, None) * shading
     real, imaginary = scanner.noise * rng.standard_normal((2, *grid.shape))
-    return _stored(
-        scanner.scale * np.hypot(signal + real, imaginary), scanner.stored_as
-    )
+    return _stored(scanner.scale * np.hypot(signal + real, imaginary), scanner.stored_as)
 
 
 def draw_masks(body: Body, grid: Grid) -> dict[str, NDArray[np.uint8]]:

@@ -33,15 +33,9 @@ class Split(Frozen):
 class Scanner(Frozen):
     """How a site's machine shows the body."""
 
-    scale: float = Field(
-        1000.0, gt=0, description="MR: grey level of white matter (CT keeps HU)"
-    )
-    contrast: float = Field(
-        1.0, gt=0, le=3, description="stretches grey values about grey matter"
-    )
-    noise: float = Field(
-        0.04, ge=0, le=1, description="MR: Rician, of white matter; CT: in 100 HU"
-    )
+    scale: float = Field(1000.0, gt=0, description="MR: grey level of white matter (CT keeps HU)")
+    contrast: float = Field(1.0, gt=0, le=3, description="stretches grey values about grey matter")
+    noise: float = Field(0.04, ge=0, le=1, description="MR: Rician, of white matter; CT: in 100 HU")
     bias: float = Field(
         0.1, ge=0, lt=1, description="MR: how far the coil's shading goes up and down"
     )
@@ -89,9 +83,7 @@ class Site(Frozen):
     bilateral: Share = Field(0.2, description="share of patients with two cases")
     unlabelled: Share = Field(0.0, description="share of training cases without masks")
     reader2: Share = Field(0.0, description="share of cases that a second reader drew")
-    missing: Share = Field(
-        0.05, description="share of marker and stage values left out"
-    )
+    missing: Share = Field(0.05, description="share of marker and stage values left out")
     missing_code: str = Field("", description="how this site writes a missing value")
 
 

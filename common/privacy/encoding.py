@@ -123,9 +123,7 @@ def subtract_into(total: Words, words: Words, schema: Schema) -> None:
     total[:start] -= words[:start]
 
 
-def _places(
-    schema: Schema, shape: Layout
-) -> Iterator[tuple[str, Field, slice, slice, slice]]:
+def _places(schema: Schema, shape: Layout) -> Iterator[tuple[str, Field, slice, slice, slice]]:
     narrow, wide = 0, shape.narrow
     for name, field in schema.items():
         size = field.size
@@ -148,15 +146,18 @@ def _narrow(value: Array, bits: int) -> Words:
 def _split(x: NDArray[np.float64]) -> tuple[Words, Words]:
     """Return low and high words of round(x * 2**64), exactly.
 
-    floor(x) and x - floor(x) are both exact in binary floating point, and so is the
-    product with 2**64; only what lies below 2**-64 is rounded (half to even).
+    Of the magnitude, the whole part, the fraction and its product with 2**64 are exact in
+    binary floating point; only what lies below 2**-64 is rounded (half to even).
     """
-    whole = np.floor(x)
-    fraction = np.rint((x - whole) * 2.0**64)
+    size = np.abs(x)
+    whole = np.floor(size)
+    fraction = np.rint((size - whole) * 2.0**64)
     carry = fraction >= 2.0**64
     low = np.where(carry, 0.0, fraction).astype(np.uint64)
-    high = (whole + carry).astype(np.int64).view(np.uint64)
-    return low, high
+    high = (whole + carry).astype(np.uint64)
+    negative = x < 0
+    high = np.where(negative, ~high + (low == 0).astype(np.uint64), high)
+    return np.where(negative, ~low + np.uint64(1), low), high
 
 
 def _join(low: Words, high: Words) -> NDArray[np.float64]:
@@ -174,11 +175,13 @@ def _join(low: Words, high: Words) -> NDArray[np.float64]:
     top = np.where(bits > 0, (hi << up) | (lo >> down), lo)
     sticky = (bits > 0) & ((lo << up) != 0)
     value = np.ldexp((top | sticky).astype(np.float64), bits - 64)
-    return np.where(negative, -value, value)
+    signed: NDArray[np.float64] = np.where(negative, -value, value)
+    return signed
 
 
 def _bit_length(words: Words) -> NDArray[np.int64]:
     _, exponent = np.frexp(words.astype(np.float64))
     bits = np.maximum(exponent.astype(np.int64), 0)
     rounded_up = (bits > 0) & ((words >> np.maximum(bits - 1, 0).astype(np.uint64)) == 0)
-    return bits - rounded_up
+    lengths: NDArray[np.int64] = bits - rounded_up
+    return lengths

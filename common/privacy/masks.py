@@ -75,5 +75,5 @@ def keystream(key: bytes, binding: bytes, n_words: int) -> Words:
     once = HKDFExpand(hashes.SHA256(), _KEY_BYTES, info=b"consortium mask" + binding).derive(key)
     cipher = Cipher(algorithms.ChaCha20(once, bytes(16)), mode=None).encryptor()
     stream = np.empty(n_words, "<u8")
-    cipher.update_into(bytes(stream.nbytes), memoryview(stream).cast("B"))
+    cipher.update_into(bytes(stream.nbytes), stream.view(np.uint8).data)
     return stream

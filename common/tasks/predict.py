@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from common.analyses.analysis import Answer, Ask, Solve
+from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.cohort import Cohort, Column
 from common.step import Cases, Over, Step
 from common.sums import Array, Schema, count
@@ -53,14 +53,14 @@ class Predict(Step):
 
     def solve_with(self, networks: Networks) -> Solve:
         """Send the networks of every variant, count what was done."""
-        values = {"variants": {variant: len(weights) for variant, weights in networks.items()}}
+        sizes: dict[str, Json] = {variant: len(weights) for variant, weights in networks.items()}
         arrays = {
             f"{variant}/{k}/{name}": array
             for variant, ensemble in networks.items()
             for k, weights in enumerate(ensemble)
             for name, array in weights.items()
         }
-        total = yield Ask("predict", values, arrays)
+        total = yield Ask("predict", {"variants": sizes}, arrays)
         return Answer({name: int(total[name]) for name in ("done", "failed")})
 
 

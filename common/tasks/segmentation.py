@@ -75,7 +75,7 @@ class ResidualUNetSettings(Frozen):
 
     def build(self, n_in: int, n_classes: int, dimensions: Literal[2, 3]) -> "ResidualUNet":
         """Return the network; its weights are still to be set."""
-        from common.networks.residual_unet import (  # noqa: PLC0415  (brings torch)
+        from common.networks.residual_unet import (
             Kit,
             ResidualUNet,
         )
@@ -179,7 +179,7 @@ class Segmentation(Frozen):
 
     def build_loss(self) -> "DiceCrossEntropy":
         """Return what is minimised."""
-        from common.networks.loss import DiceCrossEntropy  # noqa: PLC0415  (torch)
+        from common.networks.loss import DiceCrossEntropy
 
         return DiceCrossEntropy(**self.loss.model_dump())
 

@@ -54,8 +54,6 @@ def build_wheel(
         return wheel.name
 
 
-def build_sdist(
-    sdist_directory: str, config_settings: Mapping[str, object] | None = None
-) -> str:
+def build_sdist(sdist_directory: str, config_settings: Mapping[str, object] | None = None) -> str:
     """Refuse: there is nothing here to distribute."""
     raise NotImplementedError("expected build_wheel, got build_sdist")

@@ -78,6 +78,7 @@ def test_every_site_gets_a_folder_that_passes_the_check(source, tmp_path, link):
         "south": {"train": 1, "validation": 1, "test": 1},
         "external": {"test": 1},
     }
+    assert str(report).splitlines()[0] == "north: 2 train, 1 validation"
     for site, folder in report.folders.items():
         checked = check(CONTRACT, folder)
         assert not checked.findings

@@ -42,7 +42,7 @@ def readings(n: int, *, seed: int, smallest_cell: int = 0) -> Table:
         "dice_a": np.round(dice, 4),
         "dice_b": np.round(np.clip(dice + rng.normal(0.01, 0.03, n), 0, 1), 4),
         "constant": np.full(n, 3.3),
-        "huge": rng.lognormal(20, 1, n) * (1 + died),
+        "huge": rng.lognormal(33, 1, n) * (1 + died),
         "tiny": rng.normal(1e-7, 3e-8, n),
         "near": 1e6 + rng.normal(0, 1, n) + stage,
     }
@@ -94,7 +94,5 @@ def check_laws(analysis: Analysis, table: Table, sites: Sequence[int]) -> None:
         assert forth.values == back.values
         assert forth.arrays.keys() == expected.arrays.keys()
         for name, array in forth.arrays.items():
-            np.testing.assert_allclose(
-                array, expected.arrays[name], rtol=1e-10, atol=1e-10
-            )
+            np.testing.assert_allclose(array, expected.arrays[name], rtol=1e-10, atol=1e-10)
             np.testing.assert_array_equal(array, back.arrays[name])

@@ -26,9 +26,7 @@ def scipys(test: str, parts: list[np.ndarray]) -> tuple[float, float]:
     found = {
         "t": lambda: stats.ttest_ind(parts[1], parts[0]),
         "welch": lambda: stats.ttest_ind(parts[1], parts[0], equal_var=False),
-        "mann_whitney": lambda: stats.mannwhitneyu(
-            parts[1], parts[0], method="asymptotic"
-        ),
+        "mann_whitney": lambda: stats.mannwhitneyu(parts[1], parts[0], method="asymptotic"),
         "anova": lambda: stats.f_oneway(*parts),
         "welch_anova": lambda: stats.f_oneway(*parts, equal_var=False),
         "levene": lambda: stats.levene(*parts, center="mean"),
@@ -97,9 +95,7 @@ def test_binned_ranks_lie_within_their_bound(seed: int) -> None:
 
 def test_resolution_rounds_before_ranking_and_is_then_exact() -> None:
     table = readings(400, seed=6)
-    analysis = CompareGroups(
-        of=("marker",), by="sex", test="mann_whitney", resolution=0.1
-    )
+    analysis = CompareGroups(of=("marker",), by="sex", test="mann_whitney", resolution=0.1)
     found = run(analysis, split_unevenly(table, 4)).values["columns"]["marker"]
     parts = [np.rint(x / 0.1) for x in groups_of(table, "marker", "sex", 2)]
     assert found["mode"] == "exact"

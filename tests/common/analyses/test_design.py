@@ -55,9 +55,7 @@ def test_scaled_coefficients_predict_as_the_unscaled() -> None:
     X, beta = rng.normal(1e4, 30.0, (20, 3)), rng.normal(size=4)
     scale = rough_scale(20, X.sum(0), np.abs(X).sum(0))
     eta = with_intercept(scale.apply(X)) @ beta
-    np.testing.assert_allclose(
-        with_intercept(X) @ scale.coefficients(beta), eta, rtol=1e-10
-    )
+    np.testing.assert_allclose(with_intercept(X) @ scale.coefficients(beta), eta, rtol=1e-10)
 
 
 def test_covariance_follows_the_coefficients() -> None:

@@ -27,12 +27,8 @@ def test_federated_is_pooled_in_any_split_and_order() -> None:
     assert_laws(STEP, scored(330, seed=1))
 
 
-@pytest.mark.parametrize(
-    ("how", "theirs"), [("wilson", "wilson"), ("clopper_pearson", "beta")]
-)
-def test_measures_are_those_of_scikit_learn_and_statsmodels(
-    how: str, theirs: str
-) -> None:
+@pytest.mark.parametrize(("how", "theirs"), [("wilson", "wilson"), ("clopper_pearson", "beta")])
+def test_measures_are_those_of_scikit_learn_and_statsmodels(how: str, theirs: str) -> None:
     table = scored(330, seed=2)
     step = STEP.model_copy(update={"interval": how})
     rows = complete(table, step.columns())
@@ -48,13 +44,9 @@ def test_measures_are_those_of_scikit_learn_and_statsmodels(
                 fn,
                 tn,
             )
-            assert point["f1"]["estimate"] == pytest.approx(
-                f1_score(y, call), abs=1e-15
-            )
+            assert point["f1"]["estimate"] == pytest.approx(f1_score(y, call), abs=1e-15)
             expected = balanced_accuracy_score(y, call)
-            assert point["balanced_accuracy"]["estimate"] == pytest.approx(
-                expected, abs=1e-15
-            )
+            assert point["balanced_accuracy"]["estimate"] == pytest.approx(expected, abs=1e-15)
             for measure, hits, n in (
                 ("sensitivity", tp, tp + fn),
                 ("specificity", tn, tn + fp),
@@ -65,16 +57,12 @@ def test_measures_are_those_of_scikit_learn_and_statsmodels(
                 found = point[measure]
                 ci = proportion_confint(hits, n, method=theirs)
                 assert found["estimate"] == hits / n
-                assert (found["ci_low"], found["ci_high"]) == pytest.approx(
-                    ci, abs=1e-10
-                )
+                assert (found["ci_low"], found["ci_high"]) == pytest.approx(ci, abs=1e-10)
 
 
 def test_rules_keep_their_word_and_come_near_the_best_on_rows() -> None:
     table = scored(2000, seed=3, missing=0.0)
-    youden, _, sensitive, specific = run(STEP, [table]).values["scores"]["new"][
-        "points"
-    ]
+    youden, _, sensitive, specific = run(STEP, [table]).values["scores"]["new"]["points"]
     fpr, tpr, _ = roc_curve(table.columns["response"], table.columns["new"])
     assert sensitive["sensitivity"]["estimate"] >= 0.9
     best = (1 - fpr)[tpr >= 0.9].max()
@@ -90,9 +78,7 @@ def test_external_sites_are_tested_at_the_thresholds_of_the_developing_ones() ->
     assert later.needs() == ("dev",)
     cost = Cost()
     external = scored(200, seed=5)
-    points = run(later.given({"dev": developing}), [external], cost=cost).values[
-        "scores"
-    ]
+    points = run(later.given({"dev": developing}), [external], cost=cost).values["scores"]
     for name in SCORES:
         expected = [p["threshold"] for p in developing.values["scores"][name]["points"]]
         assert [p["threshold"] for p in points[name]["points"]] == expected
@@ -104,13 +90,7 @@ def test_thresholds_that_were_not_given_are_missed() -> None:
     with pytest.raises(ValueError, match="not given"):
         run(step, [scored(50, seed=1)])
     with pytest.raises(ValueError, match='no threshold of "old"'):
-        step.given(
-            {
-                "dev": run(
-                    STEP.model_copy(update={"scores": ("new",)}), [scored(99, seed=1)]
-                )
-            }
-        )
+        step.given({"dev": run(STEP.model_copy(update={"scores": ("new",)}), [scored(99, seed=1)])})
 
 
 def test_rounds() -> None:
@@ -144,18 +124,16 @@ def test_site_alone_shows_no_small_cell_in_its_sums() -> None:
 
 
 def test_site_alone_chooses_its_own_threshold() -> None:
-    points = run(STEP, [alone(scored(300, seed=7))], alone=True).values["scores"][
-        "new"
-    ]["points"]
+    points = run(STEP, [alone(scored(300, seed=7))], alone=True).values["scores"]["new"]["points"]
     assert points[2]["sensitivity"]["estimate"] >= 0.9
 
 
 def test_nobody_called_is_hidden_or_none() -> None:
     table = scored(100, seed=8, missing=0.0)
     table.columns["new"][:] = 0.2
-    high, low = run(STEP.model_copy(update={"at": (0.9, 0.1)}), [table]).values[
-        "scores"
-    ]["new"]["points"]
+    high, low = run(STEP.model_copy(update={"at": (0.9, 0.1)}), [table]).values["scores"]["new"][
+        "points"
+    ]
     assert high["ppv"]["estimate"] is None
     assert low["npv"]["estimate"] is None
     assert low["sensitivity"]["estimate"] == 1.0
@@ -168,9 +146,9 @@ def test_a_side_with_three_patients_is_not_shown() -> None:
     table = scored(100, seed=8, missing=0.0)
     table.columns["new"][:] = 0.2
     table.columns["new"][:3] = 0.8
-    (point,) = run(STEP.model_copy(update={"at": (0.5,)}), [table]).values["scores"][
-        "new"
-    ]["points"]
+    (point,) = run(STEP.model_copy(update={"at": (0.5,)}), [table]).values["scores"]["new"][
+        "points"
+    ]
     assert "tp" not in point
 
 

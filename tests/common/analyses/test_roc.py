@@ -35,13 +35,9 @@ def test_auc_and_precision_are_those_of_scikit_learn() -> None:
     y = rows.columns["response"]
     for name in SCORES:
         score = answer["scores"][name]
-        assert score["auc"] == pytest.approx(
-            roc_auc_score(y, rows.columns[name]), abs=1e-15
-        )
+        assert score["auc"] == pytest.approx(roc_auc_score(y, rows.columns[name]), abs=1e-15)
         expected = average_precision_score(y, rows.columns[name])
-        assert score["average_precision"]["estimate"] == pytest.approx(
-            expected, abs=1e-15
-        )
+        assert score["average_precision"]["estimate"] == pytest.approx(expected, abs=1e-15)
         assert score["mode"] == "exact"
 
 
@@ -51,9 +47,7 @@ def test_pairs_are_those_of_mlstatkit() -> None:
     rows = complete(table, STEP.columns())
     for pair in answer["pairs"]:
         a, b = rows.columns[pair["a"]], rows.columns[pair["b"]]
-        _, p, ci_a, ci_b, *_ = Delong_test(
-            rows.columns["response"], a, b, return_ci=True
-        )
+        _, p, ci_a, ci_b, *_ = Delong_test(rows.columns["response"], a, b, return_ci=True)
         assert pair["p"] == pytest.approx(p, rel=1e-10)
         for name, ci in ((pair["a"], ci_a), (pair["b"], ci_b)):
             score = answer["scores"][name]
@@ -71,18 +65,14 @@ def test_one_score_takes_one_round_and_several_two() -> None:
 
 def test_one_score_has_the_interval_it_has_among_several() -> None:
     table = scored(330, seed=4, missing=0.0)
-    single = run(Roc(outcome="response", scores=("new",)), [table]).values["scores"][
-        "new"
-    ]
+    single = run(Roc(outcome="response", scores=("new",)), [table]).values["scores"]["new"]
     among = run(STEP, [table]).values["scores"]["new"]
     assert single["se"] == pytest.approx(among["se"], rel=1e-12)
 
 
 def test_scores_off_the_grid_come_with_a_bound_that_holds() -> None:
     table = scored(2000, seed=5)
-    score = run(Roc(outcome="response", scores=("fine",)), [table]).values["scores"][
-        "fine"
-    ]
+    score = run(Roc(outcome="response", scores=("fine",)), [table]).values["scores"]["fine"]
     true = roc_auc_score(table.columns["response"], table.columns["fine"])
     assert score["mode"] == "binned"
     assert 0 < abs(score["auc"] - true) <= score["bound"] < 1e-3
@@ -96,9 +86,7 @@ def test_curve_holds_five_patients_a_step_and_bounds_its_area() -> None:
         assert abs(area - score["auc"]) <= curve["bound"] + 1e-12
         cuts = [np.inf, *curve["threshold"][1:]]
         values = table.columns[name]
-        inside = [
-            ((values < high) & (values >= low)).sum() for high, low in pairwise(cuts)
-        ]
+        inside = [((values < high) & (values >= low)).sum() for high, low in pairwise(cuts)]
         assert min(inside) >= 5
         assert sum(inside) == table.n
         assert (
@@ -133,14 +121,10 @@ def test_site_alone_finishes_the_work_itself() -> None:
 def test_a_class_too_small_is_said_not_computed(n_events: int) -> None:
     table = scored(60, seed=8)
     table.columns["response"][:] = 0.0
-    table.columns["response"][
-        np.flatnonzero(~np.isnan(table.columns["old"]))[:n_events]
-    ] = 1.0
+    table.columns["response"][np.flatnonzero(~np.isnan(table.columns["old"]))[:n_events]] = 1.0
     for answer in (run(STEP, [table]), run(STEP, [alone(table)], alone=True)):
         assert answer.values["scores"] == {}
-        assert "event" in str(answer.values["note"]) or "class" in str(
-            answer.values["note"]
-        )
+        assert "event" in str(answer.values["note"]) or "class" in str(answer.values["note"])
 
 
 def test_perfect_and_constant_scores() -> None:
@@ -163,9 +147,7 @@ def test_a_score_twice_differs_by_nothing() -> None:
 
 def test_bootstrap_on_counts_is_the_bootstrap_of_patients() -> None:
     rng = np.random.default_rng(0)
-    counts = np.array(
-        [rng.multinomial(90, [0.1] * 10), rng.multinomial(60, np.arange(1, 11) / 55)]
-    )
+    counts = np.array([rng.multinomial(90, [0.1] * 10), rng.multinomial(60, np.arange(1, 11) / 55)])
     scores = [np.repeat(np.arange(10), c) for c in counts]
     y = np.repeat([0, 1], [90, 60])
     areas = [
@@ -197,16 +179,12 @@ def test_mistakes_are_named() -> None:
     with pytest.raises(ValueError, match="say which of its levels"):
         run(Roc(outcome="arm", scores=("new",)), [table])
     bare = {**table.contract, "new": Column(type="number")}
-    with pytest.raises(
-        ValueError, match='"new": expected a number with a declared range'
-    ):
+    with pytest.raises(ValueError, match='"new": expected a number with a declared range'):
         run(STEP, [replace(table, contract=bare)])
 
 
 def test_patterns_of_scores() -> None:
-    step = Roc(outcome="response", scores=("s*",)).expand(
-        tuple(scored(5, seed=1).columns)
-    )
+    step = Roc(outcome="response", scores=("s*",)).expand(tuple(scored(5, seed=1).columns))
     assert step.scores == ("sum_score", "sex")
 
 

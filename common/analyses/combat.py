@@ -1,0 +1,211 @@
+"""ComBat: take the site's signature out of features, keep what covariates explain."""
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from common.analyses.analysis import Answer, Ask, Json, Solve
+from common.analyses.batch_effects import Shrink, harmonise
+from common.analyses.design import Contract, complete_rows, matrix_of, terms_of
+from common.analyses.plain import floats, whole
+from common.analyses.spread import unit_of, without_rounding
+from common.analyses.wide import read_wide, wide_schema, wide_sums
+from common.cohort import Column
+from common.step import Step, expand_patterns
+from common.sums import Field as SumField
+from common.sums import Schema, Sums, count, real
+from common.table import Floats, Table
+
+_SINGULAR = 1e-10  # smallest eigenvalue of the covariates' correlation within sites
+
+
+class Combat(Step):
+    """Harmonise features over sites with ComBat; every site is a batch.
+
+    The model y = grand + C beta + shift of the site + its spread x noise is fitted from
+    two sums: beta from covariates centred at their site (Frisch and Waugh), so that no
+    site's feature means leave it, and the pooled variance. A site finds its own shift
+    and spread (Johnson et al., Biostatistics 8:118, 2007; Fortin et al., NeuroImage
+    161:149, 2017) and harmonises its own rows; a site that joins later, an external
+    one, does so with the same beta, grand mean and variance.
+
+    Cases without a feature or a covariate take no part and get no values. With `folds`,
+    the model is also fitted without each fold: `<step>.fold0.<feature>` are all cases
+    harmonised by what the other folds tell, for a model that is evaluated on fold 0.
+    Never name the outcome of such a model as a covariate.
+
+    Rounds: 2, whatever the folds.
+    """
+
+    kind: Literal["combat"] = "combat"
+    of: tuple[str, ...] = Field(min_length=1, description="features to harmonise")
+    covariates: tuple[str, ...] = Field(default=(), description="whose effect is kept")
+    shrink: Shrink = Field(
+        default="parametric",
+        description="how a site's features lend each other strength (empirical Bayes)",
+    )
+    folds: int = Field(default=0, ge=0, le=50)
+    fewest: int = Field(
+        default=20,
+        ge=3,
+        description="complete cases below which a site is neither fitted nor harmonised",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if "each" in self.over:
+            raise ValueError("over: a site alone has none to be harmonised with")
+        if self.folds == 1:
+            raise ValueError("folds: expected 0 or at least 2, got 1")
+        both = sorted(set(self.of) & set(self.covariates))
+        if both:
+            raise ValueError(f"both feature and covariate: {both}")
+        return self
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns it reads."""
+        return (*self.of, *self.covariates)
+
+    def expand(self, known: tuple[str, ...]) -> "Combat":
+        """Return the step with patterns such as "radiomics.*" spelled out."""
+        return self.model_copy(update={"of": expand_patterns(self.of, known)})
+
+    def produces(self) -> Mapping[str, Column]:
+        """Return the harmonised features, once for all cases and once for each fold."""
+        number = Column(type="number")
+        return {name: number for names in self._made() for name in names}
+
+    def schema(self, ask: Ask, contract: Contract) -> Schema:
+        """Return what one site sends: products with covariates, then squares left."""
+        m, p = self.folds + 1, len(self.of)
+        q = len(terms_of(self.covariates, contract))
+        schema = {"n": count(), "valid": count(m, behind="valid"), "sites": count(m)}
+        if ask.phase == "squares":
+            return schema | {"squares": _masked(m, p)}
+        return {
+            **schema,
+            **wide_schema("sum", (m, p), (m, p)),
+            **wide_schema("cy", (m, q, p), (m, p)),
+            "c": real(m, q, behind="valid"),
+            "cc": _masked(m, q, q),
+        } | {name: _masked(m, q, p) for name in ("cy", "cy_high")}
+
+    def summarise(self, table: Table, ask: Ask) -> Sums:
+        """Return one site's sums, zeros where it has too few complete cases."""
+        complete, y, c = self._complete(table)
+        parts = [self._fitted(table, complete, i)[complete] for i in range(self._n_fits)]
+        n = np.array([part.sum() for part in parts], np.int64)
+        sums = {"n": np.array(table.n), "valid": n, "sites": (n > 0).astype(np.int64)}
+        if ask.phase == "squares":
+            beta, scale = floats(ask.arrays["beta"]), floats(ask.arrays["scale"])
+            squares = [
+                (((_centred(y[i]) - _centred(c[i]) @ b) / scale) ** 2).sum(axis=0)
+                for i, b in zip(parts, beta, strict=True)
+            ]
+            return sums | {"squares": np.stack(squares)}
+        cs = [_centred(c[i]) for i in parts]
+        ys = [_centred(y[i]) for i in parts]
+        cy = np.stack([a.T @ b for a, b in zip(cs, ys, strict=True)])
+        cy_size = [np.abs(a).sum(axis=1) @ np.abs(b) for a, b in zip(cs, ys, strict=True)]
+        y_size = np.stack([np.abs(y[i]).sum(axis=0) for i in parts])
+        return {
+            **sums,
+            **wide_sums("sum", np.stack([y[i].sum(axis=0) for i in parts]), y_size),
+            **wide_sums("cy", cy, np.stack(cy_size)),
+            "c": np.stack([c[i].sum(axis=0) for i in parts]),
+            "cc": np.stack([a.T @ a for a in cs]),
+        }
+
+    def solve(self, contract: Contract, *, alone: bool = False) -> Solve:
+        """Ask for products with the covariates, then for the squares they leave."""
+        names = [term.name for term in terms_of(self.covariates, contract)]
+        if alone:
+            return Answer({"note": "a site alone has none to be harmonised with"})
+        first = yield Ask("products")
+        about: dict[str, Json] = {
+            "n": int(first["n"]),
+            "n_fitted": int(first["valid"][0]),
+            "n_sites": int(first["sites"][0]),
+            "n_features": len(self.of),
+            "covariates": [*names],
+        }
+        note = _why_not(whole(first["sites"]), floats(first["cc"]))
+        if note:
+            return Answer({**about, "note": note})
+        sums, size = read_wide("sum", first)
+        cy, _ = read_wide("cy", first)
+        n, scale = floats(first["valid"])[:, None], unit_of(size[0])
+        beta = np.linalg.solve(floats(first["cc"]), cy)
+        total = yield Ask("squares", {}, {"beta": beta, "scale": scale})
+        grand = (sums - np.einsum("mq,mqp->mp", floats(first["c"]), beta)) / n
+        squares = without_rounding(floats(total["squares"]) * scale**2, n, grand)
+        sd = np.sqrt(squares / n)
+        constant = [name for name, s in zip(self.of, sd[0], strict=True) if s == 0]
+        arrays = {"beta": beta, "grand": grand, "sd": sd}
+        return Answer({**about, "constant": [*constant]}, arrays)
+
+    def columns_from(self, table: Table, answer: Answer) -> Mapping[str, Floats]:
+        """Return this site's harmonised features, NaN for a case that is not complete."""
+        columns = {name: np.full(table.n, np.nan) for name in self.produces()}
+        complete, y, c = self._complete(table)
+        if "beta" not in answer.arrays or not complete.any():
+            return columns
+        beta, grand, sd = (floats(answer.arrays[k]) for k in ("beta", "grand", "sd"))
+        for i, names in enumerate(self._made()):
+            fitted = self._fitted(table, complete, i)[complete]
+            if fitted.sum() < 2:
+                continue
+            expected = grand[i] + c @ beta[i]
+            found = harmonise(y, expected, sd[i], fitted, self.shrink)
+            for j, name in enumerate(names):
+                columns[name][complete] = found[:, j]
+        return columns
+
+    @property
+    def _n_fits(self) -> int:
+        return self.folds + 1
+
+    def _made(self) -> list[tuple[str, ...]]:
+        prefixes = ("", *(f"fold{i}." for i in range(self.folds)))
+        return [tuple(prefix + name for name in self.of) for prefix in prefixes]
+
+    def _complete(self, table: Table) -> tuple[NDArray[np.bool_], Floats, Floats]:
+        """Return which rows are complete, their features and their covariates."""
+        complete = complete_rows(table, self.columns())
+        if complete.sum() < self.fewest:
+            complete[:] = False
+        rows = table.rows(complete)
+        terms = terms_of(self.covariates, table.contract)
+        return complete, rows.matrix(self.of), matrix_of(rows, terms)
+
+    def _fitted(self, table: Table, complete: NDArray[np.bool_], fit: int) -> NDArray[np.bool_]:
+        """Return which rows a fit is made of: 0 is of all, i + 1 leaves out fold i."""
+        if fit == 0:
+            return complete
+        others: NDArray[np.bool_] = table.folds(self.folds) != fit - 1
+        return complete & others
+
+
+def _masked(*shape: int) -> SumField:
+    """Declare products that, of one site, would tell of its rows."""
+    return SumField(shape, real().bound, "real", "valid", "never")
+
+
+def _centred(values: Floats) -> Floats:
+    return values - values.mean(axis=0) if len(values) else values
+
+
+def _why_not(sites: NDArray[np.int64], cc: Floats) -> str:
+    """Return why the model cannot be fitted, "" where it can."""
+    if sites.min() < 2:
+        return "fewer than two sites have enough complete cases"
+    size = np.sqrt(np.einsum("mqq->mq", cc))
+    if (size == 0).any():
+        return "a covariate does not vary within any site"
+    correlation = cc / size[:, :, None] / size[:, None, :]
+    if cc.size and np.linalg.eigvalsh(correlation).min() < _SINGULAR:
+        return "covariates that tell the same within every site"
+    return ""

@@ -1,0 +1,196 @@
+"""Compare two columns case by case: two models, two readers, before and after."""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from common.analyses import paired_tests
+from common.analyses.analysis import Answer, Ask, Json, Solve
+from common.analyses.correction import Correction, adjusted
+from common.analyses.paired_tests import Pair, signed_rank_from, signed_ranks
+from common.analyses.plain import floats, plain, whole
+from common.analyses.spread import unit_of, without_rounding
+from common.analyses.wide import read_wide, wide_schema, wide_sums
+from common.cohort import Column
+from common.step import Step
+from common.sums import Array, Schema, Sums, count, fine_grid, real
+from common.table import Floats, Table
+
+Contract = Mapping[str, Column]
+
+_MOST_CELLS = 2**20
+
+
+class ComparePaired(Step):
+    """Compare pairs of columns over the cases that have both; differences are a - b.
+
+    Paired t-test and mean difference; Wilcoxon's signed-rank test on counts of |a - b|
+    rounded to `resolution`, which is part of the test; limits of agreement (Bland and
+    Altman, Stat Methods Med Res 8:135, 1999); Lin's concordance (Biometrics 45:255,
+    1989); mean absolute difference and root mean square. No signed-rank test for
+    columns without a declared range.
+
+    Rounds: 2, for any number of pairs.
+    """
+
+    kind: Literal["compare_paired"] = "compare_paired"
+    pairs: tuple[tuple[str, str], ...] = Field(
+        min_length=1, description="two columns each"
+    )
+    resolution: float = Field(
+        default=1e-4, gt=0, description="differences are rounded to it to be ranked"
+    )
+    correction: Correction = "none"
+    level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns it reads."""
+        return tuple(dict.fromkeys(name for pair in self.pairs for name in pair))
+
+    def schema(self, ask: Ask, contract: Contract) -> Schema:
+        """Return what one site sends: sums of both columns, then their squares."""
+        m = len(self.pairs)
+        schema = {"n": count(), "valid": count(m, behind="valid")}
+        if ask.phase == "squares":
+            return schema | {
+                "d": real(3, m, behind="valid"),
+                "d2": real(3, m, behind="valid"),
+                "ab": real(m, behind="valid"),
+            }
+        schema |= wide_schema("sum", (3, m), (3, m))
+        for i, n_cells in self._grids(contract).items():
+            if ask.values.get("alone"):
+                schema[f"signed.{i}"] = real(3, behind="valid")
+            else:
+                schema[f"above.{i}"] = fine_grid(n_cells, behind="valid")
+                schema[f"below.{i}"] = fine_grid(n_cells, behind="valid")
+        return schema
+
+    def summarise(self, table: Table, ask: Ask) -> Sums:
+        """Return one site's sums over the cases that have both columns of a pair."""
+        a, b = (table.matrix([pair[side] for pair in self.pairs]) for side in (0, 1))
+        both = ~np.isnan(a) & ~np.isnan(b)
+        sums: dict[str, Array] = {"n": np.array(table.n), "valid": both.sum(axis=0)}
+        x = np.where(both, np.stack([a, b, a - b]), 0.0)
+        if ask.phase == "squares":
+            return sums | _squares(x, both, ask)
+        sums |= wide_sums("sum", x.sum(axis=1), np.abs(x).sum(axis=1))
+        for i, n_cells in self._grids(table.contract).items():
+            d = np.rint(x[2, both[:, i], i] / self.resolution)
+            d = np.clip(d, 1 - n_cells, n_cells - 1).astype(np.int64)
+            above = np.bincount(d[d > 0], minlength=n_cells)
+            below = np.bincount(-d[d < 0], minlength=n_cells)
+            if ask.values.get("alone"):
+                sums[f"signed.{i}"] = np.array(signed_ranks(above, below), np.float64)
+            else:
+                sums |= {f"above.{i}": above, f"below.{i}": below}
+        return sums
+
+    def solve(self, contract: Contract, *, alone: bool = False) -> Solve:
+        """Ask for means and ranked differences, then for squares around the means."""
+        self._check(contract)
+        first = yield Ask("totals", {"alone": alone})
+        n = floats(first["valid"])
+        sums, size = read_wide("sum", first)
+        centre = sums / np.maximum(n, 1)
+        # Each column's unit, and that of the differences, which may be far smaller.
+        arrays = {"centre": centre, "scale": unit_of(size)}
+        total = yield Ask("squares", {}, arrays)
+        pairs = _pairs(n, centre, arrays["scale"], total)
+        found = [
+            self._report(pair, float(apart), self._signed_rank(i, first))
+            for i, (pair, apart) in enumerate(zip(pairs, size[2], strict=True))
+        ]
+        for name in ("t_test", "wilcoxon"):
+            tests = [one[name] for one in found]
+            p = [t["p"] if isinstance(t, dict) else None for t in tests]
+            known = [x if isinstance(x, float) else None for x in p]
+            for test, value in zip(tests, adjusted(known, self.correction), strict=True):
+                if isinstance(test, dict):
+                    test["p_adjusted"] = value
+        for (a, b), one in zip(self.pairs, found, strict=True):
+            one |= {"a": a, "b": b, "missing": int(first["n"]) - int(str(one["n"]))}
+        values: dict[str, Json] = {"n": int(first["n"]), "correction": self.correction}
+        return Answer({**values, "pairs": [*found]})
+
+    def _check(self, contract: Contract) -> None:
+        categories = [c for c in self.columns() if contract[c].type == "category"]
+        if categories:
+            raise ValueError(f"expected columns of numbers, got categories: {categories}")
+        fine = [
+            self.pairs[i]
+            for i, n_cells in self._grids(contract).items()
+            if n_cells > _MOST_CELLS
+        ]
+        if fine:
+            raise ValueError(
+                f"resolution: {self.resolution:g} cuts the range of {fine[0]} into more "
+                f"than {_MOST_CELLS} steps"
+            )
+
+    def _grids(self, contract: Contract) -> dict[int, int]:
+        """Return, by index of a pair, how many steps |a - b| can take, 0 included."""
+        grids: dict[int, int] = {}
+        for i, pair in enumerate(self.pairs):
+            ranges = [contract[name].range for name in pair]
+            if None not in ranges:
+                (low_a, high_a), (low_b, high_b) = (r for r in ranges if r is not None)
+                widest = max(high_a - low_b, high_b - low_a)
+                grids[i] = round(widest / self.resolution) + 1
+        return grids
+
+    def _signed_rank(self, i: int, first: Sums) -> dict[str, Json] | None:
+        if f"signed.{i}" in first:
+            rank_sum, n, ties = (float(x) for x in first[f"signed.{i}"])
+            return signed_rank_from(rank_sum, round(n), ties)
+        if f"above.{i}" in first:
+            above, below = whole(first[f"above.{i}"]), whole(first[f"below.{i}"])
+            return signed_rank_from(*signed_ranks(above, below))
+        return None
+
+    def _report(
+        self, pair: Pair, apart: float, wilcoxon: dict[str, Json] | None
+    ) -> dict[str, Json]:
+        n = pair.n
+        rms = math.sqrt(pair.dd / n + pair.difference**2) if n else None
+        return {
+            "n": n,
+            "mean_a": plain(pair.mean_a) if n else None,
+            "mean_b": plain(pair.mean_b) if n else None,
+            "t_test": paired_tests.paired_t(pair, self.level),
+            "wilcoxon": wilcoxon,
+            "limits_of_agreement": paired_tests.limits_of_agreement(pair, self.level),
+            "concordance": paired_tests.concordance(pair, self.level),
+            "mean_absolute_difference": apart / n if n else None,
+            "root_mean_square": rms,
+        }
+
+
+def _squares(x: Floats, both: NDArray[np.bool_], ask: Ask) -> Sums:
+    """Return sums of deviations of a, b and a - b, of their squares, and of a times b."""
+    centre, scale = floats(ask.arrays["centre"]), floats(ask.arrays["scale"])
+    z = np.where(both, (x - centre[:, None, :]) / scale[:, None, :], 0.0)
+    return {
+        "d": z.sum(axis=1),
+        "d2": (z**2).sum(axis=1),
+        "ab": (z[0] * z[1]).sum(axis=0),
+    }
+
+
+def _pairs(n: Floats, centre: Floats, scale: Floats, total: Sums) -> list[Pair]:
+    safe = np.maximum(n, 1)
+    d = floats(total["d"])
+    mean = centre + d / safe * scale
+    # The rounding of a difference is that of its larger column.
+    size = np.maximum(np.abs(mean), np.abs(mean[:2]).max(axis=0) * [[0], [0], [1]])
+    squares = (floats(total["d2"]) - d**2 / safe) * scale**2
+    squares = without_rounding(np.maximum(squares, 0.0), n, size)
+    ab = (floats(total["ab"]) - d[0] * d[1] / safe) * scale[0] * scale[1]
+    return [
+        Pair(int(n[i]), *(float(v) for v in (*mean[:2, i], *squares[:2, i], ab[i], squares[2, i])))
+        for i in range(len(n))
+    ]

@@ -1,0 +1,135 @@
+"""Tables of any answer, for kinds of step that have no page of their own."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from server.report.blocks import Block, Heading, Items, Row, Table
+from server.report.numbers import (
+    NONE,
+    estimate,
+    fixed,
+    is_number,
+    p_value,
+    plural,
+    significant,
+    whole,
+)
+from server.report.view import StepView
+
+MOST_ROWS = 60
+_LONG = 8
+_ESTIMATES = ("estimate", "value", "difference")
+_DEPTH = 6
+
+
+def generic_blocks(view: StepView) -> Iterator[Block]:
+    """Return tables of every part of an answer."""
+    for part, values in view.parts.items():
+        if len(view.parts) > 1:
+            yield Heading(view.title(part))
+        yield from _of(view, values, view.name.replace("_", " "), 0)
+
+
+def scalar(key: str, value: Any) -> str:  # noqa: ANN401  (whatever an answer holds)
+    """Return one entry of an answer as text."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return NONE
+    if is_number(value):
+        if key == "p" or key.startswith("p_"):
+            return p_value(value)
+        return whole(value) if isinstance(value, int) else significant(value)
+    if isinstance(value, dict) and _is_estimate(value):
+        found = dict(value)
+        name = next(name for name in _ESTIMATES if name in found)
+        return estimate(found, name, _decimals(found.get(name)))
+    if isinstance(value, list):
+        return _listed(key, value)
+    return str(value)
+
+
+def _of(view: StepView, values: Mapping[str, Any], caption: str, depth: int) -> Iterator[Block]:
+    plain = {k: v for k, v in values.items() if _is_plain(v)}
+    if plain:
+        entries = tuple((_named(view, k), scalar(k, v)) for k, v in plain.items())
+        yield Items(entries)
+    for key, value in values.items():
+        if key in plain:
+            continue
+        title = f"{caption}: {_named(view, key)}" if depth else _named(view, key)
+        title = title[:1].upper() + title[1:]
+        rows = _rows(view, value)
+        if rows is not None:
+            yield _table(view, title, rows)
+        elif isinstance(value, dict) and depth < _DEPTH:
+            yield from _of(view, value, title, depth + 1)
+        elif isinstance(value, list) and depth < _DEPTH:
+            for i, entry in enumerate(value[:MOST_ROWS], start=1):
+                one = entry if isinstance(entry, dict) else {"values": entry}
+                yield from _of(view, one, f"{title} {i}", depth + 1)
+
+
+def _rows(view: StepView, value: Any) -> list[tuple[str, Mapping[str, Any]]] | None:  # noqa: ANN401
+    """Return rows where a value is a table already: entries of scalars."""
+    if isinstance(value, dict):
+        named = [(_named(view, key), entry) for key, entry in value.items()]
+    elif isinstance(value, list):
+        named = [(str(i), entry) for i, entry in enumerate(value, start=1)]
+    else:
+        return None
+    entries = [entry for _, entry in named]
+    if not entries or not all(isinstance(entry, dict) for entry in entries):
+        return None
+    flat = all(_is_plain(v) for entry in entries for v in entry.values())
+    return named if flat else None
+
+
+def _table(view: StepView, title: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
+    columns = list(dict.fromkeys(key for _, entry in rows for key in entry))
+    shown = rows[:MOST_ROWS]
+    body = tuple(
+        Row(name, tuple(_cell(view, c, entry[c]) if c in entry else NONE for c in columns))
+        for name, entry in shown
+    )
+    left = len(rows) - len(shown)
+    notes = (f"And {plural(left, 'more row')}: see answers.json.",) if left else ()
+    return Table(title, ("", *(c.replace("_", " ") for c in columns)), body, notes)
+
+
+def _cell(view: StepView, key: str, value: Any) -> str:  # noqa: ANN401
+    is_name = isinstance(value, str) and value in view.study.contract()
+    return view.label(value, unit=False) if is_name else scalar(key, value)
+
+
+def _is_plain(value: Any) -> bool:  # noqa: ANN401
+    if isinstance(value, dict):
+        return _is_estimate(value)
+    if isinstance(value, list):
+        return not any(isinstance(entry, dict | list) for entry in value)
+    return True
+
+
+def _is_estimate(value: Mapping[str, Any]) -> bool:
+    known = {*_ESTIMATES, "ci_low", "ci_high", "se", "low", "high"}
+    return any(name in value for name in _ESTIMATES) and set(value) <= known
+
+
+def _decimals(value: Any) -> int:  # noqa: ANN401
+    text = significant(value) if is_number(value) else ""
+    return len(text.partition(".")[2]) if "×" not in text else 3
+
+
+def _listed(key: str, values: Sequence[Any]) -> str:
+    if not values:
+        return "none"
+    if len(values) <= _LONG or not all(is_number(v) for v in values):
+        shown = ", ".join(scalar(key, v) for v in values[:MOST_ROWS])
+        left = len(values) - MOST_ROWS
+        return f"{shown} and {left} more" if left > 0 else shown
+    ends = f"{fixed(min(values), 3)} to {fixed(max(values), 3)}"
+    return f"{plural(len(values), 'value')}, {ends}"
+
+
+def _named(view: StepView, key: str) -> str:
+    return view.label(key, unit=False)

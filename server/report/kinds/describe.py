@@ -1,0 +1,31 @@
+"""The first table of a paper; or, over columns of scores, how well networks did."""
+
+from collections.abc import Iterator
+
+from server.report.blocks import Block
+from server.report.scores import score_blocks, scores_in
+from server.report.table_one import table_one
+from server.report.view import StepView
+from server.report.words import listed
+
+
+def sentence(view: StepView) -> str:
+    """Say what is described."""
+    found = scores_in(view)
+    if found:
+        networks = listed(list(dict.fromkeys(score.predict for score in found)))
+        return f"Describe how well the masks predicted in {networks} fit the readers' masks."
+    names = [view.label(c, unit=False) for c in view.step.columns()]
+    if len(names) > 8:
+        names = [*names[:7], f"{len(names) - 7} more columns"]
+    return f"Describe {listed(names)}."
+
+
+def blocks(view: StepView) -> Iterator[Block]:
+    """Return the table of all columns, or scores where there are some."""
+    found = scores_in(view)
+    if found:
+        yield from score_blocks(view, found)
+    others = [c for c in view.step.columns() if c not in {s.column for s in found}]
+    if others:
+        yield table_one(view, others)

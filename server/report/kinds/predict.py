@@ -1,0 +1,25 @@
+"""Masks predicted at the sites: how many were made."""
+
+from collections.abc import Iterator
+
+from server.report.blocks import Block, Row, Table
+from server.report.numbers import whole
+from server.report.view import StepView
+
+
+def sentence(view: StepView) -> str:
+    """Say which network is applied."""
+    return (
+        f"Every site applies the network of {view.step.network}, and its baselines, to its "
+        "own cases and scores the masks. Masks and scores stay there."
+    )
+
+
+def blocks(view: StepView) -> Iterator[Block]:
+    """Return counts of masks by part."""
+    rows = tuple(
+        Row(view.title(part), (whole(values.get("done")), whole(values.get("failed"))))
+        for part, values in view.parts.items()
+    )
+    note = "Counted over all networks: a case is predicted once by each of them."
+    yield Table("Predictions", ("Sites", "Made", "Failed"), rows, (note,))

@@ -1,0 +1,158 @@
+"""How a network learned: curves over rounds, beside its baselines."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from server.report import charts
+from server.report.blocks import Block, Figure, Row, Table, Text
+from server.report.numbers import NONE, fixed, is_number, plural, whole
+from server.report.view import StepView
+from server.report.words import listed
+
+_BASELINES = {
+    "local": "a network of each site alone",
+    "ensemble": "the ensemble of those",
+    "pooled": "one network trained on all cases pooled",
+}
+
+
+def sentence(view: StepView) -> str:
+    """Say what is trained, how long, and beside which baselines."""
+    step = view.step
+    mask = view.study.cohort.masks.get(step.task.mask)
+    labels = listed(tuple(mask.labels)) if mask else step.task.mask
+    text = (
+        f"Train a network that finds {labels} in {listed(step.task.images)}: "
+        f"{plural(step.rounds, 'round')} over the developing sites, in each of which a site "
+        f"trains on its own cases and returns only the change of the weights."
+    )
+    if step.baselines:
+        text += f" For comparison: {listed([_BASELINES[b] for b in step.baselines])}."
+    return text
+
+
+def blocks(view: StepView) -> Iterator[Block]:
+    """Return the selected round, the curves, and a table of all trainings."""
+    histories = {p: _history(v) for p, v in view.parts.items() if _history(v)}
+    main = view.parts.get("development")
+    if main is not None and is_number(main.get("selected_round")):
+        yield Text(_selected(view, main))
+    if histories:
+        yield _figure(view, histories)
+    yield _table(view)
+
+
+def _history(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [line for line in values.get("history", ()) if isinstance(line, dict)]
+
+
+def _name(part: str) -> str:
+    if part == "development":
+        return "Federated"
+    return f"{part.removeprefix('local.')} alone" if part.startswith("local.") else "Pooled"
+
+
+def _scores(score: Any) -> str:  # noqa: ANN401
+    if not isinstance(score, dict):
+        return NONE
+    return ", ".join(f"{k.replace('_', ' ')} {fixed(v, 3)}" for k, v in score.items())
+
+
+def _selected(view: StepView, values: Mapping[str, Any]) -> str:
+    chosen = values["selected_round"]
+    line = next((x for x in _history(values) if x.get("round") == chosen), {})
+    how = "had the best mean validation Dice" if view.step.select == "best" else "are the last"
+    n = line.get("n_validated")
+    over = f" over {plural(n, 'validation case')}" if is_number(n) else ""
+    return (
+        f"The weights after {plural(chosen, 'round')} {how}: {_scores(values.get('score'))}{over}. "
+        "They are the ones that every later step uses."
+    )
+
+
+def _table(view: StepView) -> Table:
+    rows = []
+    for part, values in view.parts.items():
+        lines = _history(values)
+        losses = [line["loss"] for line in lines if is_number(line.get("loss"))]
+        cases = [line["n"] for line in lines if is_number(line.get("n"))]
+        rows.append(
+            Row(
+                _name(part),
+                (
+                    whole(len([line for line in lines if "loss" in line])),
+                    whole(cases[-1]) if cases else NONE,
+                    fixed(losses[0], 3) if losses else NONE,
+                    fixed(losses[-1], 3) if losses else NONE,
+                    whole(values.get("selected_round")),
+                    _scores(values.get("score")),
+                ),
+            )
+        )
+    head = (
+        "Training",
+        "Rounds",
+        "Cases in a round",
+        "First loss",
+        "Last loss",
+        "Selected after",
+        "Validation Dice",
+    )
+    note = "Sites' own networks are validated at the sites only, by the step that predicts."
+    notes = (note,) if any(p.startswith("local.") for p in view.parts) else ()
+    return Table("Trainings", head, tuple(rows), notes)
+
+
+def _figure(view: StepView, histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    labels = list(
+        dict.fromkeys(k for h in histories.values() for x in h for k in x.get("score", {}))
+    )
+    main = view.parts.get("development", {})
+
+    def paint(canvas: Canvas) -> None:
+        panels = canvas.subplots(1, 1 + len(labels), squeeze=False)[0]
+        for i, (part, lines) in enumerate(histories.items()):
+            look = _look(part, i)
+            _curve(panels[0], [(x["round"], x["loss"]) for x in lines if "loss" in x], look)
+            for axes, label in zip(panels[1:], labels, strict=True):
+                at = [(x["round"], x["score"][label]) for x in lines if label in x.get("score", {})]
+                if at:
+                    _curve(axes, at, {**look, "marker": "o", "ms": 3})
+        panels[0].set_title("Training loss")
+        for axes, label in zip(panels[1:], labels, strict=True):
+            axes.set_title(f"Validation Dice, {label.replace('_', ' ')}")
+            if is_number(main.get("selected_round")):
+                axes.axvline(main["selected_round"], color=charts.FAINT, lw=1, zorder=1)
+        for axes in panels:
+            axes.set_xlabel("round")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            charts.grid(axes, "y")
+        charts.below(canvas, panels[:1])
+
+    return charts.draw(
+        view.figure_name("learning"),
+        "Learning curves",
+        f"Training loss and validation Dice over {plural(view.step.rounds, 'round')}, for "
+        f"{listed([_name(part) for part in histories])}.",
+        paint,
+        height=2.9,
+        caption="Training loss (mean over the cases of a round) and validation Dice. "
+        "Grey line: the selected weights.",
+    )
+
+
+def _look(part: str, i: int) -> dict[str, Any]:
+    name = _name(part)
+    if part == "development":
+        return {"color": charts.BLUE, "lw": 2.2, "zorder": 4, "label": name}
+    if part == "pooled":
+        return {"color": charts.RED, "linestyle": (0, (5, 2)), "zorder": 3, "label": name}
+    colour = (charts.GREEN, charts.PINK, charts.ORANGE, charts.SKY)[i % 4]
+    return {"color": colour, "lw": 1.0, "linestyle": charts.LINES[1 + i % 3], "label": name}
+
+
+def _curve(axes: Axes, points: Sequence[tuple[float, float]], look: Mapping[str, Any]) -> None:
+    axes.plot([x for x, _ in points], [y for _, y in points], **look)

@@ -1,0 +1,256 @@
+"""How well networks did: scores of cases by site, with baselines side by side."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from common.tasks.predict import Predict
+from server.report import charts
+from server.report.blocks import Block, Figure, Note, Row, Table, Text
+from server.report.numbers import NONE, fixed, is_number, plural, whole
+from server.report.table_one import quantiles_of, spread_text
+from server.report.view import StepView
+
+METRICS = {
+    "dice": ("Dice", 3),
+    "hd95_mm": ("HD95, mm", 1),
+    "surface_dice": ("Surface Dice", 3),
+    "volume_error_ml": ("Volume error, ml", 2),
+}
+VARIANTS = {
+    "": "Federated",
+    "pooled": "Pooled",
+    "ensemble": "Ensemble",
+    "local": "Each site's own",
+}
+_ORDER = ("surface_dice", "hd95_mm", "volume_error_ml", "dice")
+
+
+@dataclass(frozen=True)
+class Score:
+    """A column of scores, read from its name.
+
+    Attributes:
+        predict: the step that made it.
+        variant: "" of the federated network, else the baseline.
+    """
+
+    column: str
+    predict: str
+    variant: str
+    metric: str
+    label: str
+
+
+def scores_in(view: StepView) -> list[Score]:
+    """Return the columns of a step that are scores of predicted masks."""
+    found = [_read(view, column) for column in view.step.columns()]
+    return [score for score in found if score is not None]
+
+
+def score_blocks(view: StepView, found: Sequence[Score]) -> Iterator[Block]:
+    """Return the picture of Dice, then a table for each metric."""
+    for predict in dict.fromkeys(score.predict for score in found):
+        mine = [s for s in found if s.predict == predict]
+        dice = [s for s in mine if s.metric == "dice"]
+        if dice:
+            yield Text(_summary(view, dice))
+            yield _figure(view, dice, predict)
+            yield from _worst(view, dice)
+        for metric in METRICS:
+            of = [s for s in mine if s.metric == metric]
+            if of:
+                yield _table(view, of, metric)
+        gaps = _gaps(view, dice)
+        if gaps is not None:
+            yield gaps
+
+
+def _read(view: StepView, column: str) -> Score | None:
+    predict, _, rest = column.partition(".")
+    if not isinstance(view.study.bound.get(predict), Predict):
+        return None
+    head, dot, name = rest.rpartition(".")
+    for metric in _ORDER:
+        if name.startswith(f"{metric}_"):
+            label = name.removeprefix(f"{metric}_")
+            return Score(column, predict, head if dot else "", metric, label)
+    return None
+
+
+def _entry(view: StepView, part: str, score: Score) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = view.parts[part]["columns"].get(score.column, {})
+    return found
+
+
+def _variant(name: str) -> str:
+    return VARIANTS.get(name, name.replace("_", " "))
+
+
+def _table(view: StepView, found: Sequence[Score], metric: str) -> Table:
+    title, decimals = METRICS[metric]
+    rows: list[Row] = []
+    for label in dict.fromkeys(s.label for s in found):
+        of = [s for s in found if s.label == label]
+        sizes = tuple(whole(_entry(view, part, of[0]).get("n")) for part in view.parts)
+        rows.append(Row(label.replace("_", " "), form="group"))
+        rows.append(Row("n", sizes, "level"))
+        for score in of:
+            cells = tuple(spread_text(_entry(view, p, score), decimals) for p in view.parts)
+            rows.append(Row(_variant(score.variant), cells, "level"))
+    head = ("", *(view.title(part) for part in view.parts))
+    notes = ("Mean (SD) over cases; below it median [first, third quartile].",)
+    different = [s for s in found if _differs(view, s, found)]
+    if different:
+        notes = (*notes, "n is of the first row; other rows have fewer or more cases.")
+    return Table(title, head, tuple(rows), notes)
+
+
+def _differs(view: StepView, score: Score, found: Sequence[Score]) -> bool:
+    first = next(s for s in found if s.label == score.label)
+    return any(
+        _entry(view, part, score).get("n") != _entry(view, part, first).get("n")
+        for part in view.parts
+    )
+
+
+def _summary(view: StepView, dice: Sequence[Score]) -> str:
+    part = next(iter(view.parts))
+    said = []
+    for score in [s for s in dice if not s.variant]:
+        entry = _entry(view, part, score)
+        if is_number(entry.get("mean")):
+            said.append(
+                f"{score.label.replace('_', ' ')} {fixed(entry['mean'], 3)} "
+                f"(SD {fixed(entry.get('sd'), 3)}, {plural(entry['n'], 'case')})"
+            )
+    if not said:
+        return "There is no Dice of the federated network."
+    return f"Mean Dice of the federated network, {view.title(part)}: {'; '.join(said)}."
+
+
+def _means_by_site(view: StepView, score: Score) -> dict[str, tuple[float, int]]:
+    """Return mean and n at every single site whose numbers are shown."""
+    found = {}
+    for part in view.parts:
+        sites, entry = view.sites(part), _entry(view, part, score)
+        if len(sites) == 1 and is_number(entry.get("mean")):
+            found[view.title(part)] = (float(entry["mean"]), int(entry["n"]))
+    return found
+
+
+def _worst(view: StepView, dice: Sequence[Score]) -> Iterator[Block]:
+    said = []
+    for score in [s for s in dice if not s.variant]:
+        sites = _means_by_site(view, score)
+        if len(sites) > 1:
+            site = min(sites, key=lambda name: sites[name][0])
+            mean, n = sites[site]
+            label = score.label.replace("_", " ")
+            said.append(f"{label} {fixed(mean, 3)} at {site} (n = {whole(n)})")
+    if said:
+        yield Note(f"Worst site, mean Dice of the federated network: {'; '.join(said)}.")
+
+
+def _gaps(view: StepView, dice: Sequence[Score]) -> Table | None:
+    """Return by how much the federated network is above or below each baseline."""
+    rows = []
+    own = {s.label: s for s in dice if not s.variant}
+    for score in [s for s in dice if s.variant and s.label in own]:
+        cells = []
+        for part in view.parts:
+            a, b = _entry(view, part, own[score.label]), _entry(view, part, score)
+            known = is_number(a.get("mean")) and is_number(b.get("mean"))
+            gap = a["mean"] - b["mean"] if known else None
+            sign = "+" if gap is not None and round(gap, 3) > 0 else ""
+            cells.append(sign + fixed(gap, 3) if gap is not None else NONE)
+        name = f"{score.label.replace('_', ' ')}: federated − {_variant(score.variant).lower()}"
+        rows.append(Row(name, tuple(cells)))
+    if not rows:
+        return None
+    head = ("", *(view.title(part) for part in view.parts))
+    note = "Positive: the federated network is better. Both are scored on the same cases."
+    return Table("Differences of mean Dice", head, tuple(rows), (note,))
+
+
+def _figure(view: StepView, dice: Sequence[Score], predict: str) -> Figure:
+    labels = list(dict.fromkeys(s.label for s in dice))
+    parts = _rows_of_figure(view)
+    variants = list(dict.fromkeys(s.variant for s in dice))
+
+    def paint(canvas: Canvas) -> None:
+        panels = canvas.subplots(1, len(labels), sharex=True, sharey=True, squeeze=False)[0]
+        for axes, label in zip(panels, labels, strict=True):
+            of = [s for s in dice if s.label == label]
+            _panel(view, axes, of, parts, variants)
+            axes.set_title(label.replace("_", " "))
+        panels[0].set_yticks(list(parts.values()), [_tick(view, p, dice[0]) for p in parts])
+        panels[0].set_ylim(max(parts.values()) + 0.55, -0.55)
+        charts.below(canvas, panels, columns=5)
+
+    return charts.draw(
+        view.figure_name("dice"),
+        "Dice by site",
+        _summary(view, dice),
+        paint,
+        height=1.15 + len(parts) * (0.2 + 0.13 * len(variants)),
+        caption="Dice by site; external sites apart, on grey. Marker: mean over cases; bar: "
+        "first to third quartile; dashed line: the federated network's worst site. "
+        f"Masks of the step {predict}.",
+    )
+
+
+def _rows_of_figure(view: StepView) -> dict[str, float]:
+    """Return the height of each part: together, sites, and the external ones apart."""
+    rows, y = {}, 0.0
+    external = set(view.record.run.roster.external)
+    parts = sorted(view.parts, key=lambda part: view.sites(part) <= external)
+    for i, part in enumerate(parts):
+        apart = i and (view.sites(part) <= external) != (view.sites(parts[i - 1]) <= external)
+        y += (1.35 if apart else 1.0) if i else 0.0
+        rows[part] = y
+    return rows
+
+
+def _panel(
+    view: StepView,
+    axes: Axes,
+    found: Sequence[Score],
+    parts: Mapping[str, float],
+    variants: Sequence[str],
+) -> None:
+    external = set(view.record.run.roster.external)
+    outside = [y for part, y in parts.items() if view.sites(part) <= external]
+    if outside:
+        axes.axhspan(min(outside) - 0.6, max(outside) + 0.6, color=charts.SHADE, zorder=0)
+    step = 0.72 / len(variants)
+    for score in found:
+        k = variants.index(score.variant)
+        colour, marker = charts.COLOURS[k % 7], charts.MARKERS[k % 7]
+        xs, ys = [], []
+        for part, y in parts.items():
+            entry = _entry(view, part, score)
+            if not is_number(entry.get("mean")):
+                continue
+            place = y + (k - (len(variants) - 1) / 2) * step
+            xs.append(entry["mean"])
+            ys.append(place)
+            at = quantiles_of(entry)
+            if 0.25 in at and 0.75 in at:
+                axes.plot([at[0.25], at[0.75]], [place, place], color=colour, lw=1.3, alpha=0.75)
+        name = _variant(score.variant)
+        axes.plot(xs, ys, marker, color=colour, ms=4.8, mec="white", mew=0.6, label=name)
+        sites = _means_by_site(view, score)
+        if not score.variant and len(sites) > 1:
+            worst = min(mean for mean, _ in sites.values())
+            axes.axvline(worst, color=colour, lw=0.9, linestyle=(0, (4, 3)), zorder=1)
+    axes.set_xlabel("Dice")
+    charts.grid(axes, "x")
+
+
+def _tick(view: StepView, part: str, score: Score) -> str:
+    n = _entry(view, part, score).get("n")
+    return f"{view.title(part)}\nn = {whole(n)}"

@@ -1,0 +1,65 @@
+"""The sites, the flow of cases, and the first table."""
+
+from collections.abc import Iterator
+
+from common.errors import Reason
+from server.report.blocks import Block, Heading, Row, Section, Table, Text
+from server.report.kinds import blocks_of
+from server.report.numbers import plural
+from server.report.record import Record
+from server.report.view import StepView, view_of
+from server.report.words import listed
+
+
+def is_about_cohort(view: StepView) -> bool:
+    """Return whether a step describes who is in the study, not what was found."""
+    if view.kind == "check_cohort":
+        return True
+    return view.kind == "describe" and not any("." in c for c in view.step.columns())
+
+
+def cohort(record: Record) -> Iterator[Section]:
+    """Make the section about sites and cases."""
+    roster = record.run.roster
+    external = f" and {plural(len(roster.external), 'external site')}"
+    blocks: list[Block] = [
+        Text(
+            f"{plural(len(roster.developing), 'developing site')}"
+            f"{external if roster.external else ''} took part: "
+            f"{listed([*roster.developing, *roster.external])}. An external site never "
+            "trains and never tunes; it only validates."
+        ),
+        _sites(record),
+    ]
+    for name in record.run.study.bound:
+        view = view_of(record, name)
+        if is_about_cohort(view):
+            blocks += [Heading(name.replace("_", " ").capitalize(), name), *blocks_of(view)]
+    yield Section("cohort", "Sites and cases", blocks)
+
+
+def _sites(record: Record) -> Table:
+    roster = record.run.roster
+    absent = {str(event.get("site")) for event in record.of("absent")}
+    alone = str(Reason.PER_SITE_NOT_ALLOWED)
+    private = {e.get("site") for e in record.of("lost") if e.get("reason") == alone}
+    asked = {site for line in record.rounds for site in line.asked}
+    rows = []
+    for name in (*roster.developing, *roster.external):
+        role = "developing" if roster.sites[name].role == "develop" else "external"
+        joined = "no" if name in absent else "yes" if name in asked else "not yet"
+        rows.append(Row(name, (role, joined, "no" if name in private else "–")))
+    for i, row in enumerate(rows):
+        if row.cells[2] == "–" and _spoke_alone(record, row.head):
+            rows[i] = Row(row.head, (*row.cells[:2], "yes"))
+    head = ("Site", "Role", "Joined", "Releases own numbers")
+    return Table("Sites", head, tuple(rows))
+
+
+def _spoke_alone(record: Record, site: str) -> bool:
+    return any(
+        record.sites_of(f"{step}/{part}") == (site,)
+        for step, parts in record.answers.items()
+        for part in parts
+        if not part.startswith("local.")
+    )

@@ -1,0 +1,112 @@
+"""The course of the run: who took part in which round, how long, how much."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure as Canvas
+
+from server.report import charts
+from server.report.blocks import Block, Figure, Note, Row, Section, Table
+from server.report.numbers import NONE, is_number, plural, seconds, size, whole
+from server.report.record import Record, RoundLine
+
+_NOT_ASKED, _ALL, _SOME, _NOTHING = range(4)
+_WORDS = ("not asked", "gave all it was asked for", "gave a part", "gave nothing")
+_COLOURS = ("#eef1f4", charts.BLUE, charts.SKY, charts.RED)
+_SIGNS = ("", "", "/", "×")
+_MOST_SIGNS = 80
+
+
+def course(record: Record) -> Iterator[Section]:
+    """Make the section about rounds."""
+    rounds, roster = record.rounds, record.run.roster
+    if not rounds:
+        yield Section("rounds", "Rounds", [Note("No round has been asked yet.")])
+        return
+    sites = [*roster.developing, *roster.external]
+    sites += sorted({s for line in rounds for s in line.asked} - set(sites))
+    blocks: list[Block] = [_matrix(rounds, sites), _by_site(rounds, sites)]
+    if any(is_number(line.seconds) for line in rounds):
+        blocks.append(_costs(rounds))
+    yield Section("rounds", "Rounds", blocks)
+
+
+def _state(line: RoundLine, site: str) -> int:
+    asked, lost = line.asked.get(site, set()), line.lost.get(site, {})
+    if not asked:
+        return _NOTHING if lost else _NOT_ASKED
+    if not lost:
+        return _ALL
+    return _NOTHING if asked <= set(lost) else _SOME
+
+
+def _matrix(rounds: Sequence[RoundLine], sites: list[str]) -> Figure:
+    states = np.array([[_state(line, site) for line in rounds] for site in sites])
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots()
+        colours = ListedColormap(_COLOURS)
+        n = len(rounds)
+        edges = np.arange(n + 1) + 0.5, np.arange(len(sites) + 1) - 0.5
+        axes.pcolormesh(
+            *edges, states, cmap=colours, vmin=0, vmax=3, edgecolors="white", linewidth=0.6
+        )
+        if n <= _MOST_SIGNS:
+            for (i, j), state in np.ndenumerate(states):
+                axes.text(j + 1, i, _SIGNS[state], ha="center", va="center", color="white", size=7)
+        axes.set_yticks(range(len(sites)), sites)
+        axes.invert_yaxis()
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlim(0.5, max(n, 12) + 0.5)
+        axes.set_xlabel("round")
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        for state in sorted(set(states.ravel().tolist())):
+            axes.scatter([], [], marker="s", s=45, color=_COLOURS[state], label=_WORDS[state])
+        charts.below(canvas, [axes])
+
+    n_lost = int((states >= _SOME).sum())
+    return charts.draw(
+        "participation",
+        "Participation of each site in each round",
+        f"{plural(len(rounds), 'round')}, {plural(len(sites), 'site')}; "
+        f"{plural(n_lost, 'time')} a site gave less than it was asked for.",
+        paint,
+        height=0.75 + 0.24 * len(sites),
+        caption="Participation by site and round. A site that gave a part refused some "
+        "of the round's questions, or its reply to them could not be used.",
+    )
+
+
+def _by_site(rounds: Sequence[RoundLine], sites: list[str]) -> Table:
+    rows = []
+    for site in sites:
+        states = [_state(line, site) for line in rounds]
+        asked = sum(state != _NOT_ASKED for state in states)
+        work = [line.work_s[site] for line in rounds if site in line.work_s]
+        cells = [whole(asked), *(whole(states.count(s)) for s in (_ALL, _SOME, _NOTHING))]
+        rows.append(Row(site, (*cells, seconds(sum(work)) if work else NONE)))
+    head = ("Site", "Rounds asked", "Gave all", "Gave a part", "Gave nothing", "Own work")
+    note = "Own work: seconds that the site spent on its own cases, over all rounds."
+    return Table("Participation", head, tuple(rows), (note,))
+
+
+def _costs(rounds: Sequence[RoundLine]) -> Table:
+    columns = {
+        "Time": ([line.seconds for line in rounds], seconds),
+        "From the sites": ([line.bytes_up for line in rounds], size),
+        "To the sites": ([line.bytes_down for line in rounds], size),
+        "Slowest site's own work": (
+            [max(line.work_s.values(), default=None) for line in rounds],
+            seconds,
+        ),
+    }
+    rows = []
+    for name, (values, text) in columns.items():
+        known = [float(v) for v in values if v is not None]
+        if known:
+            found = (np.median(known), max(known), sum(known))
+            rows.append(Row(name, tuple(text(float(f)) for f in found)))
+    head = ("A round", "Median", "Largest", "All rounds")
+    return Table("What the rounds cost", head, tuple(rows))

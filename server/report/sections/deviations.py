@@ -1,0 +1,81 @@
+"""What went otherwise than planned, and what sites refused by their own rules."""
+
+from collections.abc import Iterable, Iterator
+
+from server.report.blocks import Block, Heading, Items, Row, Section, Table, Text
+from server.report.numbers import plural, whole
+from server.report.record import Event, Record, split_problem
+from server.report.sections.outcome import minute_of
+from server.report.words import (
+    failure_in_words,
+    is_policy,
+    listed,
+    part_in_words,
+    reason_in_words,
+)
+
+
+def deviations(record: Record) -> Iterator[Section]:
+    """Make the section about refusals and deviations."""
+    lost = list(record.of("lost"))
+    trouble = [e for e in lost if not is_policy(str(e.get("reason", "")))]
+    refused = [e for e in lost if is_policy(str(e.get("reason", "")))]
+    happened = tuple(_happened(record))
+    blocks: list[Block] = [Heading("Deviations")]
+    if trouble:
+        blocks.append(_table("Sites that gave nothing they were asked for", trouble))
+    if happened:
+        blocks.append(Items(happened))
+    if not trouble and not happened:
+        blocks.append(Text("None: every site that was asked replied in every round."))
+    blocks.append(Heading("Refusals by a site's policy"))
+    if refused:
+        blocks.append(_table("What hospitals kept to themselves, by their own rules", refused))
+    else:
+        blocks.append(Text("None."))
+    if record.failed:
+        blocks += [Heading("Without an answer"), _failures(record)]
+    yield Section("deviations", "Deviations and refusals", blocks)
+
+
+def _table(caption: str, lost: Iterable[Event]) -> Table:
+    counted: dict[tuple[str, str, str], int] = {}
+    for event in lost:
+        step, part = split_problem(event)
+        what = f"{step}: {part_in_words(part)}"
+        key = (str(event.get("site", "")), what, str(event.get("reason", "")))
+        counted[key] = counted.get(key, 0) + 1
+    rows = tuple(
+        Row(site, (what, reason_in_words(reason), whole(n)))
+        for (site, what, reason), n in sorted(counted.items())
+    )
+    return Table(caption, ("Site", "Step", "Reason", "Times"), rows)
+
+
+def _happened(record: Record) -> Iterator[tuple[str, str]]:
+    for event in record.of("absent", "left_out", "restart"):
+        step, part = split_problem(event)
+        what = f"step {step} ({part_in_words(part)})"
+        if event["event"] == "absent":
+            yield str(event.get("site", "")), "did not join within the time to wait"
+        elif event["event"] == "left_out":
+            yield (
+                str(event.get("site", "")),
+                f"was left out of {what} for good, as it failed too many rounds in a row",
+            )
+        else:
+            sites = listed(tuple(map(str, event.get("sites", ()))))
+            yield what[0].upper() + what[1:], f"began again without a lost site, with {sites}"
+    starts = list(record.of("session"))
+    if len(starts) > 1:
+        times = listed([minute_of(event) for event in starts[1:]])
+        yield "Coordinator", f"restarted {plural(len(starts) - 1, 'time')}: {times}"
+
+
+def _failures(record: Record) -> Table:
+    rows = tuple(
+        Row(step, (part_in_words(part) if part else "whole step", failure_in_words(why)))
+        for step, parts in record.failed.items()
+        for part, why in parts.items()
+    )
+    return Table("Parts of steps without an answer", ("Step", "Part", "Why"), rows)

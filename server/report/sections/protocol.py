@@ -1,0 +1,58 @@
+"""The study in words: what it reads and what each step does."""
+
+from collections.abc import Iterator
+
+from common.cohort import Cohort, Column
+from server.report.blocks import Block, Heading, Items, Row, Section, Table
+from server.report.kinds import sentence_of
+from server.report.numbers import significant
+from server.report.record import Record
+from server.report.view import view_of
+
+_TYPES = {"number": "number", "integer": "whole number", "category": "category"}
+
+
+def protocol(record: Record) -> Iterator[Section]:
+    """Make the section about the study's plan."""
+    study = record.run.study
+    steps = tuple((name, sentence_of(view_of(record, name))) for name in study.bound)
+    blocks: list[Block] = [
+        Heading("What is done, step by step"),
+        Items(steps, numbered=True),
+        Heading("What every case has"),
+    ]
+    yield Section("study", "The study", [*blocks, *_contract(study.cohort)])
+
+
+def _contract(cohort: Cohort) -> Iterator[Block]:
+    images = [
+        Row(name, (image.modality, image.unit or "–", _need(required=image.required)))
+        for name, image in cohort.images.items()
+    ]
+    masks = [
+        Row(
+            name,
+            (f"mask on {mask.on}", ", ".join(mask.labels), _need(required=mask.required)),
+        )
+        for name, mask in cohort.masks.items()
+    ]
+    if images or masks:
+        head = ("Image or mask", "Kind", "Unit or labels", "")
+        yield Table("Images and masks", head, (*images, *masks))
+    if cohort.columns:
+        rows = tuple(_column(name, c) for name, c in cohort.columns.items())
+        head = ("Column", "Type", "Unit", "Range or levels", "")
+        yield Table("Clinical and outcome columns", head, rows)
+
+
+def _column(name: str, column: Column) -> Row:
+    allowed = ", ".join(column.levels)
+    if column.range is not None:
+        allowed = " to ".join(significant(float(end), 4) for end in column.range)
+    cells = (_TYPES[column.type], column.unit or "–", allowed or "any")
+    title = f"{column.title}\n{name}" if column.title else name
+    return Row(title, (*cells, _need(required=column.required)))
+
+
+def _need(*, required: bool) -> str:
+    return "required" if required else "may be missing"

@@ -1,0 +1,133 @@
+"""One step of a run, with the parts of its answer that may be printed together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from common.cohort import Column
+from common.study import Study
+from server.report.numbers import is_number
+from server.report.record import Record
+from server.report.suppression import Sites, printable
+from server.report.words import (
+    failure_in_words,
+    is_policy,
+    part_title,
+    reasons_of,
+)
+
+_NOT_ADDED = ("train", "predict")
+_ORDER = ("development", "external", "all", "pooled")
+
+
+@dataclass(frozen=True)
+class StepView:
+    """What a renderer gets to see of a step.
+
+    Attributes:
+        name: of the step.
+        step: its settings.
+        parts: the answers that are shown, by part, in the order of columns.
+        refused: part -> why in words; a site that keeps its numbers to itself.
+        spared: parts left out so that those refused cannot be had by subtraction.
+    """
+
+    name: str
+    step: Any
+    record: Record
+    parts: Mapping[str, Mapping[str, Any]]
+    refused: Mapping[str, str]
+    spared: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """The kind of the step."""
+        return str(getattr(self.step, "kind", ""))
+
+    @property
+    def study(self) -> Study:
+        """The study it belongs to."""
+        return self.record.run.study
+
+    def title(self, part: str) -> str:
+        """Return the heading of a part's column."""
+        return part_title(part, self.record.run.roster)
+
+    def sites(self, part: str) -> Sites:
+        """Return the sites behind a part."""
+        return frozenset(self.record.sites_of(f"{self.name}/{part}"))
+
+    def figure_name(self, *more: str) -> str:
+        """Return the file name of a figure of this step."""
+        words = "-".join((self.name, *more))
+        return "".join(c if c.isalnum() or c in "-_" else "_" for c in words)
+
+    def column(self, name: str) -> Column | None:
+        """Return what the study says of a column."""
+        return self.study.contract().get(name)
+
+    def label(self, name: str, *, unit: bool = True) -> str:
+        """Return how a table names a column or a term of a model."""
+        return label_of(self.study, name, unit=unit)
+
+
+def view_of(record: Record, name: str) -> StepView:
+    """Return a step of a run as renderers see it."""
+    step = record.run.study.bound[name]
+    answers = record.answers.get(name, {})
+    order = _in_order(answers, record)
+    failed = record.failed.get(name, {})
+    refused = {part: failure_in_words(why) for part, why in failed.items() if part}
+    shown = order
+    if getattr(step, "kind", "") not in _NOT_ADDED:
+        kept_back = [
+            frozenset(record.sites_of(f"{name}/{part}"))
+            for part, why in failed.items()
+            if any(map(is_policy, reasons_of(why)))
+        ]
+        groups = {part: frozenset(record.sites_of(f"{name}/{part}")) for part in order}
+        chosen = printable({p: groups[p] for p in _dearest(groups, answers)}, kept_back)
+        shown = [part for part in order if part in chosen]
+    spared = tuple(part for part in order if part not in shown)
+    parts = {part: answers[part] for part in shown}
+    return StepView(name, step, record, parts, refused, spared)
+
+
+def label_of(study: Study, name: str, *, unit: bool = True) -> str:
+    """Return a column's title and unit; of a level, "column: level"."""
+    column, level = study.contract().get(name), ""
+    for mark in ("=", ":", "["):
+        if column is None and mark in name:
+            stem, _, level = name.partition(mark)
+            column = study.contract().get(stem)
+            name = name if column is None else stem
+    if column is None:
+        return name.replace("_", " ") if "." not in name else name
+    title = column.title or name.replace("_", " ")
+    if level:
+        return f"{title}: {level.rstrip(']')}"
+    return f"{title}, {column.unit}" if unit and column.unit else title
+
+
+def _in_order(answers: Mapping[str, Any], record: Record) -> list[str]:
+    """Return parts as a table has them: together, each site, external, all."""
+    roster = record.run.roster
+    columns = ["development", *(f"site.{s}" for s in roster.developing), "external"]
+    columns += [f"site.{s}" for s in roster.external] if len(roster.external) > 1 else []
+    columns += ["all", "pooled"]
+    twice = {f"site.{s}" for s in roster.external} if "external" in answers else set()
+    if len(roster.external) != 1:
+        twice = set()
+    rest = [p for p in answers if p not in columns and p not in twice and p != "apply"]
+    return [part for part in columns if part in answers] + rest
+
+
+def _dearest(groups: Mapping[str, Sites], answers: Mapping[str, Any]) -> list[str]:
+    """Return the parts by how much a reader would miss them."""
+
+    def worth(part: str) -> tuple[int, float]:
+        n = answers[part].get("n", 0)
+        place = _ORDER.index(part) if part in _ORDER else len(_ORDER)
+        return place, -float(n) if is_number(n) else 0.0
+
+    return sorted(groups, key=worth)

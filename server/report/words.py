@@ -1,0 +1,106 @@
+"""Reasons, parts and failures in words that need no manual."""
+
+from common.errors import Reason
+from common.sites import POOLED, Roster
+
+REASONS: dict[Reason, str] = {
+    Reason.STUDY_NOT_APPROVED: "the hospital has not approved this version of the study",
+    Reason.UNKNOWN_STEP: "the hospital's copy of the study has no such step",
+    Reason.COLUMN_NOT_ALLOWED: "the hospital's policy does not open a column it reads",
+    Reason.COHORT_TOO_SMALL: "fewer cases than the hospital's policy asks for",
+    Reason.CELL_TOO_SMALL: "a count would have shown a group of very few patients",
+    Reason.TOO_FEW_SITES: "fewer sites in the sum than the hospital's policy asks for",
+    Reason.PER_SITE_NOT_ALLOWED: "the hospital releases no numbers of its own, only sums "
+    "together with other sites",
+    Reason.NETWORK_NOT_SHARED: "the hospital shares no network trained on its cases alone",
+    Reason.ROSTER_MISMATCH: "the hospital knows the taking part sites by other keys",
+    Reason.STALE_ASK: "the question belonged to a session that was over",
+    Reason.WRONG_SHAPE: "the numbers did not have the size declared for this question",
+    Reason.NOT_FINITE: "a computation at the site gave a number that is not finite",
+    Reason.OUT_OF_BOUND: "a sum was larger than the study's declared ranges allow",
+    Reason.COHORT_INVALID: "the site's cohort does not fit the study's data contract",
+    Reason.NO_CASES: "the site has no case that this step looks at",
+    Reason.OUT_OF_MEMORY: "the site's computer ran out of memory",
+    Reason.DISK_FULL: "the site's disk was full",
+    Reason.MALFORMED_ASK: "the site could not read the question",
+    Reason.INTERNAL: "something failed at the site; its own log says what",
+    Reason.NO_REPLY: "no reply within the deadline",
+    Reason.UNREACHABLE: "the site could not be reached",
+    Reason.CRASHED: "the site's program stopped unexpectedly",
+    Reason.MALFORMED_REPLY: "the coordinator could not read the reply",
+    Reason.BAD_SIGNATURE: "the reply was not signed by the site's key",
+}
+
+BY_POLICY = frozenset(
+    {
+        Reason.STUDY_NOT_APPROVED,
+        Reason.COLUMN_NOT_ALLOWED,
+        Reason.COHORT_TOO_SMALL,
+        Reason.CELL_TOO_SMALL,
+        Reason.TOO_FEW_SITES,
+        Reason.PER_SITE_NOT_ALLOWED,
+        Reason.NETWORK_NOT_SHARED,
+    }
+)
+"""A site that says so works as its hospital wants it to."""
+
+_TOO_FEW = "too few sites: "
+_PARTS = {
+    "development": "developing sites together",
+    "external": "external sites",
+    "all": "all sites together",
+    "apply": "new columns at every site",
+    "pooled": "all cases pooled",
+}
+
+
+def reason_in_words(reason: str) -> str:
+    """Return what a reason means; an unknown one as it stands."""
+    try:
+        return REASONS[Reason(reason)]
+    except (ValueError, KeyError):
+        return reason.replace("_", " ")
+
+
+def is_policy(reason: str) -> bool:
+    """Return whether a site refused because its rules say so."""
+    return reason in {str(known) for known in BY_POLICY}
+
+
+def reasons_of(why: str) -> tuple[str, ...]:
+    """Return the reasons in the text with which a part failed, if it has any."""
+    if not why.startswith(_TOO_FEW):
+        return ()
+    return tuple(why.removeprefix(_TOO_FEW).split(", "))
+
+
+def failure_in_words(why: str) -> str:
+    """Return why a part of a step has no answer."""
+    reasons = reasons_of(why)
+    return "; ".join(map(reason_in_words, reasons)) if reasons else why
+
+
+def part_in_words(part: str) -> str:
+    """Return what a part of a step is about."""
+    kind, _, site = part.partition(".")
+    if site:
+        return f"{site} alone"
+    return _PARTS.get(kind, part.replace("_", " "))
+
+
+def part_title(part: str, roster: Roster) -> str:
+    """Return the heading of a part's column."""
+    kind, _, site = part.partition(".")
+    if site:
+        return f"{site} (external)" if site in roster.external else site
+    if part == "external" and len(roster.external) == 1:
+        return f"External: {roster.external[0]}"
+    titles = {"development": "Development", "external": "External", "all": "All sites"}
+    return titles.get(part, "Pooled" if part == POOLED else part)
+
+
+def listed(names: list[str] | tuple[str, ...]) -> str:
+    """Return names as a sentence lists them."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
