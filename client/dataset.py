@@ -115,7 +115,9 @@ def _spots(mask: Classes, n_labels: int) -> NDArray[np.int32]:
 def _key(bench: Bench, case: Case) -> str:
     task = bench.task
     images = [(name, list(_stamps(case.images.get(name)))) for name in task.images]
-    mask = (bench.mask.model_dump(), list(_stamps(case.masks.get(task.mask))))
+    # The order of the labels matters, which sorted keys would lose.
+    labels = list(bench.mask.labels.items())
+    mask = (labels, list(_stamps(case.masks.get(task.mask))))
     made = [_VERSION, task.dimensions, images, mask, task.recipe.model_dump()]
     return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:32]
 

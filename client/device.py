@@ -1,5 +1,6 @@
 """The processor or GPU of a site, and how to compute on it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -19,9 +20,9 @@ def find_device(name: str) -> torch.device:
     """
     if name == "auto":
         name = "cuda:0" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
-    if device.type not in {"cpu", "cuda"}:
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
         raise ValueError(f'device: expected "auto", "cpu" or "cuda:N", got "{name}"')
+    device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(f'device: expected a GPU that is here, got "{name}"')
     return device

@@ -3,6 +3,7 @@
 Raises ValueError where an image cannot be used; the text is for the site's own log.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,10 @@ from scipy import ndimage
 from client.bench import Bench
 from client.cases import Case
 from client.imageio import Grid, Volume, Voxels, read_image, resample, turn_to
+from client.nifti import count_not_finite, is_nifti
 from common.tasks.recipe import Normalise, Percentile, Recipe, Window
+
+log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
 Classes = NDArray[np.uint8]
@@ -72,6 +76,10 @@ def load_mask(bench: Bench, case: Case, frame: Frame) -> Classes | None:
     if stored is None:
         return None
     onto_work: Classes = _onto(stored, frame, bench.task.recipe).astype(np.uint8)
+    kept = onto_work[_common(frame)[0]]
+    n_lost = int(np.count_nonzero(onto_work)) - int(np.count_nonzero(kept))
+    if n_lost:
+        log.warning("%s: the recipe's size cuts off %d labelled voxels", case.case_id, n_lost)
     return _fit(onto_work, frame)
 
 
@@ -125,9 +133,11 @@ def restore(chances: Floats, frame: Frame, onto: Grid, recipe: Recipe) -> Classe
 def _open(images: Mapping[str, Path], name: str) -> Volume:
     if name not in images:
         raise ValueError(f'image "{name}": the case has none')
-    volume = read_image(images[name])
+    path = images[name]
+    volume = read_image(path)
     voxels = volume.voxels.astype(np.float32)
     n_odd = int(voxels.size - np.count_nonzero(np.isfinite(voxels)))
+    n_odd += count_not_finite(path) if is_nifti(path) else 0  # read as 0
     if n_odd:
         raise ValueError(f'image "{name}": {n_odd} voxels are NaN or infinite')
     if float(voxels.min()) == float(voxels.max()):
@@ -165,10 +175,9 @@ def _normalise(image: Floats, how: Normalise) -> Floats:
         low, high = np.percentile(image, [how.low, how.high])
         return _between(image, float(low), float(high))
     inside = image[image != 0] if how.over == "nonzero" else image
-    scaled = (image - inside.mean(dtype=np.float64)) / max(
-        float(inside.std(dtype=np.float64)), 1e-6
-    )
-    return scaled.astype(np.float32)
+    mean, deviation = inside.mean(dtype=np.float64), inside.std(dtype=np.float64)
+    scaled: Floats = ((image - mean) / max(deviation, 1e-6)).astype(np.float32)
+    return scaled
 
 
 def _between(image: Floats, low: float, high: float) -> Floats:
@@ -201,23 +210,25 @@ def _extent(n: int, axis: int, bench: Bench) -> int:
 
 def _fit(voxels: Voxels, frame: Frame) -> Voxels:
     """Crop to the array; pad with the nearest voxel, as augmentation does."""
-    ends = [s + n for s, n in zip(frame.start, frame.shape, strict=True)]
-    inside = tuple(
-        slice(max(s, 0), min(e, n)) for s, e, n in zip(frame.start, ends, voxels.shape, strict=True)
-    )
-    missing = [
-        (max(-s, 0), max(e - n, 0)) for s, e, n in zip(frame.start, ends, voxels.shape, strict=True)
-    ]
-    return np.pad(voxels[inside], missing, mode="edge")
+    on_work, on_array = _common(frame)
+    missing = [(s.start, n - s.stop) for s, n in zip(on_array, frame.shape, strict=True)]
+    return np.pad(voxels[on_work], missing, mode="edge")
 
 
 def _unfit(chances: Floats, frame: Frame) -> Floats:
     """Put the array back onto the work grid, with background around it."""
+    on_work, on_array = _common(frame)
     whole = np.zeros((len(chances), *frame.work.shape), np.float32)
     whole[0] = 1
-    here, there = [], []
-    for s, m, n in zip(frame.start, frame.shape, frame.work.shape, strict=True):
-        here.append(slice(max(s, 0), min(s + m, n)))
-        there.append(slice(max(-s, 0), max(-s, 0) + min(s + m, n) - max(s, 0)))
-    whole[(slice(None), *here)] = chances[(slice(None), *there)]
+    whole[(slice(None), *on_work)] = chances[(slice(None), *on_array)]
     return whole
+
+
+def _common(frame: Frame) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Return the voxels that work grid and array share, on the one and in the other."""
+    on_work, on_array = [], []
+    for start, n, n_work in zip(frame.start, frame.shape, frame.work.shape, strict=True):
+        first, end = max(start, 0), min(start + n, n_work)
+        on_work.append(slice(first, end))
+        on_array.append(slice(first - start, end - start))
+    return tuple(on_work), tuple(on_array)

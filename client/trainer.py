@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from client.augment import Dice, draw
+from client.augment import Luck, draw
 from client.bench import Bench
 from client.cases import Case
 from client.dataset import load_examples
@@ -153,13 +153,13 @@ def _optimizer(
     return torch.optim.AdamW(groups, learning_rate, (m, 0.999), weight_decay=decay)
 
 
-def _luck(network: nn.Module, seed: int, device: torch.device) -> Dice:
+def _luck(network: nn.Module, seed: int, device: torch.device) -> Luck:
     """Return where random numbers come from; dropout draws from there too."""
     voxels = torch_rng("voxels", seed, device=str(device))
     for module in network.modules():
         if isinstance(module, Dropout):
             module.generator = voxels
-    return Dice(numpy_rng("shapes", seed), voxels)
+    return Luck(numpy_rng("shapes", seed), voxels)
 
 
 def _batches(local: Local, n_cases: int, rng: np.random.Generator) -> Iterator[list[int]]:

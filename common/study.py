@@ -7,7 +7,7 @@ parameter a site uses comes from its own copy.
 import hashlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
 from pydantic import Discriminator, Field
 
@@ -23,6 +23,7 @@ from common.tasks.predict import Predict
 from common.tasks.train import Train
 
 KINDS = (CheckCohort, *ANALYSES, Train, Predict)
+AnyStep: Any = Union[KINDS]  # noqa: UP007  (a tuple, made at run time)
 
 
 class Study(Frozen):
@@ -33,9 +34,7 @@ class Study(Frozen):
     description: str = ""
     reference: str = Field("", description="the publication whose design it follows")
     cohort: Cohort
-    steps: dict[Name, Annotated[KINDS, Discriminator("kind")]] = Field(  # type: ignore[valid-type]
-        min_length=1
-    )
+    steps: dict[Name, Annotated[AnyStep, Discriminator("kind")]] = Field(min_length=1)
 
     @cached_property
     def bound(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Calibration of predicted probabilities: intercept, slope, Brier score, deciles."""
 
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -80,8 +81,8 @@ class Calibration(Step):
                     f"counts.{s}": fine_grid(2, grid.size, behind=behind)
                     for s, grid in self._grids(contract).items()
                 }
-        if "ends" in ask.arrays:
-            schema["bins"] = real(m, self.bins, 3, behind=behind)
+        if "ends" in ask.arrays:  # bins the coordinator chose: never in clear
+            schema["bins"] = replace(real(m, self.bins, 3, behind=behind), alone="never")
         return schema
 
     def summarise(self, table: Table, ask: Ask) -> Sums:

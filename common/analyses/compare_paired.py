@@ -23,13 +23,14 @@ from common.table import Floats, Table
 Contract = Mapping[str, Column]
 
 _MOST_CELLS = 2**20
+_STEPS = 10_000
 
 
 class ComparePaired(Step):
     """Compare pairs of columns over the cases that have both; differences are a - b.
 
     Paired t-test and mean difference; Wilcoxon's signed-rank test on counts of |a - b|
-    rounded to `resolution`, which is part of the test; limits of agreement (Bland and
+    rounded to a resolution, which is part of the test; limits of agreement (Bland and
     Altman, Stat Methods Med Res 8:135, 1999); Lin's concordance (Biometrics 45:255,
     1989); mean absolute difference and root mean square. No signed-rank test for
     columns without a declared range.
@@ -38,11 +39,12 @@ class ComparePaired(Step):
     """
 
     kind: Literal["compare_paired"] = "compare_paired"
-    pairs: tuple[tuple[str, str], ...] = Field(
-        min_length=1, description="two columns each"
-    )
-    resolution: float = Field(
-        default=1e-4, gt=0, description="differences are rounded to it to be ranked"
+    pairs: tuple[tuple[str, str], ...] = Field(min_length=1, description="two columns each")
+    resolution: float | None = Field(
+        default=None,
+        gt=0,
+        description="differences are rounded to it to be ranked; default: 1 for whole "
+        "numbers, else a ten-thousandth of the largest possible one",
     )
     correction: Correction = "none"
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
@@ -62,7 +64,7 @@ class ComparePaired(Step):
                 "ab": real(m, behind="valid"),
             }
         schema |= wide_schema("sum", (3, m), (3, m))
-        for i, n_cells in self._grids(contract).items():
+        for i, (_, n_cells) in self._grids(contract).items():
             if ask.values.get("alone"):
                 schema[f"signed.{i}"] = real(3, behind="valid")
             else:
@@ -79,8 +81,8 @@ class ComparePaired(Step):
         if ask.phase == "squares":
             return sums | _squares(x, both, ask)
         sums |= wide_sums("sum", x.sum(axis=1), np.abs(x).sum(axis=1))
-        for i, n_cells in self._grids(table.contract).items():
-            d = np.rint(x[2, both[:, i], i] / self.resolution)
+        for i, (step, n_cells) in self._grids(table.contract).items():
+            d = np.rint(x[2, both[:, i], i] / step)
             d = np.clip(d, 1 - n_cells, n_cells - 1).astype(np.int64)
             above = np.bincount(d[d > 0], minlength=n_cells)
             below = np.bincount(-d[d < 0], minlength=n_cells)
@@ -114,6 +116,10 @@ class ComparePaired(Step):
                     test["p_adjusted"] = value
         for (a, b), one in zip(self.pairs, found, strict=True):
             one |= {"a": a, "b": b, "missing": int(first["n"]) - int(str(one["n"]))}
+        for i, (step, _) in self._grids(contract).items():
+            test = found[i]["wilcoxon"]
+            if isinstance(test, dict):
+                test["resolution"] = step
         values: dict[str, Json] = {"n": int(first["n"]), "correction": self.correction}
         return Answer({**values, "pairs": [*found]})
 
@@ -121,26 +127,24 @@ class ComparePaired(Step):
         categories = [c for c in self.columns() if contract[c].type == "category"]
         if categories:
             raise ValueError(f"expected columns of numbers, got categories: {categories}")
-        fine = [
-            self.pairs[i]
-            for i, n_cells in self._grids(contract).items()
-            if n_cells > _MOST_CELLS
-        ]
-        if fine:
-            raise ValueError(
-                f"resolution: {self.resolution:g} cuts the range of {fine[0]} into more "
-                f"than {_MOST_CELLS} steps"
-            )
+        for i, (step, n_cells) in self._grids(contract).items():
+            if n_cells > _MOST_CELLS:
+                raise ValueError(
+                    f"resolution: {step:g} cuts the differences of {self.pairs[i]} into "
+                    f"more than {_MOST_CELLS} steps"
+                )
 
-    def _grids(self, contract: Contract) -> dict[int, int]:
-        """Return, by index of a pair, how many steps |a - b| can take, 0 included."""
-        grids: dict[int, int] = {}
-        for i, pair in enumerate(self.pairs):
-            ranges = [contract[name].range for name in pair]
-            if None not in ranges:
-                (low_a, high_a), (low_b, high_b) = (r for r in ranges if r is not None)
-                widest = max(high_a - low_b, high_b - low_a)
-                grids[i] = round(widest / self.resolution) + 1
+    def _grids(self, contract: Contract) -> dict[int, tuple[float, int]]:
+        """Return, by index of a pair, the step of |a - b| and how many, 0 included."""
+        grids: dict[int, tuple[float, int]] = {}
+        for i, (a, b) in enumerate(self.pairs):
+            one, other = contract[a], contract[b]
+            if one.range is None or other.range is None:
+                continue
+            widest = max(one.range[1] - other.range[0], other.range[1] - one.range[0])
+            counted = one.type == other.type == "integer"
+            step = self.resolution or (1.0 if counted else widest / _STEPS)
+            grids[i] = step, round(widest / step) + 1
         return grids
 
     def _signed_rank(self, i: int, first: Sums) -> dict[str, Json] | None:
@@ -170,7 +174,9 @@ class ComparePaired(Step):
         }
 
 
-def _squares(x: Floats, both: NDArray[np.bool_], ask: Ask) -> Sums:
+def _squares(
+    x: Floats, both: NDArray[np.bool_], ask: Ask
+) -> dict[str, Array]:
     """Return sums of deviations of a, b and a - b, of their squares, and of a times b."""
     centre, scale = floats(ask.arrays["centre"]), floats(ask.arrays["scale"])
     z = np.where(both, (x - centre[:, None, :]) / scale[:, None, :], 0.0)

@@ -183,7 +183,7 @@ def _leave_out(sums: dict[str, Array], smallest: int) -> None:
         shown = shown_cuts(sizes[None], smallest)
         if 0 < n_events[b] < smallest or 0 < sizes.sum() < smallest:
             shown[:] = False
-            sizes[:], n_events[b] = 0, 0
+            sizes[:], n_events[b], sums["squares"][b] = 0, 0, 0.0
         for k in np.flatnonzero(~shown):
             sizes[k + 1] += sizes[k]
             sizes[k] = 0

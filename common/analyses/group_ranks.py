@@ -11,7 +11,16 @@ import numpy as np
 from common.analyses.analysis import Ask
 from common.analyses.levels import level_codes, levels_of
 from common.analyses.plain import floats, whole
-from common.analyses.rank_cells import cells_here, count_cells, cut, line_of, on_line
+from common.analyses.rank_cells import (
+    cells_here,
+    count_cells,
+    cut,
+    line_of,
+    on_line,
+    pack,
+    unpack,
+    unpack_counts,
+)
 from common.analyses.rank_sums import RankSums, rank_sums
 from common.cohort import Column
 from common.sums import Array, Schema, Sums, count, fine_grid, real
@@ -51,9 +60,9 @@ class Ranking:
         cutting = cut(lines, 0.0 if self.exact else _SHARE, rounds)
         edges = next(cutting)
         while True:
-            total = yield Ask(CELLS, {}, {f"edges.{i}": e for i, e in edges.items()})
+            total = yield Ask(CELLS, {}, pack(edges))
             try:
-                edges = cutting.send({i: np.asarray(total[f"cells.{i}"], np.int64) for i in edges})
+                edges = cutting.send(unpack_counts(edges, total["cells"]))
             except StopIteration as stop:
                 return int(total["n"]), [rank_sums(cells) for cells in stop.value]
 
@@ -67,11 +76,8 @@ class Ranking:
                 "doubled": real(n_groups, n_columns, behind="valid"),
                 "ties": real(n_columns, behind="valid"),
             }
-        counts = {
-            f"cells.{i}": fine_grid(n_groups, edges.size + 1, behind="n")
-            for i, edges in _edges(ask).items()
-        }
-        return {"n": count(), **counts}
+        n_cells = ask.arrays["edges"].size + ask.arrays["which"].size
+        return {"n": count(), "cells": fine_grid(n_groups, n_cells, behind="n")}
 
     def summarise(self, table: Table, ask: Ask) -> Sums:
         """Return one site's rank sums, or its counts in the asked cells."""
@@ -88,21 +94,15 @@ class Ranking:
                 "doubled": np.stack([one.doubled for one in here], axis=1),
                 "ties": np.array([one.ties for one in here]),
             }
-        for i, edges in _edges(ask).items():
-            values = self._values(table, i)
-            sums[f"cells.{i}"] = count_cells(values, codes, n_groups, edges)
-        return sums
+        cells = [
+            count_cells(self._values(table, i), codes, n_groups, edges)
+            for i, edges in unpack(ask.arrays).items()
+        ]
+        return sums | {"cells": np.concatenate(cells, axis=1)}
 
     def _values(self, table: Table, i: int) -> Floats:
         name = self.of[i]
         return on_line(table.columns[name], table.contract[name], self.resolution)
-
-
-def _edges(ask: Ask) -> dict[int, Floats]:
-    return {
-        int(name.removeprefix("edges.")): np.asarray(edges, np.float64)
-        for name, edges in ask.arrays.items()
-    }
 
 
 def _read(total: Sums) -> list[RankSums]:

@@ -45,6 +45,9 @@ class KaplanMeier(Step):
     cut: float | dict[str, float] | None = Field(
         None, description="where to part a number, as one value or by level of `by`"
     )
+    cut_chosen_in: str = Field(
+        "", description="earlier cutoff_scan, by the same column, whose best cuts hold"
+    )
     by: str = Field("", description="category: a picture for each of its levels")
     at: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         (), description="days of the table of patients at risk; none: five even steps"
@@ -53,13 +56,34 @@ class KaplanMeier(Step):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     correction: Correction = "holm"
 
+    _chosen: Mapping[str, float] = {}
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.cut is not None and not self.group:
+        if (self.cut is not None or self.cut_chosen_in) and not self.group:
             raise ValueError("cut: expected a group that it parts")
+        if self.cut is not None and self.cut_chosen_in:
+            raise ValueError("expected either cut or cut_chosen_in")
         if isinstance(self.cut, dict) and not self.by:
             raise ValueError("cut: expected one value, as there is no `by`")
         return self
+
+    def needs(self) -> tuple[str, ...]:
+        """Return the step that chose the cuts."""
+        return (self.cut_chosen_in,) if self.cut_chosen_in else ()
+
+    def given(self, answers: Mapping[str, Answer]) -> Self:
+        """Return the step with the best cuts of the step it needs.
+
+        Args:
+            answers: of the steps in `needs`, over the developing sites.
+        """
+        if not self.cut_chosen_in:
+            return self
+        strata = answers[self.cut_chosen_in].values["strata"]
+        bound = self.model_copy()
+        bound._chosen = best_cuts(strata)
+        return bound
 
     def columns(self) -> tuple[str, ...]:
         """Return the columns it reads."""
@@ -92,7 +116,8 @@ class KaplanMeier(Step):
     def summarise(self, table: Table, ask: Ask) -> Sums:
         """Return one site's sums."""
         rows = complete(table, self.columns())
-        counts = self._leaving(rows)
+        cuts = ask.arrays.get("cuts")
+        counts = self._leaving(rows, None if cuts is None else np.asarray(cuts, np.float64))
         sums: dict[str, Array] = {
             "n": np.array(rows.n),
             "n_patients": np.array(rows.n_patients),
@@ -101,7 +126,9 @@ class KaplanMeier(Step):
         if not ask.values["alone"]:
             return sums | {"leaving": counts} | _tests(counts)
         sizes, n_events = counts.sum(axis=(2, 3)), counts[:, :, 0].sum(axis=2)
-        small = _small(sizes, table.smallest_cell) | _small(n_events, table.smallest_cell)
+        small = np.zeros(sizes.shape, np.bool_)
+        for of in (sizes, n_events, sizes - n_events):
+            small |= (of > 0) & (of < table.smallest_cell)
         shown = np.where(np.any(small, axis=1).reshape(-1, 1, 1, 1), 0, counts)
         finished = self._finished(shown, table.contract, table.smallest_cell)
         hidden = {"sizes": shown.sum(axis=(2, 3)), "events": shown[:, :, 0].sum(axis=2)}
@@ -110,9 +137,10 @@ class KaplanMeier(Step):
     def solve(self, contract: Contract, *, alone: bool = False) -> Solve:
         """Ask once; add up, then look for days that may be published."""
         event_level(contract, self.event, self.positive)
-        self._groups(contract)
+        cuts = self._cuts(contract)
         n_days_of(contract, self.time)
-        total = yield Ask("leaving", {"alone": alone})
+        arrays = {} if cuts is None else {"cuts": cuts}
+        total = yield Ask("leaving", {"alone": alone}, arrays)
         if alone:
             return Answer(self._answer(contract, total, total, total))
         counts = np.asarray(total["leaving"], np.int64)
@@ -130,37 +158,39 @@ class KaplanMeier(Step):
     def _groups(self, contract: Contract) -> tuple[str, ...]:
         if not self.group:
             return ("all",)
-        levels = contract[self.group].levels
-        if bool(levels) != (self.cut is None):
-            raise ValueError(f'group "{self.group}": expected a category, or a cut')
-        if isinstance(self.cut, dict):
-            missing = set(self._strata(contract)) - set(self.cut)
-            if missing:
-                raise ValueError(f"cut: none for {', '.join(sorted(missing))}")
-        return levels or ("below", "at or above")
+        return contract[self.group].levels or ("below", "at or above")
 
-    def _leaving(self, rows: Table) -> Ints:
+    def _cuts(self, contract: Contract) -> Floats | None:
+        """Return the cut of each stratum, or None where groups are categories."""
+        if not self.group:
+            return None
+        strata, cut = self._strata(contract), self.cut
+        wanted = cut is not None or bool(self.cut_chosen_in)
+        if wanted == bool(contract[self.group].levels):
+            raise ValueError(f'group "{self.group}": expected a category, or a cut')
+        if cut is None and not self.cut_chosen_in:
+            return None
+        by = dict.fromkeys(strata, cut) if isinstance(cut, float) else cut or self._chosen
+        missing = [level for level in strata if level not in by]
+        if missing:
+            raise ValueError(f"cut: none for {', '.join(missing)}")
+        return np.array([by[level] for level in strata], np.float64)
+
+    def _leaving(self, rows: Table, cuts: Floats | None) -> Ints:
         """Return leavers by stratum, group, way and day."""
         strata, groups = self._strata(rows.contract), self._groups(rows.contract)
         n_days = n_days_of(rows.contract, self.time)
         by = rows.columns[self.by] if self.by else np.zeros(rows.n)
         y, time = events(rows, self.event, self.positive), rows.columns[self.time]
         out = np.zeros((len(strata), len(groups), 2, n_days), np.int64)
-        for b, stratum in enumerate(strata):
-            group = self._group(rows, stratum)
+        group = rows.columns[self.group] if self.group else np.zeros(rows.n)
+        for b in range(len(strata)):
+            if cuts is not None:
+                group = (rows.columns[self.group] >= cuts[b]).astype(np.float64)
             for g in range(len(groups)):
                 of = (by == b) & (group == g)
                 out[b, g] = leaving(time[of], y[of], n_days)
         return out
-
-    def _group(self, rows: Table, stratum: str) -> Floats:
-        if not self.group:
-            return np.zeros(rows.n)
-        values = rows.columns[self.group]
-        if self.cut is None:
-            return values
-        cut = self.cut[stratum] if isinstance(self.cut, dict) else self.cut
-        return (values >= cut).astype(np.float64)
 
     def _finished(self, counts: Ints, contract: Contract, smallest: int) -> dict[str, Array]:
         """Return published rows, and tau, mean and variance, by stratum and group."""
@@ -231,9 +261,16 @@ def n_days_of(contract: Contract, time: str) -> int:
     return int(column.range[1]) + 1
 
 
-def _small(counts: Ints, smallest: int) -> NDArray[np.bool_]:
-    small: NDArray[np.bool_] = (counts > 0) & (counts < smallest)
-    return small
+def best_cuts(strata: Json) -> dict[str, float]:
+    """Return the best cut-off of each stratum in the answer of a cutoff_scan."""
+    found: dict[str, float] = {}
+    for level, scan in strata.items() if isinstance(strata, dict) else ():
+        best = scan.get("best") if isinstance(scan, dict) else None
+        cut = best.get("cutoff") if isinstance(best, dict) else None
+        if cut is None or not isinstance(cut, float):
+            raise ValueError(f'the earlier step found no cut-off for "{level}"')
+        found[level] = cut
+    return found
 
 
 def _tests(counts: Ints) -> dict[str, Array]:

@@ -6,13 +6,14 @@ wide holds one value only, a tie. Ranks are exact once every cell holds one pati
 one value; before, a cell's patients share its mid-rank.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.cohort import Column
+from common.sums import Array
 from common.table import Floats
 
 Keys = NDArray[np.uint64]
@@ -61,6 +62,10 @@ class Cells:
         """Cells whose patients may differ in rank."""
         uncertain: NDArray[np.bool_] = (self.total > 1) & (np.diff(self.keys) > 1)
         return uncertain
+
+    def edges(self, line: Line) -> Floats:
+        """Return the numbers between the cells, shape (m - 1,)."""
+        return values_on(self.keys[1:-1], line)
 
     @property
     def doubled_midranks(self) -> Counts:
@@ -131,6 +136,30 @@ def count_cells(values: Floats, codes: Counts, n_groups: int, edges: Floats) -> 
     m = len(edges) + 1
     flat = np.bincount(codes[there] * m + cell, minlength=n_groups * m)
     return flat.reshape(n_groups, m).astype(np.int64)
+
+
+def pack(edges: Mapping[int, Floats]) -> dict[str, Array]:
+    """Return the edges of some columns as the arrays of an ask."""
+    which = list(edges)
+    return {
+        "which": np.array(which, np.int64),
+        "n_edges": np.array([edges[i].size for i in which], np.int64),
+        "edges": np.concatenate([edges[i] for i in which]),
+    }
+
+
+def unpack(arrays: Mapping[str, Array]) -> dict[int, Floats]:
+    """Return the edges of each column, the inverse of `pack`."""
+    ends = np.cumsum(arrays["n_edges"])
+    parts = np.split(np.asarray(arrays["edges"], np.float64), ends[:-1])
+    return {int(i): part for i, part in zip(arrays["which"], parts, strict=True)}
+
+
+def unpack_counts(edges: Mapping[int, Floats], counts: Array) -> dict[int, Counts]:
+    """Split counts of cells side by side, shape (n_groups, all cells), by column."""
+    ends = np.cumsum([e.size + 1 for e in edges.values()])
+    parts = np.split(np.asarray(counts, np.int64), ends[:-1], axis=1)
+    return dict(zip(edges, parts, strict=True))
 
 
 def cells_here(values: Floats, codes: Counts, n_groups: int) -> Cells:

@@ -1,6 +1,7 @@
 """ROC curves: AUC of several scores against one outcome, and their comparison."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -58,7 +59,8 @@ class Roc(Step):
         m = len(self.scores)
         schema: dict[str, SumField] = {"n": count(), "n_patients": count()}
         if ask.phase == "placements":
-            return schema | {"squares": real(2, m, m, behind="n_patients")}
+            # The coordinator chose what is summed: never of one site in clear.
+            return schema | {"squares": replace(real(2, m, m, behind="n_patients"), alone="never")}
         schema |= {"missing": count(), "off_grid": count(m), "classes": cells(2)}
         if ask.values["alone"]:
             return schema | {

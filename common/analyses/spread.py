@@ -132,3 +132,19 @@ def without_rounding(squares: Floats, n: Floats, centre: Floats) -> Floats:
 def by_group(values: Array, codes: Codes, n_groups: int) -> Floats:
     """Return column sums over the rows of each group, shape (n_groups, n_columns)."""
     return np.stack([values[codes == g].sum(axis=0) for g in range(n_groups)]).astype(np.float64)
+
+
+def together(spread: Spread, groups: NDArray[np.bool_]) -> Spread:
+    """Return the spread of some groups as that of one, shape (1, n_columns).
+
+    Args:
+        spread: of all groups.
+        groups: which of them, shape (n_groups,).
+    """
+    n, squares = spread.n[groups], spread.squares[groups]
+    mean = np.where(n > 0, spread.mean[groups], 0.0)
+    total = n.sum(axis=0, keepdims=True)
+    middle = (n * mean).sum(axis=0, keepdims=True) / np.maximum(total, 1)
+    between = without_rounding(n * (mean - middle) ** 2, n, middle)
+    all_squares = (squares + between).sum(axis=0, keepdims=True)
+    return Spread(total, np.where(total > 0, middle, np.nan), all_squares, spread.scale)

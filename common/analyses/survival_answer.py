@@ -35,7 +35,7 @@ def group_answer(mine: Mapping[str, Floats], marks: Sequence[int], level: float)
     """
     n, n_events = int(mine["sizes"]), int(mine["events"])
     if n < SMALLEST_CELL:
-        return {"n": None if n else 0, "note": f"fewer than {SMALLEST_CELL} patients"}
+        return {"n": None, "note": f"nobody, or fewer than {SMALLEST_CELL} of a kind"}
     rows = mine["rows"][mine["rows"].any(axis=1)]
     days = rows[:, DAY]
     early, late = (crossing(days, rows[:, i], 0.5)["estimate"] for i in (LOW, HIGH))

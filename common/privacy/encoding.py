@@ -7,6 +7,8 @@ rounding: the decoded total has the same bits whatever the order of the sites.
 One problem's sums travel as one vector of 64-bit words:
 
     [ counts and weights | low words of the reals | high words of the reals ]
+
+Fields lie in the order of their names, whatever order the schema was put together in.
 """
 
 from collections.abc import Iterator
@@ -125,7 +127,7 @@ def subtract_into(total: Words, words: Words, schema: Schema) -> None:
 
 def _places(schema: Schema, shape: Layout) -> Iterator[tuple[str, Field, slice, slice, slice]]:
     narrow, wide = 0, shape.narrow
-    for name, field in schema.items():
+    for name, field in sorted(schema.items()):
         size = field.size
         low = slice(wide, wide + size)
         high = slice(wide + shape.wide, wide + shape.wide + size)

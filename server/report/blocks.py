@@ -28,13 +28,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a head, with a caption above and notes below."""
+    """Rows under a head, with a caption above and notes below.
+
+    Attributes:
+        words: whether cells hold words, which start at the left, rather than numbers.
+    """
 
     form: ClassVar[str] = "table"
     caption: str
     head: tuple[str, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    words: bool = False
 
 
 @dataclass(frozen=True)

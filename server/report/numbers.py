@@ -94,6 +94,8 @@ def seconds(value: Any) -> str:
     """Return a duration."""
     if not is_number(value):
         return NONE
+    if value < 1:
+        return f"{whole(1000 * value)}{SPACE}ms"
     if value < 60:
         return f"{significant(float(value), 2)}{SPACE}s"
     if value < 5400:

@@ -48,7 +48,13 @@ class Score:
 def scores_in(view: StepView) -> list[Score]:
     """Return the columns of a step that are scores of predicted masks."""
     found = [_read(view, column) for column in view.step.columns()]
-    return [score for score in found if score is not None]
+    return sorted((s for s in found if s is not None), key=_place)
+
+
+def _place(score: Score) -> tuple[str, int, str]:
+    known = list(VARIANTS)
+    place = known.index(score.variant) if score.variant in known else len(known)
+    return score.predict, place, score.variant
 
 
 def score_blocks(view: StepView, found: Sequence[Score]) -> Iterator[Block]:
@@ -64,9 +70,9 @@ def score_blocks(view: StepView, found: Sequence[Score]) -> Iterator[Block]:
             of = [s for s in mine if s.metric == metric]
             if of:
                 yield _table(view, of, metric)
-        gaps = _gaps(view, dice)
-        if gaps is not None:
-            yield gaps
+            gaps = _gaps(view, of) if metric == "dice" else None
+            if gaps is not None:
+                yield gaps
 
 
 def _read(view: StepView, column: str) -> Score | None:
@@ -253,4 +259,4 @@ def _panel(
 
 def _tick(view: StepView, part: str, score: Score) -> str:
     n = _entry(view, part, score).get("n")
-    return f"{view.title(part)}\nn = {whole(n)}"
+    return f"{view.title(part)}, n = {whole(n)}"

@@ -16,8 +16,8 @@ from server.report.numbers import (
 from server.report.suppression import Counts, printable_counts
 from server.report.view import StepView
 
-HIDDEN = f"< {SMALLEST_CELL} (hidden)"
-SPARED = "(hidden)"
+HIDDEN = "hidden"
+FEW = f"< {SMALLEST_CELL} (hidden)"
 
 
 def table_one(view: StepView, columns: Sequence[str]) -> Table:
@@ -102,9 +102,7 @@ def _mean(entry: Mapping[str, Any], decimals: int) -> str:
     return fixed(entry["mean"], decimals) + sd
 
 
-def _category(
-    view: StepView, column: str, found: Mapping[str, Mapping[str, Any]]
-) -> Iterator[Row]:
+def _category(view: StepView, column: str, found: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:
     printed = _printed(view, found)
     levels = next(iter(found.values()))["levels"]
     yield Row(f"{view.label(column)}, n (%)", form="group")
@@ -121,7 +119,7 @@ def _category(
 
 def _level(entry: Mapping[str, Any], level: str, printed: bool) -> str:  # noqa: FBT001
     if not printed:
-        return SPARED
+        return HIDDEN
     n = entry["levels"].get(level)
     return HIDDEN if n is None else share(n, entry.get("n"))
 
@@ -146,7 +144,7 @@ def _printed(view: StepView, found: Mapping[str, Mapping[str, Any]]) -> tuple[st
 def _notes(view: StepView, rows: Sequence[Row]) -> Iterator[str]:
     cells = {cell for row in rows for cell in row.cells}
     yield "SD: standard deviation. IQR: first and third quartile of the cases."
-    if HIDDEN in cells or SPARED in cells:
+    if HIDDEN in cells:
         yield (
             f"Hidden: a count of fewer than {SMALLEST_CELL} patients, or one that would "
             "give such a count away by subtraction."

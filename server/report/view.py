@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from common.analyses.analysis import APPLY
 from common.cohort import Column
 from common.study import Study
 from server.report.numbers import is_number
@@ -16,7 +17,6 @@ from server.report.words import (
     reasons_of,
 )
 
-_NOT_ADDED = ("train", "predict")
 _ORDER = ("development", "external", "all", "pooled")
 
 
@@ -78,19 +78,51 @@ def view_of(record: Record, name: str) -> StepView:
     order = _in_order(answers, record)
     failed = record.failed.get(name, {})
     refused = {part: failure_in_words(why) for part, why in failed.items() if part}
-    shown = order
-    if getattr(step, "kind", "") not in _NOT_ADDED:
+    spared: tuple[str, ...] = ()
+    if _adds_up(record, name):
+        out = spared_parts(record)
+        spared = tuple(part for part in order if part in out)
+    parts = {part: answers[part] for part in order if part not in spared}
+    return StepView(name, step, record, parts, refused, spared)
+
+
+def spared_parts(record: Record) -> frozenset[str]:
+    """Return the parts that the page leaves out of every step.
+
+    Beside the totals they would give away what another site keeps to itself. One choice
+    for all steps, as cases are the same from step to step.
+    """
+    spared: set[str] = set()
+    for name, answers in record.answers.items():
         kept_back = [
             frozenset(record.sites_of(f"{name}/{part}"))
-            for part, why in failed.items()
+            for part, why in record.failed.get(name, {}).items()
             if any(map(is_policy, reasons_of(why)))
         ]
-        groups = {part: frozenset(record.sites_of(f"{name}/{part}")) for part in order}
-        chosen = printable({p: groups[p] for p in _dearest(groups, answers)}, kept_back)
-        shown = [part for part in order if part in chosen]
-    spared = tuple(part for part in order if part not in shown)
-    parts = {part: answers[part] for part in shown}
-    return StepView(name, step, record, parts, refused, spared)
+        if kept_back and _adds_up(record, name):
+            groups = {p: frozenset(record.sites_of(f"{name}/{p}")) for p in answers if p != APPLY}
+            order = sorted(groups, key=lambda part: _worth(record, part))
+            spared |= set(groups) - set(printable({p: groups[p] for p in order}, kept_back))
+    return frozenset(spared)
+
+
+def _adds_up(record: Record, name: str) -> bool:
+    """Return whether the answers of a step are sums over its sites' cases."""
+    return getattr(record.run.study.bound.get(name), "kind", "") not in ("train", "predict")
+
+
+def _worth(record: Record, part: str) -> tuple[int, float, str]:
+    """Return by how much a reader would miss a part: least first."""
+    if part in _ORDER:
+        return _ORDER.index(part), 0.0, part
+    external = part.partition(".")[2] in record.run.roster.external
+    sizes = [
+        float(values[key])
+        for parts in record.answers.values()
+        for key in ("n", "n_included")
+        if is_number((values := parts.get(part, {})).get(key))
+    ]
+    return len(_ORDER) + (not external), -max(sizes, default=0.0), part
 
 
 def label_of(study: Study, name: str, *, unit: bool = True) -> str:
@@ -118,16 +150,5 @@ def _in_order(answers: Mapping[str, Any], record: Record) -> list[str]:
     twice = {f"site.{s}" for s in roster.external} if "external" in answers else set()
     if len(roster.external) != 1:
         twice = set()
-    rest = [p for p in answers if p not in columns and p not in twice and p != "apply"]
+    rest = [p for p in answers if p not in columns and p not in twice and p != APPLY]
     return [part for part in columns if part in answers] + rest
-
-
-def _dearest(groups: Mapping[str, Sites], answers: Mapping[str, Any]) -> list[str]:
-    """Return the parts by how much a reader would miss them."""
-
-    def worth(part: str) -> tuple[int, float]:
-        n = answers[part].get("n", 0)
-        place = _ORDER.index(part) if part in _ORDER else len(_ORDER)
-        return place, -float(n) if is_number(n) else 0.0
-
-    return sorted(groups, key=worth)

@@ -44,6 +44,7 @@ BY_POLICY = frozenset(
 )
 """A site that says so works as its hospital wants it to."""
 
+_CORRECTIONS = {"holm": "Holm", "bonferroni": "Bonferroni", "fdr_bh": "Benjamini and Hochberg"}
 _TOO_FEW = "too few sites: "
 _PARTS = {
     "development": "developing sites together",
@@ -91,12 +92,19 @@ def part_in_words(part: str) -> str:
 def part_title(part: str, roster: Roster) -> str:
     """Return the heading of a part's column."""
     kind, _, site = part.partition(".")
+    if site and kind != "site":
+        return f"{site} alone"
     if site:
         return f"{site} (external)" if site in roster.external else site
     if part == "external" and len(roster.external) == 1:
         return f"External: {roster.external[0]}"
     titles = {"development": "Development", "external": "External", "all": "All sites"}
     return titles.get(part, "Pooled" if part == POOLED else part)
+
+
+def correction_words(how: str) -> str:
+    """Return the name of a correction for several tests."""
+    return _CORRECTIONS.get(how, how)
 
 
 def listed(names: list[str] | tuple[str, ...]) -> str:

@@ -10,9 +10,7 @@ from tests.client.small_cases import RAS, grid, oblique
 SHAPE = (3, 4, 5)
 VOXELS = np.arange(60, dtype=np.int16).reshape(SHAPE)
 ORIENTATIONS = [
-    "".join(letters)
-    for axes in permutations(("LR", "PA", "SI"))
-    for letters in product(*axes)
+    "".join(letters) for axes in permutations(("LR", "PA", "SI")) for letters in product(*axes)
 ]
 
 

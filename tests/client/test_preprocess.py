@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from client.imageio import Volume, read_image, write_image
+from client.imageio import Grid, Turn, Volume, read_image, write_image
 from client.preprocess import frame_of, load_image, load_mask, read_classes, restore
 from common.metrics.overlap import dice
 from tests.client.small_cases import RAS, ball, bench, case, grid, oblique
@@ -61,20 +63,30 @@ def test_what_was_cropped_away_comes_back_as_background(tmp_path) -> None:
 
 
 def test_a_second_image_is_brought_onto_the_grid_of_the_first(tmp_path) -> None:
-    coarse, fine = grid((8, 16, 8)), grid((16, 32, 16), (0.5, 0.5, 0.5), SAGITTAL)
-    c = case(tmp_path, on=coarse)
-    ramp = np.array([fine.point_mm(i) for i in np.ndindex(fine.shape)])[:, 0]
-    write_image(tmp_path / "t2.nii.gz", Volume(ramp.reshape(fine.shape).astype("f4"), fine))
-    c = case(tmp_path, on=coarse, images=dict(c.images) | {"t2": tmp_path / "t2.nii.gz"})
-    b = bench(tmp_path, images=["t1", "t2"], recipe={"size": (8, 16, 8)})
-    image, frame = load_image(b, c)
-    assert image.shape == (2, 8, 16, 8)
-    inside = np.array(
-        [[frame.work.point_mm(i)[0], image[1][i]] for i in np.ndindex(8, 16, 8)]
-    )
-    steps = np.unique(inside.round(4), axis=0)
-    middle = steps[(steps[:, 0] > 3) & (steps[:, 0] < 9)]
-    assert (np.diff(middle[:, 1]) >= -1e-4).all()
+    fine = Grid((40, 80, 40), (0.5, 0.5, 0.5), grid().point_mm((-4, -8, -4)), RAS)
+    x_mm = np.array([fine.point_mm(i)[0] for i in np.ndindex(fine.shape)])
+    turn = Turn((2, 0, 1), (True, False, True))
+    voxels = turn.of(x_mm.reshape(fine.shape).astype(np.float32))
+    path = tmp_path / "t2.nii.gz"
+    write_image(path, Volume(voxels, turn.of_grid(fine)))
+    c = case(tmp_path)
+    c = replace(c, images={**c.images, "t2": path})
+    window = {"kind": "hu_window", "low": -100, "high": 100}
+    recipe = {"size": (8, 16, 8), "normalise_image": {"t2": window}}
+    image, frame = load_image(bench(tmp_path, images=["t1", "t2"], recipe=recipe), c)
+    found = image[1] * 100
+    for index in [(0, 0, 0), (3, 5, 2), (7, 15, 7)]:
+        assert found[index] == pytest.approx(frame.work.point_mm(index)[0], abs=0.01)
+
+
+def test_labels_that_the_crop_cuts_off_are_noted(tmp_path, caplog) -> None:
+    c = case(tmp_path)
+    for size, noted in (((8, 16, 8), False), ((4, 4, 4), True)):
+        b = bench(tmp_path, recipe={"size": size})
+        load_mask(b, c, frame_of(b, grid()))
+        assert bool(caplog.messages) == noted
+    assert "c0: the recipe's size cuts off" in caplog.text
+    assert str(tmp_path) not in caplog.text
 
 
 def test_labels_are_numbered_in_the_order_of_the_contract(tmp_path) -> None:
@@ -125,7 +137,9 @@ def test_each_way_to_normalise_does_what_it_says(tmp_path) -> None:
     np.testing.assert_allclose(window, np.clip((raw - 100) / 10, -1, 1), atol=1e-4)
     shares = levels(tmp_path, kind="percentile", low=10, high=90)
     low, high = np.percentile(raw, [10, 90])
-    np.testing.assert_allclose(shares, np.clip(2 * (raw - low) / (high - low) - 1, -1, 1), atol=1e-4)
+    np.testing.assert_allclose(
+        shares, np.clip(2 * (raw - low) / (high - low) - 1, -1, 1), atol=1e-4
+    )
 
 
 def test_background_of_zeros_may_stay_out_of_the_mean(tmp_path) -> None:

@@ -8,7 +8,7 @@ from server.report.numbers import NONE, is_number, whole
 from server.report.table_one import HIDDEN
 from server.report.view import StepView
 
-_SPLITS = {"train": "training", "validation": "validation", "test": "internal test"}
+_SPLITS = {"train": "training", "validation": "validation", "test": "test", "none": "no split"}
 
 
 def sentence(view: StepView) -> str:
@@ -28,7 +28,7 @@ def blocks(view: StepView) -> Iterator[Block]:
         return Row(head, tuple(_count(values, path) for values in parts), form)
 
     codes = dict.fromkeys(c for v in parts for c in v.get("excluded", {}))
-    splits = dict.fromkeys(s for v in parts for s in v.get("splits", {}))
+    splits = dict.fromkeys(s for v in parts for s, n in v.get("splits", {}).items() if n != 0)
     rows = [row("Screened", "n_screened")]
     if codes:
         rows.append(Row("Left out", form="group"))

@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
 
 from server.report import charts
 from server.report.blocks import Block, Figure, Row, Table, Text
@@ -84,7 +85,7 @@ def _table(view: StepView) -> Table:
                 _name(part),
                 (
                     whole(len([line for line in lines if "loss" in line])),
-                    whole(cases[-1]) if cases else NONE,
+                    whole(cases[-1]) if cases and "." not in part else NONE,
                     fixed(losses[0], 3) if losses else NONE,
                     fixed(losses[-1], 3) if losses else NONE,
                     whole(values.get("selected_round")),
@@ -128,7 +129,7 @@ def _figure(view: StepView, histories: Mapping[str, Sequence[Mapping[str, Any]]]
                 axes.axvline(main["selected_round"], color=charts.FAINT, lw=1, zorder=1)
         for axes in panels:
             axes.set_xlabel("round")
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
             charts.grid(axes, "y")
         charts.below(canvas, panels[:1])
 

@@ -18,6 +18,12 @@ def is_about_cohort(view: StepView) -> bool:
     return view.kind == "describe" and not any("." in c for c in view.step.columns())
 
 
+def heading_of(view: StepView) -> Heading:
+    """Return the heading over a step's answer."""
+    title = view.name.replace("_", " ")
+    return Heading(title[:1].upper() + title[1:], view.kind.replace("_", " "))
+
+
 def cohort(record: Record) -> Iterator[Section]:
     """Make the section about sites and cases."""
     roster = record.run.roster
@@ -34,7 +40,7 @@ def cohort(record: Record) -> Iterator[Section]:
     for name in record.run.study.bound:
         view = view_of(record, name)
         if is_about_cohort(view):
-            blocks += [Heading(name.replace("_", " ").capitalize(), name), *blocks_of(view)]
+            blocks += [heading_of(view), *blocks_of(view)]
     yield Section("cohort", "Sites and cases", blocks)
 
 
@@ -53,7 +59,7 @@ def _sites(record: Record) -> Table:
         if row.cells[2] == "–" and _spoke_alone(record, row.head):
             rows[i] = Row(row.head, (*row.cells[:2], "yes"))
     head = ("Site", "Role", "Joined", "Releases own numbers")
-    return Table("Sites", head, tuple(rows))
+    return Table("Sites", head, tuple(rows), words=True)
 
 
 def _spoke_alone(record: Record, site: str) -> bool:

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
 
+from common.sites import POOLED
 from server.report import charts
 from server.report.blocks import Block, Figure, Note, Row, Section, Table
 from server.report.numbers import NONE, is_number, plural, seconds, size, whole
@@ -55,9 +57,13 @@ def _matrix(rounds: Sequence[RoundLine], sites: list[str]) -> Figure:
         if n <= _MOST_SIGNS:
             for (i, j), state in np.ndenumerate(states):
                 axes.text(j + 1, i, _SIGNS[state], ha="center", va="center", color="white", size=7)
-        axes.set_yticks(range(len(sites)), sites)
+        names = [f"{POOLED} (baseline)" if site == POOLED else site for site in sites]
+        axes.set_yticks(range(len(sites)), names)
         axes.invert_yaxis()
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        if n <= 20:
+            axes.set_xticks(range(1, n + 1))
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlim(0.5, max(n, 12) + 0.5)
         axes.set_xlabel("round")
         axes.tick_params(length=0)

@@ -12,6 +12,7 @@ from server.report.words import (
     listed,
     part_in_words,
     reason_in_words,
+    reasons_of,
 )
 
 
@@ -33,8 +34,11 @@ def deviations(record: Record) -> Iterator[Section]:
         blocks.append(_table("What hospitals kept to themselves, by their own rules", refused))
     else:
         blocks.append(Text("None."))
-    if record.failed:
-        blocks += [Heading("Without an answer"), _failures(record)]
+    failures = tuple(_failures(record))
+    if failures:
+        head = ("Step", "Part", "Why")
+        table = Table("Parts of steps without an answer", head, failures, words=True)
+        blocks += [Heading("Without an answer"), table]
     yield Section("deviations", "Deviations and refusals", blocks)
 
 
@@ -49,7 +53,7 @@ def _table(caption: str, lost: Iterable[Event]) -> Table:
         Row(site, (what, reason_in_words(reason), whole(n)))
         for (site, what, reason), n in sorted(counted.items())
     )
-    return Table(caption, ("Site", "Step", "Reason", "Times"), rows)
+    return Table(caption, ("Site", "Step", "Reason", "Times"), rows, words=True)
 
 
 def _happened(record: Record) -> Iterator[tuple[str, str]]:
@@ -72,10 +76,12 @@ def _happened(record: Record) -> Iterator[tuple[str, str]]:
         yield "Coordinator", f"restarted {plural(len(starts) - 1, 'time')}: {times}"
 
 
-def _failures(record: Record) -> Table:
-    rows = tuple(
-        Row(step, (part_in_words(part) if part else "whole step", failure_in_words(why)))
-        for step, parts in record.failed.items()
-        for part, why in parts.items()
-    )
-    return Table("Parts of steps without an answer", ("Step", "Part", "Why"), rows)
+def _failures(record: Record) -> Iterator[Row]:
+    """Return what has no answer, but for the refusals of a site listed already."""
+    for step, parts in record.failed.items():
+        for part, why in parts.items():
+            reasons = reasons_of(why)
+            if "." in part and reasons and all(map(is_policy, reasons)):
+                continue
+            what = part_in_words(part) if part else "whole step"
+            yield Row(step, (what, failure_in_words(why)))

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from common.cohort import Cohort, Column
 from server.report.blocks import Block, Heading, Items, Row, Section, Table
 from server.report.kinds import sentence_of
-from server.report.numbers import significant
 from server.report.record import Record
 from server.report.view import view_of
 
@@ -38,20 +37,20 @@ def _contract(cohort: Cohort) -> Iterator[Block]:
     ]
     if images or masks:
         head = ("Image or mask", "Kind", "Unit or labels", "")
-        yield Table("Images and masks", head, (*images, *masks))
+        yield Table("Images and masks", head, (*images, *masks), words=True)
     if cohort.columns:
         rows = tuple(_column(name, c) for name, c in cohort.columns.items())
-        head = ("Column", "Type", "Unit", "Range or levels", "")
-        yield Table("Clinical and outcome columns", head, rows)
+        head = ("Column", "Name", "Type", "Unit", "Range or levels", "")
+        yield Table("Clinical and outcome columns", head, rows, words=True)
 
 
 def _column(name: str, column: Column) -> Row:
     allowed = ", ".join(column.levels)
     if column.range is not None:
-        allowed = " to ".join(significant(float(end), 4) for end in column.range)
+        allowed = " to ".join(f"{end:g}" for end in column.range)
     cells = (_TYPES[column.type], column.unit or "–", allowed or "any")
-    title = f"{column.title}\n{name}" if column.title else name
-    return Row(title, (*cells, _need(required=column.required)))
+    title = column.title or name.replace("_", " ")
+    return Row(title, (name, *cells, _need(required=column.required)))
 
 
 def _need(*, required: bool) -> str:

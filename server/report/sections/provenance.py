@@ -23,7 +23,10 @@ def privacy(record: Record) -> Iterator[Section]:
     ]
     smallest = min((len(sites) for sites in _groups(record).values() if len(sites) > 1), default=0)
     if smallest == 2:
-        text = "A sum over two sites tells each of them the other's part."
+        text = (
+            "A sum over two sites: once the total is known, each of the two can work out "
+            "the other's part."
+        )
         blocks.append(Note(text, "warn"))
     yield Section("privacy", "What left the sites", blocks)
 
@@ -52,7 +55,7 @@ def provenance(record: Record) -> Iterator[Section]:
     if keys:
         entries.append(("Sites' identity keys, first 16 digits", ", ".join(keys)))
     blocks: list[Block] = [Items(tuple(entries)), Heading("To repeat this run")]
-    verb = "consortium simulate study.yaml sites.yaml"
+    verb = "consortium simulate study.yaml --sites sites.yaml"
     said = "The run folder holds the study and the roster as they were. "
     if simulated:
         said += "On the same cohorts, with the versions above:"
@@ -76,25 +79,40 @@ def _groups(record: Record) -> Mapping[str, tuple[str, ...]]:
 
 
 def _sent(record: Record) -> Iterator[Table]:
+    """Return a table of all sums: of which step, over which sites, how protected."""
     asks: dict[str, int] = {}
-    fields: dict[str, dict[str, None]] = {}
     for line in record.rounds:
         for problem in line.problems:
             asks[problem] = asks.get(problem, 0) + 1
-    for event in record.of("total"):
-        names = event.get("fields", ())
-        fields.setdefault(str(event.get("problem")), {}).update(dict.fromkeys(map(str, names)))
-    rows = []
+    named = _names_of_sums(record)
+    rows: dict[tuple[str, ...], list[str]] = {}
     for problem, sites in _groups(record).items():
         step, part = split_problem({"problem": problem})
-        how = "masked" if len(sites) > 1 else "in clear"
-        who = plural(len(sites), "site") if len(sites) > 2 else listed(sites)
-        cells = [part_in_words(part), who, how, whole(asks[problem])]
-        if fields:
-            cells.append(", ".join(fields.get(problem, {})) or "–")
-        rows.append(Row(step, tuple(cells)))
-    head = ["Step", "Of", "Sites", "How", "Sums asked"]
-    if fields:
-        head.append("Names of the sums")
+        refused = part in record.failed.get(step, {}) and len(sites) == 1
+        how = "masked" if len(sites) > 1 else "refused" if refused else "in clear"
+        kind = part.partition(".")[0]
+        key = (step, _KINDS.get(kind, part_in_words(part)), how, whole(asks[problem]))
+        key = (*key, ", ".join(named.get(problem, {})) or "–") if named else key
+        rows.setdefault(key, []).extend(sites)
+    head = ("Step", "Sum over", "How", "Sums asked", *(("Names of the sums",) if named else ()))
     if rows:
-        yield Table("Sums that left the sites", tuple(head), tuple(rows))
+        body = tuple(
+            Row(step, (f"{what}: {listed(sites)}", *more))
+            for (step, what, *more), sites in rows.items()
+        )
+        yield Table("Sums that left the sites", head, body, words=True)
+
+
+_KINDS = {"site": "each alone", "local": "each alone, its own network"}
+
+
+def _names_of_sums(record: Record) -> dict[str, dict[str, None]]:
+    """Return the names of the sums of each problem, where the journal has them."""
+    found: dict[str, dict[str, None]] = {}
+    for event in record.of("total", "round"):
+        fields = event.get("fields", {})
+        by_problem = fields if event["event"] == "round" else {event.get("problem"): fields}
+        for problem, names in by_problem.items():
+            if names:
+                found.setdefault(str(problem), {}).update(dict.fromkeys(map(str, names)))
+    return found

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from server.report.blocks import Block, Heading, Note, Section
+from server.report.blocks import Block, Note, Section
 from server.report.kinds import blocks_of
 from server.report.record import Record
-from server.report.sections.cohort import is_about_cohort
-from server.report.view import StepView, view_of
+from server.report.sections.cohort import heading_of, is_about_cohort
+from server.report.view import view_of
 
 
 def results(record: Record) -> Iterator[Section]:
@@ -15,12 +15,7 @@ def results(record: Record) -> Iterator[Section]:
     for name in record.run.study.bound:
         view = view_of(record, name)
         if not is_about_cohort(view):
-            blocks += [_heading(view), *blocks_of(view)]
+            blocks += [heading_of(view), *blocks_of(view)]
     if not blocks:
         blocks = [Note("The study has no step beyond the description of its cohort.")]
     yield Section("results", "Results", blocks)
-
-
-def _heading(view: StepView) -> Heading:
-    title = view.name.replace("_", " ")
-    return Heading(title[:1].upper() + title[1:], view.kind.replace("_", " "))

@@ -11,6 +11,7 @@ from lifelines.statistics import multivariate_logrank_test, pairwise_logrank_tes
 from lifelines.utils import restricted_mean_survival_time
 from statsmodels.duration.survfunc import survdiff
 
+from common.analyses.cutoff_scan import CutoffScan
 from common.analyses.kaplan_meier import KaplanMeier
 from common.analyses.runner import Cost, run
 from common.analyses.survival import kaplan_meier, leaving, restricted_mean
@@ -141,6 +142,22 @@ def test_a_number_is_parted_at_its_cut_in_each_stratum() -> None:
     assert one["strata"]["m"] != answer["strata"]["m"]
 
 
+def test_cuts_of_a_scan_on_developing_sites_part_external_ones() -> None:
+    scan = CutoffScan(
+        time="days", event="died", marker="marker", by="sex", cutoffs=(40, 45, 50, 55, 60)
+    )
+    found = run(scan, [scored(600, seed=14)])
+    best = {level: s["best"]["cutoff"] for level, s in found.values["strata"].items()}
+    settings = {"time": "days", "event": "died", "group": "marker", "by": "sex"}
+    step = KaplanMeier(**settings, cut_chosen_in="scan")
+    assert step.needs() == ("scan",)
+    external = split_unevenly(scored(300, seed=15), 3)
+    expected = run(KaplanMeier(**settings, cut=best), external).values
+    assert run(step.given({"scan": found}), external).values == expected
+    with pytest.raises(ValueError, match="cut: none for f, m"):
+        run(step, external)
+
+
 def test_one_round() -> None:
     cost = Cost()
     run(STEP, split_unevenly(scored(330, seed=1), 4), cost=cost)
@@ -165,14 +182,8 @@ def test_site_alone_hides_a_group_of_three() -> None:
     table.columns["arm"][:3] = 1.0
     picture = run(STEP, [table], alone=True).values["strata"]["all"]
     assert picture["log_rank"]["chi2"] is None
-    assert (
-        picture["groups"]["a"]
-        == picture["groups"]["b"]
-        == {
-            "n": 0,
-            "note": "fewer than 5 patients",
-        }
-    )
+    for group in picture["groups"].values():
+        assert group == {"n": None, "note": "nobody, or fewer than 5 of a kind"}
 
 
 def test_small_group_over_sites_is_not_shown() -> None:
@@ -181,7 +192,8 @@ def test_small_group_over_sites_is_not_shown() -> None:
     table.columns["arm"][:3] = 1.0
     groups = run(STEP, [table]).values["strata"]["all"]["groups"]
     assert groups["b"]["n"] is None
-    assert groups["c"]["n"] == 0
+    assert groups["c"]["n"] is None
+    assert groups["a"]["n"] == 97
 
 
 def test_no_event_everybody_dead_and_one_day() -> None:

@@ -9,6 +9,7 @@ import pytest
 from MLstatkit import Delong_test
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from common.analyses.analysis import Ask
 from common.analyses.delong import bootstrap
 from common.analyses.merging import run_sums, runs
 from common.analyses.outcome import complete
@@ -211,3 +212,8 @@ def test_sites_with_one_class_or_nobody_count_as_they_are() -> None:
     nobody: Table = table.rows(np.zeros(table.n, np.bool_))
     parts = [table.rows(y == 0), table.rows(y == 1), nobody]
     assert run(STEP, parts).values == run(STEP, [table]).values
+
+
+def test_sums_the_coordinator_chooses_leave_no_site_in_clear() -> None:
+    schema = STEP.schema(Ask("placements"), scored(5, seed=1).contract)
+    assert schema["squares"].alone == "never"

@@ -94,3 +94,23 @@ def test_nothing_is_changed_in_place_so_per_sample_gradients_work() -> None:
     total = torch.autograd.grad(sum(loss(values, one[None]) for one in x), values)
     for one, both in zip(each, total, strict=True):
         torch.testing.assert_close(one.sum(0), both, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow  # bringing Opacus takes seconds
+@pytest.mark.filterwarnings("ignore")  # Opacus's own
+@pytest.mark.parametrize("norm", ["instance", "group"])
+def test_opacus_finds_the_gradient_of_each_image(norm) -> None:
+    opacus = pytest.importorskip("opacus")
+    made, x = network(norm=norm, deep_supervision=2), image(n=3)
+    assert opacus.validators.ModuleValidator.validate(made) == []
+
+    def loss(net, part):
+        return sum(y.square().mean() for y in net(part))
+
+    values = list(made.parameters())
+    alone = [torch.autograd.grad(loss(made, x[i : i + 1]), values) for i in range(3)]
+    loss(opacus.GradSampleModule(made), x).backward()
+    for k, parameter in enumerate(values):
+        for i in range(3):
+            found = parameter.grad_sample[i]
+            torch.testing.assert_close(found, alone[i][k], rtol=1e-3, atol=1e-4)

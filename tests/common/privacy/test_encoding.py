@@ -105,3 +105,9 @@ def test_a_thousand_sites_at_the_bound_do_not_wrap() -> None:
 def test_a_bound_too_large_for_the_encoding_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="expected a bound"):
         encode({"x": np.zeros(1)}, {"x": real(1, bound=2.0**60)})
+
+
+def test_the_vector_does_not_depend_on_the_order_of_the_schema() -> None:
+    sums = {"n": np.array(1), "x": np.arange(3.0), "w": np.arange(2.0)}
+    turned = dict(reversed(SCHEMA.items()))
+    assert (encode(sums, SCHEMA) == encode(sums, turned)).all()

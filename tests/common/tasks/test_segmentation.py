@@ -53,7 +53,12 @@ def test_ranges_of_scores_are_the_studys() -> None:
         ({"recipe": {"size": [16, 16, 16], "orientation": "RAX"}}, "orientation"),
         ({"recipe": {"size": [16, 16, 16], "orientation": "RLS"}}, "orientation"),
         (
-            {"recipe": {"size": [8, 8, 8], "normalise": {"kind": "hu_window", "low": 9, "high": 1}}},
+            {
+                "recipe": {
+                    "size": [8, 8, 8],
+                    "normalise": {"kind": "hu_window", "low": 9, "high": 1},
+                }
+            },
             "low < high",
         ),
         (

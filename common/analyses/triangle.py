@@ -1,0 +1,25 @@
+"""Symmetric matrices on the wire: the upper triangle, row by row."""
+
+import numpy as np
+
+from common.sums import Array
+from common.table import Floats
+
+
+def triangle_size(p: int) -> int:
+    """Return the number of elements of a p x p matrix on and above its diagonal."""
+    return p * (p + 1) // 2
+
+
+def fold(matrix: Floats) -> Floats:
+    """Return the upper triangle of a symmetric matrix, shape (p (p + 1) / 2,)."""
+    folded: Floats = matrix[np.triu_indices(len(matrix))]
+    return folded
+
+
+def unfold(triangle: Array, p: int) -> Floats:
+    """Return the symmetric matrix of an upper triangle, shape (p, p)."""
+    matrix = np.empty((p, p))
+    rows, columns = np.triu_indices(p)
+    matrix[rows, columns] = matrix[columns, rows] = triangle
+    return matrix

@@ -1,0 +1,188 @@
+"""Coefficients of models as papers print them: a table and a forest of ratios."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure as Canvas
+
+from server.report import charts
+from server.report.blocks import Block, Figure, Note, Row, Table
+from server.report.numbers import NONE, fixed, interval, is_number, p_value, significant, whole
+from server.report.view import StepView
+
+Values = Mapping[str, Any]
+_INTERCEPTS = ("intercept", "(intercept)", "const")
+_MOST = 30
+_WIDEST = 200.0
+
+
+def model_blocks(view: StepView, ratio: str) -> Iterator[Block]:
+    """Return forest and table of every part.
+
+    Args:
+        view: a step whose answer has "models", each with "terms".
+        ratio: the key of exp(coefficient), such as "odds_ratio".
+    """
+    for part, values in view.parts.items():
+        models = {
+            name: model for name, model in values.get("models", {}).items() if model.get("terms")
+        }
+        lines = [
+            line for name, model in models.items() for line in _lines(view, name, model, ratio)
+        ]
+        if lines:
+            yield _figure(view, part, lines, ratio)
+        yield _table(view, part, values, ratio)
+        yield from _tests(view, part, values)
+        for name, model in values.get("models", {}).items():
+            if model.get("note"):
+                yield Note(f"{view.title(part)}, {name}: {model['note']}.", "warn")
+
+
+def ratio_text(term: Values, ratio: str) -> str:
+    """Return a ratio with its interval."""
+    value = term.get(ratio)
+    ends = [term.get(key) for key in (ratio, "ci_low", "ci_high")]
+    close = all(is_number(end) and 0.9 < end < 1.1 for end in ends)
+    decimals = 3 if close or (is_number(value) and value < 0.1) else 2
+    text = fixed(value, decimals) if not is_number(value) or value < 1000 else significant(value)
+    if not is_number(term.get("ci_low")) or not is_number(term.get("ci_high")):
+        return text
+    if term["ci_high"] >= 1000:
+        return f"{text} ({significant(term['ci_low'])} to {significant(term['ci_high'])})"
+    return f"{text} ({interval(term['ci_low'], term['ci_high'], decimals)})"
+
+
+def _title(ratio: str) -> str:
+    return ratio.replace("_", " ").capitalize()
+
+
+def _lines(
+    view: StepView, model: str, found: Values, ratio: str
+) -> Iterator[tuple[str, str, Values]]:
+    for name, term in found["terms"].items():
+        drawable = all(is_number(term.get(k)) and term[k] > 0 for k in (ratio, "ci_low", "ci_high"))
+        if name.lower() not in _INTERCEPTS and drawable:
+            yield model, view.label(name), term
+
+
+def _figure(
+    view: StepView, part: str, lines: Sequence[tuple[str, str, Values]], ratio: str
+) -> Figure:
+    shown = lines[:_MOST]
+    models = list(dict.fromkeys(model for model, _, _ in shown))
+    labels = list(dict.fromkeys(label for _, label, _ in shown))
+
+    def paint(canvas: Canvas) -> None:
+        axes = canvas.subplots()
+        step = 0.7 / len(models)
+        for k, model in enumerate(models):
+            of = {label: term for m, label, term in shown if m == model}
+            y = [labels.index(x) + (k - (len(models) - 1) / 2) * step for x in of]
+            x = [term[ratio] for term in of.values()]
+            reach = [
+                [term[ratio] - max(term["ci_low"], 1 / _WIDEST) for term in of.values()],
+                [min(term["ci_high"], _WIDEST) - term[ratio] for term in of.values()],
+            ]
+            reach = [[max(0.0, r) for r in side] for side in reach]
+            axes.errorbar(
+                x,
+                y,
+                xerr=reach,
+                fmt=charts.MARKERS[k % 7],
+                color=charts.COLOURS[k % 7],
+                ms=5,
+                lw=1.3,
+                label=model.replace("_", " "),
+            )
+        axes.axvline(1, color=charts.INK, lw=0.9)
+        axes.set_xscale("log")
+        _ticks(axes)
+        axes.set_yticks(range(len(labels)), labels)
+        axes.set_ylim(len(labels) - 0.4, -0.6)
+        axes.set_xlabel(f"{_title(ratio).lower()} (log scale)")
+        charts.grid(axes, "x")
+        if len(models) > 1:
+            charts.below(canvas, [axes])
+
+    return charts.draw(
+        view.figure_name("forest", part),
+        f"{_title(ratio)}s, {view.title(part)}",
+        "; ".join(f"{label} {ratio_text(term, ratio)}" for _, label, term in shown) + ".",
+        paint,
+        height=0.9 + len(labels) * (0.16 + 0.13 * len(models)),
+        caption=f"{_title(ratio)}s with confidence intervals, {view.title(part)}; numbers per unit "
+        "of the column, levels against the column's first one.",
+    )
+
+
+def _ticks(axes: Any) -> None:  # noqa: ANN401  (an Axes; its formatters are untyped)
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    low, high = axes.get_xlim()
+    narrow = high / low < 30
+    subs = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if narrow else (1.0, 2.0, 5.0)
+    axes.xaxis.set_major_locator(LogLocator(base=10, subs=subs))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _table(view: StepView, part: str, values: Values, ratio: str) -> Table:
+    rows = []
+    for name, model in values.get("models", {}).items():
+        rows.append(Row(_model_head(name, model), form="group"))
+        for term, found in model.get("terms", {}).items():
+            rows.append(
+                Row(
+                    view.label(term),
+                    (
+                        _coefficient(found),
+                        NONE if term.lower() in _INTERCEPTS else ratio_text(found, ratio),
+                        p_value(found.get("p")),
+                    ),
+                    "level",
+                )
+            )
+    head = ("Model and term", "Coefficient (SE)", f"{_title(ratio)} (CI)", "p")
+    counts = [f"n = {whole(values.get('n'))}"]
+    if is_number(values.get("events")):
+        counts.append(f"{whole(values['events'])} events")
+    if values.get("n_excluded"):
+        counts.append(f"{whole(values['n_excluded'])} left out for missing values")
+    return Table(f"Models, {view.title(part)}: {', '.join(counts)}", head, tuple(rows))
+
+
+def _coefficient(found: Values) -> str:
+    if not is_number(found.get("estimate")):
+        return NONE
+    digits = 3 if not is_number(found.get("se")) else min(5, max(2, 1 - _power(found["se"])))
+    return f"{fixed(found['estimate'], digits)} ({fixed(found.get('se'), digits)})"
+
+
+def _power(value: float) -> int:
+    return math.floor(math.log10(value)) if value > 0 else 0
+
+
+def _model_head(name: str, model: Values) -> str:
+    words = [str(model.get("method", ""))] if model.get("method") else []
+    for key, label in (("aic", "AIC"), ("nagelkerke_r2", "Nagelkerke R²"), ("c_index", "C")):
+        found = model.get(key)
+        if isinstance(found, dict):
+            found = found.get("estimate")
+        if is_number(found):
+            words.append(f"{label} {fixed(found, 1 if key == 'aic' else 3)}")
+    return f"{name.replace('_', ' ')} ({'; '.join(words)})" if words else name.replace("_", " ")
+
+
+def _tests(view: StepView, part: str, values: Values) -> Iterator[Table]:
+    rows = tuple(
+        Row(
+            f"{test['larger']} against {test['smaller']}",
+            (fixed(test.get("chi2"), 2), whole(test.get("df")), p_value(test.get("p"))),
+        )
+        for test in values.get("tests", ())
+    )
+    if rows:
+        head = ("Nested models", "Chi-square", "df", "p")
+        yield Table(f"Likelihood-ratio tests, {view.title(part)}", head, rows)

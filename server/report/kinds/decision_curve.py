@@ -1,0 +1,101 @@
+"""Net benefit of acting on a score, beside treating everybody and nobody."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+
+from server.report import charts
+from server.report.blocks import Block, Figure, Row, Table
+from server.report.kinds.roc import (
+    counts_words,
+    outcome_words,
+    panels_height,
+    panels_of,
+    without_scores,
+)
+from server.report.numbers import NONE, fixed, interval, is_number
+from server.report.view import StepView
+from server.report.words import listed
+
+Values = Mapping[str, Any]
+_SHOWN = (0.1, 0.2, 0.3, 0.4, 0.5)
+
+
+def sentence(view: StepView) -> str:
+    """Say whose net benefit is computed."""
+    scores = listed([view.label(s, unit=False) for s in view.step.scores])
+    return f"Decision curves: the net benefit of acting on {scores} for {outcome_words(view)}."
+
+
+def blocks(view: StepView) -> Iterator[Block]:
+    """Return curves and a table at a few thresholds."""
+    drawn = {part: v for part, v in view.parts.items() if v.get("scores")}
+    if drawn:
+        yield _figure(view, drawn)
+        yield _table(view, drawn)
+    yield from without_scores(view)
+
+
+def _figure(view: StepView, parts: Mapping[str, Values]) -> Figure:
+    def paint(canvas: Canvas) -> None:
+        panels = panels_of(canvas, parts, view)
+        for part, axes in panels.items():
+            values = parts[part]
+            top = 0.0
+            for i, (name, curve) in enumerate(values["scores"].items()):
+                label = view.label(name, unit=False)
+                axes.plot(
+                    curve["threshold"], curve["net_benefit"], label=label, **charts.style_of(i)
+                )
+                top = max([top, *curve["net_benefit"]])
+            all_ = values["all"]
+            top = max(top, all_["net_benefit"][0])
+            axes.plot(
+                all_["threshold"],
+                all_["net_benefit"],
+                color=charts.FAINT,
+                lw=1.2,
+                label="act on all",
+            )
+            axes.axhline(0, color=charts.INK, lw=1.0, label="act on none")
+            axes.set(xlim=(0, 1), ylim=(-0.15 * top - 0.01, 1.1 * top + 0.01))
+            axes.set_xlabel("threshold probability")
+            axes.set_ylabel("net benefit")
+            charts.grid(axes)
+        charts.below(canvas, list(panels.values()))
+
+    return charts.draw(
+        view.figure_name("decision"),
+        f"Decision curves for {outcome_words(view)}",
+        f"Net benefit over threshold probabilities; {counts_words(next(iter(parts.values())))}.",
+        paint,
+        height=panels_height(parts),
+        caption=f"Decision curves for {outcome_words(view)}. A score is of use where its curve is "
+        "above both acting on all and acting on none.",
+    )
+
+
+def _table(view: StepView, parts: Mapping[str, Values]) -> Table:
+    rows = []
+    for part, values in parts.items():
+        rows.append(Row(f"{view.title(part)}: {counts_words(values)}", form="group"))
+        for name, curve in values["scores"].items():
+            cells = tuple(_at(curve, t) for t in _SHOWN)
+            rows.append(Row(view.label(name, unit=False), cells, "level"))
+        rows.append(Row("act on all", tuple(_at(values["all"], t) for t in _SHOWN), "level"))
+    head = ("Net benefit at threshold", *(fixed(t, 1) for t in _SHOWN))
+    note = f"{NONE}: too few patients between this threshold and its neighbours to show it."
+    return Table("Net benefit", head, tuple(rows), (note,))
+
+
+def _at(curve: Values, threshold: float) -> str:
+    at = np.flatnonzero(np.isclose(curve["threshold"], threshold))
+    if not at.size:
+        return NONE
+    i = int(at[0])
+    text = fixed(curve["net_benefit"][i], 3)
+    if "ci_low" in curve and is_number(curve["ci_low"][i]):
+        text += f"\n{interval(curve['ci_low'][i], curve['ci_high'][i], 3)}"
+    return text

@@ -1,0 +1,179 @@
+"""Survival curves with the numbers at risk, medians and log-rank tests."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from server.report import charts
+from server.report.blocks import Block, Figure, Row, Table
+from server.report.numbers import NONE, estimate, fixed, is_number, p_value, whole
+from server.report.table_one import FEW
+from server.report.view import StepView
+from server.report.words import correction_words
+
+Values = Mapping[str, Any]
+_LINE_IN = 0.17
+
+
+def sentence(view: StepView) -> str:
+    """Say whose survival is compared."""
+    step = view.step
+    text = (
+        f"Kaplan-Meier curves of {view.label(step.event, unit=False)} over {view.label(step.time)}"
+    )
+    if step.group:
+        text += f", by {view.label(step.group, unit=False)}"
+    if step.by:
+        text += f", for each {view.label(step.by, unit=False)}"
+    return f"{text}; groups are compared by the log-rank test."
+
+
+def blocks(view: StepView) -> Iterator[Block]:
+    """Return a picture and a table for each part and stratum."""
+    for part, values in view.parts.items():
+        for stratum, one in values["strata"].items():
+            title = view.title(part)
+            if len(values["strata"]) > 1:
+                title += f", {view.label(view.step.by, unit=False)} {stratum}"
+            curves = {name: g for name, g in one["groups"].items() if "curve" in g}
+            if curves:
+                yield _figure(view, curves, one, (title, view.figure_name(part, stratum)))
+            yield _table(view, one, title)
+            if len(one["groups"]) > 2 and one.get("pairs"):
+                yield _pairs(view, one, title)
+
+
+def _group(view: StepView, name: str) -> str:
+    if name == "all":
+        return "All"
+    group, cut = view.label(view.step.group, unit=False), view.step.cut
+    if isinstance(cut, int | float):
+        return f"{group} {name} {cut:g}"
+    if cut is not None:
+        return f"{group} {name} the cut"
+    return f"{group}: {name}"
+
+
+def _figure(
+    view: StepView, curves: Mapping[str, Values], one: Values, named: tuple[str, str]
+) -> Figure:
+    title, name = named
+    p = p_value(one.get("log_rank", {}).get("p"))
+
+    def paint(canvas: Canvas) -> None:
+        ratio = [3.0, 0.35 + _LINE_IN * len(curves)]
+        upper, lower = canvas.subplots(2, 1, sharex=True, height_ratios=ratio)
+        for i, (group, found) in enumerate(curves.items()):
+            _curve(upper, found["curve"], _group(view, group), i)
+        upper.set(ylim=(0, 1.02), ylabel="survival")
+        upper.margins(x=0.02)
+        upper.tick_params(labelbottom=True)
+        if p != NONE:
+            text = f"log-rank p {p}" if p[0] in "<>" else f"log-rank p = {p}"
+            upper.text(0.02, 0.06, text, transform=upper.transAxes)
+        upper.legend(loc="upper right")
+        charts.grid(upper)
+        _at_risk(lower, [g["at_risk"] for g in curves.values()])
+        upper.set_xlabel(view.label(view.step.time))
+
+    return charts.draw(
+        name,
+        f"Survival, {title}",
+        "; ".join(f"{_group(view, g)}: n = {f['n']}" for g, f in curves.items()) + f"; p {p}.",
+        paint,
+        height=3.3 + _LINE_IN * len(curves),
+        caption=f"Kaplan-Meier curves, {title}, with {100 * view.step.confidence:g} % "
+        "confidence bands and the numbers at risk. Values are exact on the days shown, "
+        "between which five patients leave; a curve ends where fewer than ten are left.",
+    )
+
+
+def _curve(axes: Axes, curve: Values, label: str, i: int) -> None:
+    style = charts.style_of(i)
+    axes.step(curve["days"], curve["survival"], where="post", label=label, **style)
+    axes.fill_between(
+        curve["days"],
+        curve["ci_low"],
+        curve["ci_high"],
+        step="post",
+        color=style["color"],
+        alpha=0.13,
+        lw=0,
+    )
+
+
+def _at_risk(axes: Axes, tables: Sequence[Sequence[Values]]) -> None:
+    axes.axis("off")
+    axes.set_ylim(len(tables) - 0.4, -1.1)
+    axes.text(0, -0.75, "At risk", transform=axes.get_yaxis_transform(), weight="bold", size=8)
+    for i, table in enumerate(tables):
+        for mark in table:
+            if is_number(mark.get("at_risk")):
+                axes.text(
+                    mark["day"],
+                    i,
+                    whole(mark["at_risk"]),
+                    ha="center",
+                    va="center",
+                    size=8,
+                    color=charts.COLOURS[i % len(charts.COLOURS)],
+                )
+
+
+def _table(view: StepView, one: Values, title: str) -> Table:
+    rows = tuple(Row(_group(view, name), _cells(found)) for name, found in one["groups"].items())
+    head = (
+        "Group",
+        "n",
+        "Events",
+        "Median survival (CI), days",
+        "Median follow-up, days",
+        "Restricted mean (CI), days",
+    )
+    notes = []
+    for key, words in (("log_rank", "Log-rank"), ("log_rank_by_site", "Stratified by site")):
+        test = one.get(key, {})
+        if is_number(test.get("p")):
+            chi2, df = fixed(test.get("chi2"), 2), whole(test.get("df"))
+            notes.append(f"{words}: chi-square {chi2}, df {df}, p {p_value(test['p'])}.")
+    if any("not reached" in row.cells for row in rows):
+        notes.append("Not reached: the curve is above one half where it ends.")
+    tau = next(
+        (g["restricted_mean"].get("tau") for g in one["groups"].values() if "curve" in g), None
+    )
+    if is_number(tau):
+        notes.append(f"Restricted mean up to day {whole(tau)}.")
+    return Table(f"Survival, {title}", head, rows, tuple(notes))
+
+
+def _pairs(view: StepView, one: Values, title: str) -> Table:
+    rows = tuple(
+        Row(
+            f"{_group(view, pair['a'])} against {pair['b']}",
+            (
+                fixed(pair.get("chi2"), 2),
+                p_value(pair.get("p")),
+                p_value(pair.get("p_adjusted")),
+                p_value(pair.get("p_adjusted_by_site")),
+            ),
+        )
+        for pair in one["pairs"]
+    )
+    head = ("Groups", "Chi-square", "p (log-rank)", "p adjusted", "p adjusted, stratified by site")
+    note = f"Adjusted for {len(rows)} comparisons by {correction_words(view.step.correction)}."
+    return Table(f"Pairs of groups, {title}", head, rows, (note,))
+
+
+def _cells(found: Values) -> tuple[str, ...]:
+    if "curve" not in found:
+        return (FEW if found.get("n") is None else whole(found["n"]), *[NONE] * 4)
+    median = found["median"]
+    return (
+        whole(found.get("n")),
+        whole(found.get("events")),
+        estimate(median, "estimate", 0) if is_number(median.get("estimate")) else "not reached",
+        whole(found["median_follow_up"].get("estimate")),
+        estimate(found["restricted_mean"], "estimate", 0),
+    )

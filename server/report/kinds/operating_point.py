@@ -1,0 +1,63 @@
+"""How well scores tell the classes apart at chosen thresholds."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from server.report.blocks import Block, Row, Table
+from server.report.kinds.roc import counts_words, outcome_words, without_scores
+from server.report.numbers import estimate, fixed, interval, is_number
+from server.report.view import StepView
+from server.report.words import listed
+
+_MEASURES = {
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "PPV",
+    "npv": "NPV",
+    "accuracy": "Accuracy",
+    "f1": "F1",
+}
+
+
+def sentence(view: StepView) -> str:
+    """Say which scores are cut, and where the thresholds come from."""
+    scores = listed([view.label(s, unit=False) for s in view.step.scores])
+    text = f"Sensitivity, specificity and predictive values of {scores} for {outcome_words(view)}"
+    chosen = getattr(view.step, "chosen_in", "")
+    return f"{text}, at the thresholds chosen in {chosen}." if chosen else f"{text}."
+
+
+def blocks(view: StepView) -> Iterator[Block]:
+    """Return one table for each part."""
+    for part, values in view.parts.items():
+        rows = []
+        for name, score in values.get("scores", {}).items():
+            for point in score["points"]:
+                cells = [fixed(point.get("threshold"), 3)]
+                cells += [_measure(point.get(key)) for key in _MEASURES]
+                head = f"{view.label(name, unit=False)}\n{_rule(point.get('rule'))}"
+                if point.get("note"):
+                    head += f"\n{point['note']}"
+                rows.append(Row(head, tuple(cells)))
+        if rows:
+            head_ = ("Score and rule", "Threshold", *_MEASURES.values())
+            title = f"{view.title(part)}: {counts_words(values)}"
+            yield Table(title, head_, tuple(rows))
+    yield from without_scores(view)
+
+
+def _measure(found: Any) -> str:  # noqa: ANN401
+    if not isinstance(found, dict):
+        return fixed(found, 2)
+    if is_number(found.get("ci_low")) and is_number(found.get("ci_high")):
+        ends = interval(found["ci_low"], found["ci_high"], 2)
+        return f"{fixed(found.get('estimate'), 2)}\n{ends}"
+    return estimate(found, "estimate", 2)
+
+
+def _rule(rule: Any) -> str:  # noqa: ANN401
+    if isinstance(rule, dict):
+        return ", ".join(f"{key} at least {value:g}" for key, value in rule.items())
+    if is_number(rule):
+        return "given threshold"
+    return "Youden's index" if rule == "youden" else str(rule)

@@ -1,0 +1,164 @@
+"""ROC curves with the area under each, and their comparison."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+from server.report import charts
+from server.report.blocks import Block, Figure, Note, Row, Table
+from server.report.numbers import NONE, estimate, fixed, p_value, whole
+from server.report.view import StepView
+from server.report.words import correction_words, listed
+
+Values = Mapping[str, Any]
+
+
+def sentence(view: StepView) -> str:
+    """Say which scores are judged by which outcome."""
+    scores = listed([view.label(s, unit=False) for s in view.step.scores])
+    text = f"How well {scores} predict {outcome_words(view)}: ROC curve and area under it (AUC)."
+    return f"{text} Every two scores are compared by DeLong's test." if _many(view) else text
+
+
+def blocks(view: StepView) -> Iterator[Block]:
+    """Return curves, areas, and the tests of pairs."""
+    drawn = {part: v for part, v in view.parts.items() if v.get("scores")}
+    if drawn:
+        yield _figure(view, drawn)
+        yield _areas(view, drawn)
+    for part, values in drawn.items():
+        if values.get("pairs"):
+            yield _pairs(view, part, values)
+    yield from without_scores(view)
+
+
+def outcome_words(view: StepView) -> str:
+    """Return the outcome of a step and its event in words."""
+    step = view.step
+    name = view.label(step.outcome, unit=False)
+    return f"{name} ({step.positive})" if step.positive else name
+
+
+def without_scores(view: StepView) -> Iterator[Block]:
+    """Say which parts could not be computed, and why."""
+    for part, values in view.parts.items():
+        if values.get("note") and not values.get("scores"):
+            yield Note(f"{view.title(part)}: {values['note']}.", "warn")
+
+
+def counts_words(values: Values) -> str:
+    """Return patients and events behind an answer."""
+    return f"n = {whole(values.get('n'))}, {whole(values.get('events'))} events"
+
+
+def panels_of(canvas: Canvas, parts: Mapping[str, Values], view: StepView) -> dict[str, Axes]:
+    """Return axes for at most six parts, each under its title."""
+    chosen = list(parts)[:6]
+    n_columns = min(3, max(2, len(chosen)))
+    n_rows = -(-len(chosen) // n_columns)
+    grid = canvas.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for axes in grid[len(chosen) :]:
+        axes.set_visible(False)
+    for axes, part in zip(grid, chosen, strict=False):
+        axes.set_title(f"{view.title(part)}\n{counts_words(parts[part])}", fontsize=8.5)
+    return dict(zip(chosen, grid, strict=False))
+
+
+def panels_height(parts: Mapping[str, Values], each: float = 2.7) -> float:
+    """Return the height of a picture with a panel for each part."""
+    n = min(6, len(parts))
+    return 0.5 + each * -(-n // min(3, max(2, n)))
+
+
+def _many(view: StepView) -> bool:
+    return len(view.step.scores) > 1
+
+
+def _figure(view: StepView, parts: Mapping[str, Values]) -> Figure:
+    def paint(canvas: Canvas) -> None:
+        panels = panels_of(canvas, parts, view)
+        for part, axes in panels.items():
+            axes.plot([0, 1], [0, 1], color=charts.FAINT, lw=0.8, zorder=1)
+            for i, (name, score) in enumerate(parts[part]["scores"].items()):
+                curve = score["curve"]
+                label = view.label(name, unit=False)
+                axes.plot(curve["fpr"], curve["tpr"], label=label, **charts.style_of(i))
+                area = f"AUC {estimate(score, 'auc', 2)}"
+                place = 0.05 + 0.075 * (len(parts[part]["scores"]) - 1 - i)
+                axes.text(0.98, place, area, ha="right", size=7.5, color=charts.COLOURS[i % 7])
+            axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+            axes.set_xlabel("1 − specificity")
+            axes.set_ylabel("sensitivity")
+            charts.grid(axes)
+        charts.below(canvas, list(panels.values()), columns=3)
+
+    first = next(iter(parts))
+    said = [
+        f"{view.label(name, unit=False)}, AUC {estimate(score, 'auc', 3)}"
+        for name, score in parts[first]["scores"].items()
+    ]
+    return charts.draw(
+        view.figure_name("roc"),
+        f"ROC curves for {outcome_words(view)}",
+        f"{view.title(first)}: {'; '.join(said)}.",
+        paint,
+        height=panels_height(parts),
+        caption=f"ROC curves for {outcome_words(view)}. AUC with "
+        f"{_percent(view)} confidence interval (DeLong). Points of a curve are shown where "
+        "five patients lie between them.",
+    )
+
+
+def _percent(view: StepView) -> str:
+    return f"{100 * view.step.confidence:g} %"
+
+
+def _areas(view: StepView, parts: Mapping[str, Values]) -> Table:
+    rows, modes = [], set()
+    for part, values in parts.items():
+        rows.append(Row(f"{view.title(part)}: {counts_words(values)}", form="group"))
+        for name, score in values["scores"].items():
+            youden = score.get("curve", {}).get("youden", {})
+            modes.add(score.get("mode"))
+            cells = (
+                estimate(score, "auc", 3),
+                p_value(score.get("p")),
+                estimate(score.get("average_precision", {}), "estimate", 3),
+                fixed(youden.get("threshold"), 3),
+                fixed(youden.get("sensitivity"), 2),
+                fixed(youden.get("specificity"), 2),
+            )
+            rows.append(Row(view.label(name, unit=False), cells, "level"))
+    head = (
+        "Score",
+        f"AUC ({_percent(view)} CI)",
+        "p (AUC = 0.5)",
+        "Average precision",
+        "Youden threshold",
+        "Sensitivity there",
+        "Specificity there",
+    )
+    notes = ["A threshold chosen on the same cases flatters sensitivity and specificity."]
+    if "binned" in modes:
+        bound = max(s.get("bound", 0.0) for v in parts.values() for s in v["scores"].values())
+        notes.append(f"Scores were rounded to a grid; an AUC is off by at most {bound:.1g}.")
+    return Table("Area under the ROC curve", head, tuple(rows), tuple(notes))
+
+
+def _pairs(view: StepView, part: str, values: Values) -> Table:
+    rows = tuple(
+        Row(
+            f"{view.label(pair['a'], unit=False)} − {view.label(pair['b'], unit=False)}",
+            (
+                estimate(pair, "difference", 3),
+                p_value(pair.get("p")),
+                p_value(pair.get("p_adjusted")) if "p_adjusted" in pair else NONE,
+            ),
+        )
+        for pair in values["pairs"]
+    )
+    head = ("Scores", f"Difference of AUC ({_percent(view)} CI)", "p (DeLong)", "p adjusted")
+    note = f"Adjusted for {len(rows)} comparisons by {correction_words(view.step.correction)}."
+    return Table(f"Comparison, {view.title(part)}", head, rows, (note,))
