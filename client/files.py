@@ -2,10 +2,21 @@
 
 import os
 from pathlib import Path
+from typing import TypeAlias
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
 
 
-def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Write `data` to `path` through a temporary file beside it, flushed to the disk.
+def write_atomically(
+    path: Path, data: Buffer, *, mode: int = 0o644, durable: bool = True
+) -> None:
+    """Write `data` to `path` through a temporary file beside it.
+
+    Args:
+        path: the file.
+        data: its content.
+        mode: its permissions.
+        durable: wait until the disk has it; what can be made again need not wait.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; `path` is unchanged.
@@ -16,8 +27,9 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

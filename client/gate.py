@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -99,18 +100,28 @@ def _words(site: Site, message: Round, posed: Posed, work: Work, clock: _Clock) 
     name = hashlib.sha256(posed.problem.encode()).hexdigest()[:16]
     path = site.room("runs", message.hello.run, "sums") / f"{name}.bin"
     stamp = hashlib.sha256(key.encode()).digest()
-    kept = path.read_bytes() if path.exists() else b""
-    size = layout(work.schema).n_words * 8
-    if kept[: len(stamp)] == stamp and len(kept) == len(stamp) + size:
-        return np.frombuffer(bytearray(kept[len(stamp) :]), np.uint64)
+    kept = _kept_words(path, stamp, layout(work.schema).n_words)
+    if kept is not None:
+        return kept
     begin = time.monotonic()
     sums = work.summarise()
     clock.seconds += time.monotonic() - begin
     conform(sums, work.schema)
     check_sums(site.policy, sums, work.schema, alone=alone)
     words = encode(sums, work.schema)
-    write_atomically(path, stamp + words.tobytes(), mode=0o600)
+    marked = np.concatenate([np.frombuffer(stamp, np.uint64), words])
+    write_atomically(path, marked.data.cast("B"), mode=0o600, durable=False)
     return words
+
+
+def _kept_words(path: Path, stamp: bytes, n_words: int) -> Words | None:
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        if file.read(len(stamp)) != stamp:
+            return None
+        words = np.fromfile(file, np.uint64)
+    return words if words.size == n_words else None
 
 
 def _record_release(site: Site, message: Round, posed: Posed, schema: Schema, words: Words) -> None:

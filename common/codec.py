@@ -36,9 +36,10 @@ def unpack(blob: Blob) -> dict[str, Array]:
         raise Malformed("more arrays or bytes than any message has")
     arrays: dict[str, Array] = {}
     at = 0
+    data = memoryview(blob.data)
     for name, code, shape in blob.layout:
         size = _nbytes(code, shape)
-        piece = blob.data[at : at + size]
+        piece = data[at : at + size]
         if name in arrays or len(piece) != size:
             raise Malformed(f"array {len(arrays)} does not fit its head")
         arrays[name] = np.frombuffer(piece, np.dtype(code)).reshape(shape)

@@ -55,6 +55,13 @@ def from_records(records: RecordDict) -> Packet:
     return Packet(head, blobs)
 
 
+def release(records: RecordDict) -> None:
+    """Let go of the bytes of records that have been read: a message may outlive its use."""
+    for record in records.array_records.values():
+        for array in record.values():
+            array.data = b""
+
+
 def _array(blob: Blob, made: dict[int, Array]) -> Array:
     if id(blob) not in made:
         made[id(blob)] = Array("uint8", (len(blob.data),), _RAW, blob.data)

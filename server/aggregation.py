@@ -21,7 +21,7 @@ def aggregate(
     Args:
         how: the aggregation of the study.
         weights: the current ones, float32.
-        change: mean change over the sites, weighted by their cases, float64.
+        change: mean change over the sites, weighted by their cases, float64; used up.
         moments: of the last round; empty in the first.
     """
     if isinstance(how, FedAdam):
@@ -56,4 +56,6 @@ def _is_buffer(name: str) -> bool:
 
 
 def _plus(weight: Array, step: Array) -> Array:
-    return (weight.astype(np.float64) + step).astype(weight.dtype)
+    """Return weight + step, added in double precision."""
+    sum_: Array = np.add(weight, step, dtype=np.float64, out=step).astype(weight.dtype)
+    return sum_

@@ -6,16 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load, save
+from safetensors.numpy import load, save_file
 
 from common.sums import Array
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> str:
     """Write arrays and return the sha256 of the file."""
-    data = save({name: np.array(a, order="C", copy=None) for name, a in arrays.items()})
-    write_file(path, data)
-    return hashlib.sha256(data).hexdigest()
+    plain = {name: np.asarray(a, order="C") for name, a in arrays.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    save_file(plain, temporary)
+    with temporary.open("r+b") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    return digest
 
 
 def read_arrays(path: Path, sha256: str) -> dict[str, Array]:

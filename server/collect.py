@@ -14,7 +14,7 @@ from common.codec import Malformed, hello_packet, read_joined
 from common.errors import Reason
 from common.messages import Hello, Joined, Packet
 from common.privacy.identity import verified
-from common.wire import HELLO, ROUND, from_records, to_records
+from common.wire import HELLO, ROUND, from_records, release, to_records
 
 _FIRST_POLL_S, _SLOWEST_POLL_S = 0.001, 0.1
 _UNREACHABLE = {3, 4, 5}  # Flower's codes for a message or reply lost, a node gone
@@ -76,6 +76,7 @@ class Post:
         by_node = {self.nodes[site]: packet for site, packet in packets.items()}
         for node, reply in self._exchange(by_node, ROUND, deadline_s):
             yield sites[node], reply
+            del reply  # before the next one comes
 
     def _exchange(
         self, packets: Mapping[int, Packet], kind: str, deadline_s: float
@@ -99,6 +100,8 @@ class Post:
                 for reply in self.grid.pull_messages([message_id]):
                     arrived = True
                     yield waiting.pop(message_id), _content(reply)
+                    if reply.has_content():
+                        release(reply.content)
                     del reply
             pause = _FIRST_POLL_S if arrived else min(pause * 1.5, _SLOWEST_POLL_S)
             if waiting:

@@ -17,7 +17,7 @@ from server.rounds import Cost, Outcome, Wanted
 
 log = logging.getLogger(__name__)
 
-AskRound = Callable[[int, list[Wanted]], tuple[Mapping[str, Outcome], Cost]]
+AskRound = Callable[[int, list[Wanted]], tuple[dict[str, Outcome], Cost]]
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Driver:
             outcomes, cost = self.ask_round(number, wanted)
             self._note("exchanged", round=number, **asdict(cost))
             for running in list(self._running.values()):
-                self._take(running, outcomes[running.problem.name])
+                self._take(running, outcomes.pop(running.problem.name))
             self._begin_ready()
 
     # -- beginning ---------------------------------------------------------------------

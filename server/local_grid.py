@@ -29,19 +29,20 @@ class _Letter:
 
     message: Message
     worker: Worker | None = None
-    crashed: bool = False
     ready: threading.Event = field(default_factory=threading.Event)
     taken: threading.Event = field(default_factory=threading.Event)
 
     def take(self) -> Message:
         """Return the reply and let the worker go on."""
         try:
-            if self.crashed or self.worker is None:
-                error = Error(ErrorCode.CLIENT_APP_CRASHED, "ClientApp stopped responding.")
-                return Message(error, reply_to=self.message)
-            return self.worker.take()
+            if self.worker is not None:
+                return self.worker.take()
+        except Crashed:
+            pass
         finally:
             self.taken.set()
+        error = Error(ErrorCode.CLIENT_APP_CRASHED, "ClientApp stopped responding.")
+        return Message(error, reply_to=self.message)
 
 
 class LocalGrid(Grid):
@@ -153,12 +154,12 @@ class LocalGrid(Grid):
             except Late:
                 continue  # nobody waits for it any more
             except Crashed:
-                letter.crashed = True
+                pass  # a letter without a worker has no reply
             else:
                 letter.worker = worker
-            del message
             letter.ready.set()
             letter.taken.wait()
+            del message, letter  # or they live on until the next letter comes
         worker.close()
 
     def _next(self) -> _Letter | None:

@@ -141,6 +141,7 @@ class Exchange:
                 cost.work_s[site] = cost.work_s.get(site, 0.0) + _work_s(reply)
             mine = {t.wanted.posed.problem: t for t in tallies if site in t.group}
             self._take(site, reply, messages[site], mine)
+            del reply  # before the next one comes
 
     def _messages(self, number: int, attempt: int, tallies: Sequence[_Tally]) -> dict[str, Round]:
         sites = sorted({site for tally in tallies for site in tally.group})

@@ -91,6 +91,7 @@ class Training:
             if now.round == self.step.rounds:
                 return self._answer(now)
             now = self._aggregated(now, total)
+            del ask, total  # a network's weights each
 
     def solve_alone(self, state: State | None) -> Solve:
         """Train at one site that keeps its weights; share them at the end if asked for."""
@@ -141,7 +142,9 @@ class Training:
 
     def _aggregated(self, now: "_Progress", total: Sums) -> "_Progress":
         n = int(total["n"])
-        change = {name: total[UPDATE + name] / n for name in now.weights}
+        change = {name: total[UPDATE + name] for name in now.weights}
+        for sums in change.values():
+            sums /= n  # in place: a network may be large
         weights, moments = aggregate(self.step.aggregation, now.weights, change, now.moments)
         average = _averaged(self.step.averaging, now, weights)
         return _Progress(now.round + 1, weights, average, moments, now.best, now.history)

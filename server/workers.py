@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Protocol, TypeAlias
 
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
+
+from server.line import Head, Line, open_line
 
 log = logging.getLogger(__name__)
 
@@ -100,74 +101,73 @@ def _run_into(outcome: Future[Message], reference: str, message: Message, partit
 
 @dataclass
 class ProcessWorker:
-    """Runs the app in a child process, replaced when it dies or hangs.
-
-    Parent and child talk through a pipe of their own with Python's own encoding: neither
-    ever reads what came from a network with it.
-    """
+    """Runs the app in a child process, replaced when it dies or hangs."""
 
     reference: str
     environment: Mapping[str, str]
     _process: BaseProcess | None = None
-    _pipe: Connection | None = None
+    _line: Line | None = None
+    _head: Head | None = None
 
     def run(self, message: Message, partition: int, timeout_s: float) -> None:
         """Run a message; raise Crashed where the process dies, Late where it takes too long."""
-        pipe = self._begin()
+        line = self._begin()
         try:
-            pipe.send((message, partition))
-            arrived = pipe.poll(min(max(timeout_s, 0), _LONGEST_WAIT_S))
-            if arrived and pipe.recv() == "done":
-                return
+            line.send(message, partition)
+            arrived = line.wait(min(max(timeout_s, 0), _LONGEST_WAIT_S))
+            self._head = line.receive_head() if arrived else None
         except (EOFError, OSError):
             self._end()
             raise Crashed from None
-        self._end()
-        raise Late if not arrived else Crashed
+        if not arrived:
+            self._end()
+            raise Late
 
     def take(self) -> Message:
         """Return the reply of the last message run."""
-        if self._pipe is None:
+        if self._line is None or self._head is None:
             raise Crashed
-        reply: Message = self._pipe.recv()
-        return reply
+        try:
+            return self._line.receive_body(self._head)
+        except (EOFError, OSError):
+            raise Crashed from None
+        finally:
+            self._head = None
 
     def close(self) -> None:
         """Stop the process."""
         self._end()
 
-    def _begin(self) -> Connection:
-        if self._process is None or self._pipe is None or not self._process.is_alive():
+    def _begin(self) -> Line:
+        if self._process is None or self._line is None or not self._process.is_alive():
             self._end()
             context = multiprocessing.get_context("spawn")
-            self._pipe, theirs = context.Pipe()
+            self._line, theirs = open_line()
             arguments = (theirs, self.reference, dict(self.environment))
             self._process = context.Process(target=_serve, args=arguments, daemon=True)
             self._process.start()
             theirs.close()
-        return self._pipe
+        return self._line
 
     def _end(self) -> None:
-        if self._pipe is not None:
-            self._pipe.close()
+        if self._line is not None:
+            self._line.close()
         if self._process is not None:
             self._process.kill()
             self._process.join(_CLOSING_S)
-        self._process, self._pipe = None, None
+        self._process, self._line = None, None
 
 
-def _serve(pipe: Connection, reference: str, environment: dict[str, str]) -> None:
-    """Answer messages until the pipe closes: the child's whole life."""
+def _serve(line: Line, reference: str, environment: dict[str, str]) -> None:
+    """Answer messages until the line closes: the child's whole life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     os.environ.update(environment)
     app = load_app(reference)
     try:
         while True:
-            message, partition = pipe.recv()
-            reply = app(message, context_of(partition))
-            del message
-            pipe.send("done")
-            pipe.send(reply)
+            head = line.receive_head()
+            reply = app(line.receive_body(head), context_of(head.partition))
+            line.send(reply, head.partition)
             del reply
     except (EOFError, OSError):
         return

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -39,6 +40,10 @@ class Ask:
 
     def digest(self) -> str:
         """Return the sha256 of phase, values and arrays."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         sha = hashlib.sha256(json.dumps([self.phase, self.values], sort_keys=True).encode())
         for name, array in sorted(self.arrays.items()):
             a = np.ascontiguousarray(array)

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.batch_effects import Shrink, harmonise
 from common.analyses.design import Contract, complete_rows, matrix_of, terms_of
+from common.analyses.levels import level_codes
 from common.analyses.plain import floats, whole
 from common.analyses.spread import unit_of, without_rounding
 from common.analyses.wide import read_wide, wide_schema, wide_sums
@@ -23,12 +24,15 @@ _SINGULAR = 1e-10  # smallest eigenvalue of the covariates' correlation within s
 
 
 class Combat(Step):
-    """Harmonise features over sites with ComBat; every site is a batch.
+    """Harmonise features over sites with ComBat.
 
-    The model y = grand + C beta + shift of the site + its spread x noise is fitted from
-    two sums: beta from covariates centred at their site (Frisch and Waugh), so that no
-    site's feature means leave it, and the pooled variance. A site finds its own shift
-    and spread (Johnson et al., Biostatistics 8:118, 2007; Fortin et al., NeuroImage
+    Every site is a batch, or, with `batch`, each level of a column within a site, such
+    as its scanners.
+
+    The model y = grand + C beta + shift of the batch + its spread x noise is fitted
+    from two sums: beta from covariates centred at their batch (Frisch and Waugh), so
+    that no batch's feature means leave a site, and the pooled variance. A site finds
+    its own shifts and spreads (Johnson et al., Biostatistics 8:118, 2007; Fortin et al., NeuroImage
     161:149, 2017) and harmonises its own rows; a site that joins later, an external
     one, does so with the same beta, grand mean and variance.
 
@@ -43,15 +47,18 @@ class Combat(Step):
     kind: Literal["combat"] = "combat"
     of: tuple[str, ...] = Field(min_length=1, description="features to harmonise")
     covariates: tuple[str, ...] = Field(default=(), description="whose effect is kept")
+    batch: str | None = Field(
+        default=None, description="a category: batches within a site, such as scanners"
+    )
     shrink: Shrink = Field(
         default="parametric",
-        description="how a site's features lend each other strength (empirical Bayes)",
+        description="how a batch's features lend each other strength (empirical Bayes)",
     )
     folds: int = Field(default=0, ge=0, le=50)
     fewest: int = Field(
         default=20,
         ge=3,
-        description="complete cases below which a site is neither fitted nor harmonised",
+        description="complete cases below which a batch is neither fitted nor harmonised",
     )
 
     @model_validator(mode="after")
@@ -60,14 +67,15 @@ class Combat(Step):
             raise ValueError("over: a site alone has none to be harmonised with")
         if self.folds == 1:
             raise ValueError("folds: expected 0 or at least 2, got 1")
-        both = sorted(set(self.of) & set(self.covariates))
-        if both:
-            raise ValueError(f"both feature and covariate: {both}")
+        both = sorted(set(self.of) & {*self.covariates, self.batch})
+        if both or self.batch in self.covariates:
+            raise ValueError(f"one column in two roles: {both or self.batch}")
         return self
 
     def columns(self) -> tuple[str, ...]:
         """Return the columns it reads."""
-        return (*self.of, *self.covariates)
+        batch = () if self.batch is None else (self.batch,)
+        return (*self.of, *self.covariates, *batch)
 
     def expand(self, known: tuple[str, ...]) -> "Combat":
         """Return the step with patterns such as "radiomics.*" spelled out."""
@@ -82,7 +90,7 @@ class Combat(Step):
         """Return what one site sends: products with covariates, then squares left."""
         m, p = self.folds + 1, len(self.of)
         q = len(terms_of(self.covariates, contract))
-        schema = {"n": count(), "valid": count(m, behind="valid"), "sites": count(m)}
+        schema = {"n": count(), "valid": count(m, behind="valid"), "batches": count(m)}
         if ask.phase == "squares":
             return schema | {"squares": _masked(m, p)}
         return {
@@ -94,20 +102,18 @@ class Combat(Step):
         } | {name: _masked(m, q, p) for name in ("cy", "cy_high")}
 
     def summarise(self, table: Table, ask: Ask) -> Sums:
-        """Return one site's sums, zeros where it has too few complete cases."""
-        complete, y, c = self._complete(table)
+        """Return one site's sums over the batches that have enough complete cases."""
+        complete, y, c, of = self._complete(table)
         parts = [self._fitted(table, complete, i)[complete] for i in range(self._n_fits)]
         n = np.array([part.sum() for part in parts], np.int64)
-        sums = {"n": np.array(table.n), "valid": n, "sites": (n > 0).astype(np.int64)}
+        batches = np.array([np.unique(of[part]).size for part in parts], np.int64)
+        sums = {"n": np.array(table.n), "valid": n, "batches": batches}
+        cs = [_centred(c[part], of[part]) for part in parts]
+        ys = [_centred(y[part], of[part]) for part in parts]
         if ask.phase == "squares":
             beta, scale = floats(ask.arrays["beta"]), floats(ask.arrays["scale"])
-            squares = [
-                (((_centred(y[i]) - _centred(c[i]) @ b) / scale) ** 2).sum(axis=0)
-                for i, b in zip(parts, beta, strict=True)
-            ]
-            return sums | {"squares": np.stack(squares)}
-        cs = [_centred(c[i]) for i in parts]
-        ys = [_centred(y[i]) for i in parts]
+            left = [(b - a @ k) / scale for a, b, k in zip(cs, ys, beta, strict=True)]
+            return sums | {"squares": np.stack([(e**2).sum(axis=0) for e in left])}
         cy = np.stack([a.T @ b for a, b in zip(cs, ys, strict=True)])
         cy_size = [np.abs(a).sum(axis=1) @ np.abs(b) for a, b in zip(cs, ys, strict=True)]
         y_size = np.stack([np.abs(y[i]).sum(axis=0) for i in parts])
@@ -128,11 +134,11 @@ class Combat(Step):
         about: dict[str, Json] = {
             "n": int(first["n"]),
             "n_fitted": int(first["valid"][0]),
-            "n_sites": int(first["sites"][0]),
+            "n_batches": int(first["batches"][0]),
             "n_features": len(self.of),
             "covariates": [*names],
         }
-        note = _why_not(whole(first["sites"]), floats(first["cc"]))
+        note = _why_not(whole(first["batches"]), floats(first["cc"]))
         if note:
             return Answer({**about, "note": note})
         sums, size = read_wide("sum", first)
@@ -150,18 +156,21 @@ class Combat(Step):
     def columns_from(self, table: Table, answer: Answer) -> Mapping[str, Floats]:
         """Return this site's harmonised features, NaN for a case that is not complete."""
         columns = {name: np.full(table.n, np.nan) for name in self.produces()}
-        complete, y, c = self._complete(table)
-        if "beta" not in answer.arrays or not complete.any():
+        complete, y, c, of = self._complete(table)
+        if "beta" not in answer.arrays:
             return columns
         beta, grand, sd = (floats(answer.arrays[k]) for k in ("beta", "grand", "sd"))
+        rows = np.flatnonzero(complete)
         for i, names in enumerate(self._made()):
             fitted = self._fitted(table, complete, i)[complete]
-            if fitted.sum() < 2:
-                continue
             expected = grand[i] + c @ beta[i]
-            found = harmonise(y, expected, sd[i], fitted, self.shrink)
-            for j, name in enumerate(names):
-                columns[name][complete] = found[:, j]
+            for batch in np.unique(of):
+                own = of == batch
+                if fitted[own].sum() < 2:
+                    continue
+                found = harmonise(y[own], expected[own], sd[i], fitted[own], self.shrink)
+                for j, name in enumerate(names):
+                    columns[name][rows[own]] = found[:, j]
         return columns
 
     @property
@@ -172,14 +181,20 @@ class Combat(Step):
         prefixes = ("", *(f"fold{i}." for i in range(self.folds)))
         return [tuple(prefix + name for name in self.of) for prefix in prefixes]
 
-    def _complete(self, table: Table) -> tuple[NDArray[np.bool_], Floats, Floats]:
-        """Return which rows are complete, their features and their covariates."""
+    def _complete(
+        self, table: Table
+    ) -> tuple[NDArray[np.bool_], Floats, Floats, NDArray[np.int64]]:
+        """Return which rows take part, and their features, covariates and batches."""
         complete = complete_rows(table, self.columns())
-        if complete.sum() < self.fewest:
-            complete[:] = False
+        of = np.zeros(table.n, np.int64)
+        if self.batch is not None:
+            of = level_codes(table, self.batch)
+        for batch in np.unique(of):
+            if (complete & (of == batch)).sum() < self.fewest:
+                complete &= of != batch
         rows = table.rows(complete)
         terms = terms_of(self.covariates, table.contract)
-        return complete, rows.matrix(self.of), matrix_of(rows, terms)
+        return complete, rows.matrix(self.of), matrix_of(rows, terms), of[complete]
 
     def _fitted(self, table: Table, complete: NDArray[np.bool_], fit: int) -> NDArray[np.bool_]:
         """Return which rows a fit is made of: 0 is of all, i + 1 leaves out fold i."""
@@ -194,18 +209,22 @@ def _masked(*shape: int) -> SumField:
     return SumField(shape, real().bound, "real", "valid", "never")
 
 
-def _centred(values: Floats) -> Floats:
-    return values - values.mean(axis=0) if len(values) else values
+def _centred(values: Floats, of: NDArray[np.int64]) -> Floats:
+    """Return values without the mean of their batch."""
+    out = values.copy()
+    for batch in np.unique(of):
+        out[of == batch] -= values[of == batch].mean(axis=0)
+    return out
 
 
-def _why_not(sites: NDArray[np.int64], cc: Floats) -> str:
+def _why_not(batches: NDArray[np.int64], cc: Floats) -> str:
     """Return why the model cannot be fitted, "" where it can."""
-    if sites.min() < 2:
-        return "fewer than two sites have enough complete cases"
+    if batches.min() < 2:
+        return "fewer than two batches have enough complete cases"
     size = np.sqrt(np.einsum("mqq->mq", cc))
     if (size == 0).any():
-        return "a covariate does not vary within any site"
+        return "a covariate does not vary within any batch"
     correlation = cc / size[:, :, None] / size[:, None, :]
     if cc.size and np.linalg.eigvalsh(correlation).min() < _SINGULAR:
-        return "covariates that tell the same within every site"
+        return "covariates that tell the same within every batch"
     return ""

@@ -46,7 +46,8 @@ class CompareGroups(Step):
     `resolution` and where `exact_ranks`; else `mode` is "binned" and `bound` certifies
     the statistic named in `bound_of`.
 
-    Rounds: 2 for t, welch, anova, welch_anova and levene; up to 7 for brown_forsythe;
+    Rounds: 2 for t, welch, anova, welch_anova and levene; 6 for brown_forsythe, up to
+    10 with hundreds of columns;
     rank tests 1 on whole numbers, else 2 to 4, and about 5 for exact ranks of untied
     numbers. A site alone ranks its own patients: 1, and 2 for brown_forsythe.
     """
@@ -71,7 +72,9 @@ class CompareGroups(Step):
         description="values are rounded to it before they are ranked",
     )
     exact_ranks: bool = Field(
-        default=False, description="cut cells until every patient has a rank of its own"
+        default=False,
+        description="cut cells until every patient has a rank of its own; in the sums "
+        "of all sites stand a column's values then, sorted, of nobody in particular",
     )
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
@@ -97,7 +100,7 @@ class CompareGroups(Step):
                 distances = deviations_schema(*shape)
                 schema |= {"m": distances["d"], "m2": distances["d2"]}
         for i, edges in _windows(ask).items():
-            schema[f"below.{i}"] = fine_grid(shape[0], *edges.shape, behind="n")
+            schema[f"below.{i}"] = fine_grid(*edges.shape, behind="n")
         return schema
 
     def summarise(self, table: Table, ask: Ask) -> Sums:

@@ -174,9 +174,7 @@ class ComparePaired(Step):
         }
 
 
-def _squares(
-    x: Floats, both: NDArray[np.bool_], ask: Ask
-) -> dict[str, Array]:
+def _squares(x: Floats, both: NDArray[np.bool_], ask: Ask) -> dict[str, Array]:
     """Return sums of deviations of a, b and a - b, of their squares, and of a times b."""
     centre, scale = floats(ask.arrays["centre"]), floats(ask.arrays["scale"])
     z = np.where(both, (x - centre[:, None, :]) / scale[:, None, :], 0.0)

@@ -60,7 +60,9 @@ class Correlate(Step):
     of: tuple[str, ...] = Field(min_length=1, description="columns to correlate")
     method: Literal["spearman", "pearson"] = "spearman"
     exact_ranks: bool = Field(
-        default=False, description="cut cells until every patient has a rank of its own"
+        default=False,
+        description="cut cells until every patient has a rank of its own; in the sums "
+        "of all sites stand a column's values then, sorted, of nobody in particular",
     )
     at_most: float | None = Field(
         default=None, gt=0, lt=1, description="drop one of two features above this |r|"

@@ -63,6 +63,7 @@ class Histogram(Step):
             if ask.values.get("alone"):
                 schema[f"bins.{i}"] = cells(n_groups, n_bins)
                 schema[f"cuts.{i}"] = count(n_bins - 1)
+                schema[f"hidden.{i}"] = count()
             else:
                 schema[f"bins.{i}"] = fine_grid(n_groups, n_bins, behind="n")
         return schema
@@ -82,9 +83,10 @@ class Histogram(Step):
             if ask.values.get("alone"):
                 cuts = shown_cuts(counts, table.smallest_cell, each=True)
                 merged = merged_at(counts, cuts)
-                small = (merged > 0) & (merged < table.smallest_cell)
-                counts = np.zeros_like(merged) if small.any() else merged
+                hidden = bool(((merged > 0) & (merged < table.smallest_cell)).any())
+                counts = np.zeros_like(merged) if hidden else merged
                 sums[f"cuts.{i}"] = cuts.astype(np.int64)
+                sums[f"hidden.{i}"] = np.array(int(hidden))
             sums[f"bins.{i}"] = counts
         return sums
 
@@ -102,7 +104,13 @@ class Histogram(Step):
             else:
                 ends = runs(counts, SMALLEST_CELL, each=True, empty=True)
             edges = self._edges(name, contract)[np.append(0, ends)]
-            columns[name] = _bars(run_sums(counts, ends), edges, levels)
+            bars = run_sums(counts, ends)
+            # Not even one bin of all patients may hold so few.
+            hidden = bool(((bars > 0) & (bars < SMALLEST_CELL)).any())
+            if hidden or (alone and int(total[f"hidden.{i}"])):
+                columns[name] = {"n": None, "edges": None, "counts": None}
+            else:
+                columns[name] = _bars(bars, edges, levels)
         values: dict[str, Json] = {"n": int(total["n"]), "by": self.by}
         return Answer({**values, "columns": columns})
 
@@ -126,8 +134,6 @@ class Histogram(Step):
 
 def _bars(counts: Array, edges: Floats, levels: tuple[str, ...]) -> Json:
     n = whole(counts)
-    if ((n > 0) & (n < SMALLEST_CELL)).any():  # not even one bin of all
-        return {"n": None, "edges": None, "counts": None}
     return {
         "n": int(n.sum()),
         "edges": [float(edge) for edge in edges],

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from common.analyses import lasso_linear, lasso_logistic
+from common.analyses import lasso_linear, lasso_logistic, lasso_sums
 from common.analyses.analysis import Answer, Ask, Solve
 from common.analyses.design import (
     Contract,
@@ -109,7 +109,7 @@ class Lasso(Step):
             return {**counts, **more, "sum": size, "sum_abs": size}
         if self.family == "linear":
             return {**counts, **lasso_linear.schema_of(p, self.folds)}
-        return {**counts, **lasso_logistic.schema_of(ask, p, self.folds)}
+        return {**counts, **lasso_sums.schema_of(ask, p, self.folds)}
 
     def summarise(self, table: Table, ask: Ask) -> Sums:
         """Return one site's sums over its complete cases."""
@@ -131,7 +131,7 @@ class Lasso(Step):
             scaled = (y - centre) / spread
             return {**counts, **lasso_linear.sums_of(z, scaled, fold, self.folds)}
         shape = (self.folds, self.lambdas)
-        return {**counts, **lasso_logistic.sums_of(ask, z, y, fold, shape)}
+        return {**counts, **lasso_sums.sums_of(ask, z, y, fold, shape)}
 
     def solve(self, contract: Contract, *, alone: bool = False) -> Solve:
         """Ask for the scale, then for the path."""

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.analyses.analysis import Answer, Json
-from common.analyses.lasso_logistic import Path
-from common.analyses.lasso_path import Validated, validate
+from common.analyses.lasso_path import Path, Validated, validate
 from common.analyses.plain import plain
 from common.analyses.publish import shown_counts
 from common.sums import Sums

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from common.analyses.analysis import Ask
-from common.analyses.newton import Ints, n_packed, unpack
+from common.analyses.newton import Bools, Ints, n_packed, unpack
 from common.analyses.plain import floats
 from common.analyses.quadratic_lasso import minimise
 from common.sums import Array, Sums
@@ -21,8 +21,12 @@ from common.table import Floats
 
 MOST_ROUNDS = 40
 KKT = 1e-9  # of the gradient a case and standard deviation; lambda has this unit
-# A column is in reach if its gradient is expected within this share of its penalty.
-REACH = 0.9
+# A column is in reach if its gradient is expected to be at least this share of its
+# penalty; of more than the model's own number and some, the nearest.
+_NEAR = 0.9
+_SOME = 20
+# Keeps a curvature of more columns than cases solvable; only steps depend on it.
+_LIFT = 1e-9
 
 
 @dataclass
@@ -157,9 +161,10 @@ def _minimum(problem: Problem, around: Around) -> Floats:
     old = problem.beta[place]
     l1 = np.concatenate([[0.0], problem.l1[reach]])
     l2 = np.concatenate([[0.0], problem.l2[reach]])
-    target = around.gradient[place] + around.curvature @ old
+    curvature = around.curvature * (1.0 + _LIFT * np.eye(len(place)))
+    target = around.gradient[place] + curvature @ old
     new = np.zeros_like(problem.beta)
-    new[place] = minimise(around.curvature + np.diag(l2), target, l1, old)
+    new[place] = minimise(curvature + np.diag(l2), target, l1, old)
     return new
 
 
@@ -172,5 +177,20 @@ def _reach(problem: Problem, around: Around, gram: Floats) -> Ints:
     place = np.concatenate([[0], 1 + problem.reach])
     known = around.curvature @ (problem.asked - problem.beta)[place]
     foreseen[problem.reach] = around.gradient[1 + problem.reach] - known[1:]
-    near = np.abs(foreseen) >= REACH * problem.l1
-    return np.flatnonzero(near | (problem.asked[1:] != 0))
+    inside = problem.asked[1:] != 0
+    return within_reach(inside, np.abs(foreseen), problem.l1)
+
+
+def within_reach(inside: Bools, slope: Floats, l1: Floats) -> Ints:
+    """Return the columns inside a model and the nearest others, not many more than they.
+
+    Args:
+        inside: the coefficient is not 0, shape (p,).
+        slope: size of the gradient, shape (p,).
+        l1: penalty, shape (p,).
+    """
+    share = np.divide(slope, l1, out=np.full_like(slope, np.inf), where=l1 > 0)
+    nearest = np.argsort(np.where(inside, -np.inf, -share), kind="stable")
+    some = nearest[: inside.sum() + _SOME]
+    near = some[(share[some] >= _NEAR) & ~inside[some]]
+    return np.sort(np.concatenate([np.flatnonzero(inside), near]))

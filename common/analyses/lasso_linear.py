@@ -6,8 +6,15 @@ import numpy as np
 
 from common.analyses.analysis import Ask
 from common.analyses.design import Scale
-from common.analyses.lasso_logistic import Path, masked, sd_of
-from common.analyses.lasso_path import Moments, Shape, lambdas_of, quadratic_path
+from common.analyses.lasso_path import (
+    Moments,
+    Path,
+    Shape,
+    lambdas_of,
+    quadratic_path,
+    sd_of,
+)
+from common.analyses.lasso_sums import masked
 from common.analyses.newton import Ints, n_packed, pack, unpack
 from common.analyses.plain import floats
 from common.sums import Schema, Sums
@@ -41,8 +48,9 @@ def fit_path(scale: Scale, outcome: Scale, shape: Shape) -> Generator[Ask, Sums,
         "outcome": np.concatenate([outcome.centre, outcome.spread]),
     }
     total = yield Ask("grams", {}, arrays)
-    packed = floats(total["grams"])
-    grams = unpack(packed, 2 + len(scale.centre))
+    grams = unpack(floats(total["grams"]), 2 + len(scale.centre))
+    unit = np.append(np.ones(1 + len(scale.centre)), outcome.spread)
+    grams *= unit[:, None] * unit
     whole = grams.sum(0)
     moments, hessians = [], []
     for k in range(-1, len(grams)):
@@ -59,12 +67,9 @@ def fit_path(scale: Scale, outcome: Scale, shape: Shape) -> Generator[Ask, Sums,
         ]
     )
     kkt = _violations(moments, hessians, beta, (lambdas, shape.alpha))
-    errors = _errors(grams, beta[1:]) * outcome.spread[0] ** 2
-    sizes = np.rint(grams[:, 0, 0]).astype(np.int64)
-    unit = float(outcome.spread[0])
-    beta *= unit
+    errors, sizes = _errors(grams, beta[1:]), np.rint(grams[:, 0, 0]).astype(np.int64)
     beta[..., 0] += outcome.centre[0]
-    return Path(scale, lambdas * unit, beta, errors, kkt * unit, sizes)
+    return Path(scale, lambdas, beta, errors, kkt, sizes)
 
 
 def _means(whole: Floats, grams: Floats) -> list[float]:

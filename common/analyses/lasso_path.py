@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from common.analyses.design import Scale
 from common.analyses.newton import Ints
 from common.analyses.quadratic_lasso import minimise
 from common.table import Floats
 
+_CONSTANT = 1e-9
+_ABOVE = 1.0 + 1e-12  # so that rounding selects nothing at the first lambda
 _LEAST_ALPHA = 1e-3  # with less, no lambda would bring all coefficients to 0
 
 
@@ -29,6 +32,7 @@ def lambdas_of(largest_slope: float, shape: Shape) -> Floats:
         shape: number of lambdas, and the last one's share of the first.
     """
     exponent = np.arange(shape.n_lambdas) / (shape.n_lambdas - 1)
+    largest_slope *= _ABOVE
     path: Floats = largest_slope / max(shape.alpha, _LEAST_ALPHA) * shape.smallest**exponent
     return path
 
@@ -62,6 +66,12 @@ class Moments:
         return float(share.max(initial=0.0))
 
 
+def sd_of(n: int, total: Floats, squares: Floats) -> Floats:
+    """Return SDs (of n, not n - 1), 0 where nothing but rounding is left."""
+    variance = squares / n - (total / n) ** 2
+    return np.sqrt(np.where(variance > _CONSTANT**2, variance, 0.0))
+
+
 def quadratic_path(
     moments: Moments, hessian: Floats, lambdas: Floats, alpha: float
 ) -> Iterator[Floats]:
@@ -71,6 +81,27 @@ def quadratic_path(
         l1, l2 = moments.penalties(float(lambda_), alpha)
         b = minimise(hessian + np.diag(l2), moments.slope, l1, b)
         yield b
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Fits of all lambdas; the first axis is 0 for all cases, k + 1 without fold k.
+
+    Attributes:
+        scale: of the columns the coefficients belong to.
+        lambdas: shape (L,).
+        beta: intercept first, shape (K + 1, L, 1 + p).
+        errors: sums of errors in the fold left out, shape (K, L).
+        kkt: violation of the conditions of a minimum, shape (K + 1, L).
+        sizes: cases in each fold, shape (K,).
+    """
+
+    scale: Scale
+    lambdas: Floats
+    beta: Floats
+    errors: Floats
+    kkt: Floats
+    sizes: Ints
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from common.table import Floats
 
 Windows = dict[int, Floats]
 
-_PARTS = 2048
+_MOST_PARTS, _FEWEST_PARTS = 2048, 64
+_BUDGET = 2**20  # counts in one ask of all columns
 _NARROW = 2**10  # of the 2**52 keys between a number and its double
 
 
@@ -33,11 +34,11 @@ class _Search:
         narrow = 1 if self.line.whole else _NARROW
         return bool((self.high - self.low <= narrow).all())
 
-    def edges(self) -> Keys:
-        """Return the high ends of the parts of each window, shape (2 G, parts)."""
-        parts = np.minimum(self.high - self.low, np.uint64(_PARTS))
+    def edges(self, n_parts: int) -> Keys:
+        """Return the high ends of the parts of each window, shape (2 G, n_parts)."""
+        parts = np.minimum(self.high - self.low, np.uint64(n_parts))
         step = (self.high - self.low) // parts
-        nth = np.arange(1, _PARTS + 1, dtype=np.uint64)
+        nth = np.arange(1, n_parts + 1, dtype=np.uint64)
         inner = np.minimum(nth, parts[:, None] - np.uint64(1))
         cut: Keys = self.low[:, None] + step[:, None] * inner
         cut[:, -1] = self.high
@@ -50,42 +51,39 @@ def search_medians(
     """Find the median of each group in each column.
 
     Yields:
-        Edges by index of the column, shape (rows, m): one row for all groups in the
-        first ask, then two a group. Expects counts at or below them, shape
-        (n_groups, rows, m).
+        Edges by index of the column, rows of edges in the order of the groups: one a
+        group in the first ask, then two. Expects, in the same shape, how many values of
+        the row's group lie at or below each edge.
 
     Returns:
         Shape (n_groups, n_columns), NaN where a group has no value.
     """
-    first = {i: start(line) for i, line in enumerate(lines)}
-    counts = yield {i: values_on(k[None, 1:], lines[i]) for i, k in first.items()}
-    n = np.stack([counts[i][:, 0, -1] for i in range(len(lines))], axis=1)
+    first = {i: np.tile(start(line), (n_groups, 1)) for i, line in enumerate(lines)}
+    counts = yield {i: values_on(k[:, 1:], lines[i]) for i, k in first.items()}
+    n = np.stack([counts[i][:, -1] for i in range(len(lines))], axis=1)
     ranks = np.stack([(n + 1) // 2, n // 2 + 1], axis=1).reshape(2 * n_groups, -1)
-    ranks = np.maximum(ranks, 1)
-    searches = {
-        i: _narrow(
-            lines[i],
-            ranks[:, i],
-            np.tile(k, (2 * n_groups, 1)),
-            np.repeat(counts[i][:, 0], 2, axis=0),
-        )
-        for i, k in first.items()
-    }
-    while running := {i: s.edges() for i, s in searches.items() if not s.done}:
+    searches = {}
+    for i, keys in first.items():
+        twice = np.repeat(np.arange(n_groups), 2)
+        searches[i] = _narrow(lines[i], ranks[:, i], keys[twice], counts[i][twice])
+    n_parts = _BUDGET // (2 * n_groups * max(len(lines), 1))
+    n_parts = min(max(n_parts, _FEWEST_PARTS), _MOST_PARTS)
+    while running := {i: s.edges(n_parts) for i, s in searches.items() if not s.done}:
         counts = yield {i: values_on(k, lines[i]) for i, k in running.items()}
         for i, edges in running.items():
-            own = np.arange(2 * n_groups)
             keys = np.concatenate([searches[i].low[:, None], edges], axis=1)
-            searches[i] = _narrow(lines[i], ranks[:, i], keys, counts[i][own // 2, own])
+            searches[i] = _narrow(lines[i], ranks[:, i], keys, counts[i])
     middle = np.stack([_middle(searches[i]) for i in range(len(lines))], axis=1)
     medians = (middle / 2).reshape(n_groups, 2, -1).sum(axis=1)
     return np.where(n > 0, medians, np.nan)
 
 
 def count_in_windows(values: Floats, codes: Counts, n_groups: int, edges: Floats) -> Counts:
-    """Return counts at or below edges by group, shape (n_groups, *edges.shape)."""
+    """Return how many values of each row's group lie at or below its edges."""
     there = ~np.isnan(values)
-    return np.stack([count_below(values[there & (codes == g)], edges) for g in range(n_groups)])
+    groups = [values[there & (codes == g)] for g in range(n_groups)]
+    rows_each = len(edges) // n_groups
+    return np.stack([count_below(groups[r // rows_each], row) for r, row in enumerate(edges)])
 
 
 def _narrow(line: Line, ranks: Counts, keys: Keys, below: Counts) -> _Search:

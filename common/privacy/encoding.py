@@ -23,6 +23,7 @@ from common.sums import Array, Field, Schema, Sums
 Words = NDArray[np.uint64]
 
 _FRACTION_BITS = {"count": 0, "weight": 32, "real": 64}
+_PIECE = 1 << 16
 _MAX_SITES = 1024  # a total of this many bounded values still fits
 
 
@@ -84,7 +85,10 @@ def encode(sums: Sums, schema: Schema) -> Words:
 
 
 def decode(words: Words, schema: Schema) -> dict[str, Array]:
-    """Return a total's vector as arrays: int64 for counts, float64 for the rest."""
+    """Return a total's vector as arrays: int64 for counts, float64 for the rest.
+
+    The vector is used up: arrays of updates are views into it, as a network may be large.
+    """
     shape = layout(schema)
     if words.shape != (shape.n_words,) or words.dtype != np.uint64:
         raise ValueError(f"expected {shape.n_words} words, got {words.dtype} {words.shape}")
@@ -95,7 +99,7 @@ def decode(words: Words, schema: Schema) -> dict[str, Array]:
         elif field.kind == "count":
             value = words[narrow].view(np.int64)
         else:
-            value = words[narrow].view(np.int64) / 2.0 ** _FRACTION_BITS["weight"]
+            value = _as_floats(words[narrow], _FRACTION_BITS["weight"])
         total[name] = value.reshape(field.shape)
     return total
 
@@ -136,6 +140,14 @@ def _places(schema: Schema, shape: Layout) -> Iterator[tuple[str, Field, slice, 
             wide += size
         else:
             narrow += size
+
+
+def _as_floats(words: Words, bits: int) -> NDArray[np.float64]:
+    """Turn fixed-point words into doubles where they lie, a piece at a time."""
+    for i in range(0, words.size, _PIECE):
+        piece = words[i : i + _PIECE]
+        piece.view(np.float64)[:] = piece.view(np.int64) * 2.0**-bits
+    return words.view(np.float64)
 
 
 def _narrow(value: Array, bits: int) -> Words:

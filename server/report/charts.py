@@ -27,7 +27,7 @@ WIDTH = 7.2
 
 Paint = Callable[[Canvas], None]
 
-_STYLE = {
+_STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,
@@ -76,7 +76,9 @@ def draw(
         canvas = Canvas(figsize=(WIDTH, height), layout="constrained")
         paint(canvas)
         out = io.StringIO()
-        FigureCanvasSVG(canvas).print_svg(out, metadata={"Date": None, "Creator": None})
+        FigureCanvasSVG(canvas).print_svg(  # type: ignore[no-untyped-call]
+            out, metadata={"Date": None, "Creator": None}
+        )
     return Figure(name, _cleaned(out.getvalue(), name, title, description), caption)
 
 

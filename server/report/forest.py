@@ -42,16 +42,16 @@ def model_blocks(view: StepView, ratio: str) -> Iterator[Block]:
 
 def ratio_text(term: Values, ratio: str) -> str:
     """Return a ratio with its interval."""
-    value = term.get(ratio)
-    ends = [term.get(key) for key in (ratio, "ci_low", "ci_high")]
-    close = all(is_number(end) and 0.9 < end < 1.1 for end in ends)
-    decimals = 3 if close or (is_number(value) and value < 0.1) else 2
-    text = fixed(value, decimals) if not is_number(value) or value < 1000 else significant(value)
-    if not is_number(term.get("ci_low")) or not is_number(term.get("ci_high")):
-        return text
-    if term["ci_high"] >= 1000:
-        return f"{text} ({significant(term['ci_low'])} to {significant(term['ci_high'])})"
-    return f"{text} ({interval(term['ci_low'], term['ci_high'], decimals)})"
+    value, low, high = (term.get(key) for key in (ratio, "ci_low", "ci_high"))
+    if not is_number(value):
+        return NONE
+    if not is_number(low) or not is_number(high):
+        return significant(value)
+    if high >= 1000:
+        return f"{significant(value)} ({significant(low)} to {significant(high)})"
+    close = low > 0.9 and high < 1.1
+    decimals = 3 if close or value < 0.1 else 2
+    return f"{fixed(value, decimals)} ({interval(low, high, decimals)})"
 
 
 def _title(ratio: str) -> str:
@@ -117,7 +117,7 @@ def _figure(
     )
 
 
-def _ticks(axes: Any) -> None:  # noqa: ANN401  (an Axes; its formatters are untyped)
+def _ticks(axes: Any) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     low, high = axes.get_xlim()

@@ -6,6 +6,7 @@ from typing import Any
 from server.report.blocks import Block, Heading, Items, Row, Table
 from server.report.numbers import (
     NONE,
+    TIMES,
     estimate,
     fixed,
     is_number,
@@ -30,7 +31,7 @@ def generic_blocks(view: StepView) -> Iterator[Block]:
         yield from _of(view, values, view.name.replace("_", " "), 0)
 
 
-def scalar(key: str, value: Any) -> str:  # noqa: ANN401  (whatever an answer holds)
+def scalar(key: str, value: Any) -> str:
     """Return one entry of an answer as text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -53,7 +54,8 @@ def _of(view: StepView, values: Mapping[str, Any], caption: str, depth: int) -> 
     plain = {k: v for k, v in values.items() if _is_plain(v)}
     if plain:
         entries = tuple((_named(view, k), scalar(k, v)) for k, v in plain.items())
-        yield Items(entries)
+        lines = tuple(Row(name, (text,)) for name, text in entries)
+        yield Table(caption, ("", ""), lines) if depth else Items(entries)
     for key, value in values.items():
         if key in plain:
             continue
@@ -70,7 +72,7 @@ def _of(view: StepView, values: Mapping[str, Any], caption: str, depth: int) -> 
                 yield from _of(view, one, f"{title} {i}", depth + 1)
 
 
-def _rows(view: StepView, value: Any) -> list[tuple[str, Mapping[str, Any]]] | None:  # noqa: ANN401
+def _rows(view: StepView, value: Any) -> list[tuple[str, Mapping[str, Any]]] | None:
     """Return rows where a value is a table already: entries of scalars."""
     if isinstance(value, dict):
         named = [(_named(view, key), entry) for key, entry in value.items()]
@@ -97,12 +99,12 @@ def _table(view: StepView, title: str, rows: Sequence[tuple[str, Mapping[str, An
     return Table(title, ("", *(c.replace("_", " ") for c in columns)), body, notes)
 
 
-def _cell(view: StepView, key: str, value: Any) -> str:  # noqa: ANN401
+def _cell(view: StepView, key: str, value: Any) -> str:
     is_name = isinstance(value, str) and value in view.study.contract()
     return view.label(value, unit=False) if is_name else scalar(key, value)
 
 
-def _is_plain(value: Any) -> bool:  # noqa: ANN401
+def _is_plain(value: Any) -> bool:
     if isinstance(value, dict):
         return _is_estimate(value)
     if isinstance(value, list):
@@ -115,9 +117,9 @@ def _is_estimate(value: Mapping[str, Any]) -> bool:
     return any(name in value for name in _ESTIMATES) and set(value) <= known
 
 
-def _decimals(value: Any) -> int:  # noqa: ANN401
+def _decimals(value: Any) -> int:
     text = significant(value) if is_number(value) else ""
-    return len(text.partition(".")[2]) if "×" not in text else 3
+    return len(text.partition(".")[2]) if TIMES not in text else 3
 
 
 def _listed(key: str, values: Sequence[Any]) -> str:

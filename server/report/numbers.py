@@ -1,17 +1,19 @@
 """Numbers as a radiology journal prints them."""
 
 import math
-from typing import Any
+from typing import Any, TypeGuard
 
-NONE = "–"
+NONE = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
+TIMES = "\N{MULTIPLICATION SIGN}"
 SPACE = "\N{NO-BREAK SPACE}"
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Return whether a value is a number that can be printed."""
-    kind = isinstance(value, int | float) and not isinstance(value, bool)
-    return kind and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value)
 
 
 def fixed(value: Any, decimals: int) -> str:
@@ -39,7 +41,7 @@ def significant(value: Any, digits: int = 3) -> str:
     if -4 <= power < 6:
         return fixed(value, max(0, digits - 1 - power))
     mantissa = fixed(value / 10**power, digits - 1)
-    return f"{mantissa} × 10^{power}".replace("-", MINUS)
+    return f"{mantissa} {TIMES} 10^{power}".replace("-", MINUS)
 
 
 def decimals_for(spread: Any, *, most: int = 4) -> int:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from common.tasks.predict import Predict
 from server.report import charts
 from server.report.blocks import Block, Figure, Note, Row, Table, Text
-from server.report.numbers import NONE, fixed, is_number, plural, whole
+from server.report.numbers import MINUS, NONE, fixed, is_number, plural, whole
 from server.report.table_one import quantiles_of, spread_text
 from server.report.view import StepView
 
@@ -26,6 +26,7 @@ VARIANTS = {
     "ensemble": "Ensemble",
     "local": "Each site's own",
 }
+_MOST_COLUMNS = 3
 _ORDER = ("surface_dice", "hd95_mm", "volume_error_ml", "dice")
 
 
@@ -101,26 +102,23 @@ def _table(view: StepView, found: Sequence[Score], metric: str) -> Table:
     rows: list[Row] = []
     for label in dict.fromkeys(s.label for s in found):
         of = [s for s in found if s.label == label]
-        sizes = tuple(whole(_entry(view, part, of[0]).get("n")) for part in view.parts)
+        n = {part: _entry(view, part, of[0]).get("n") for part in view.parts}
         rows.append(Row(label.replace("_", " "), form="group"))
-        rows.append(Row("n", sizes, "level"))
+        rows.append(Row("n", tuple(map(whole, n.values())), "level"))
         for score in of:
-            cells = tuple(spread_text(_entry(view, p, score), decimals) for p in view.parts)
+            cells = tuple(_cell(_entry(view, p, score), n[p], decimals) for p in n)
             rows.append(Row(_variant(score.variant), cells, "level"))
     head = ("", *(view.title(part) for part in view.parts))
-    notes = ("Mean (SD) over cases; below it median [first, third quartile].",)
-    different = [s for s in found if _differs(view, s, found)]
-    if different:
-        notes = (*notes, "n is of the first row; other rows have fewer or more cases.")
-    return Table(title, head, tuple(rows), notes)
+    note = "Mean (SD) over cases; below it median [first, third quartile]. n where it differs."
+    return Table(title, head, tuple(rows), (note,))
 
 
-def _differs(view: StepView, score: Score, found: Sequence[Score]) -> bool:
-    first = next(s for s in found if s.label == score.label)
-    return any(
-        _entry(view, part, score).get("n") != _entry(view, part, first).get("n")
-        for part in view.parts
-    )
+def _cell(found: Mapping[str, Any], n: Any, decimals: int) -> str:
+    """Return a score's spread, with its own n where that is not the n above it."""
+    text = spread_text(found, decimals)
+    if not is_number(found.get("mean")) or found.get("n") == n:
+        return text
+    return f"{text}\nn = {whole(found.get('n'))}"
 
 
 def _summary(view: StepView, dice: Sequence[Score]) -> str:
@@ -169,16 +167,20 @@ def _gaps(view: StepView, dice: Sequence[Score]) -> Table | None:
         cells = []
         for part in view.parts:
             a, b = _entry(view, part, own[score.label]), _entry(view, part, score)
-            known = is_number(a.get("mean")) and is_number(b.get("mean"))
+            known = is_number(a.get("mean")) and is_number(b.get("mean")) and a["n"] == b["n"]
             gap = a["mean"] - b["mean"] if known else None
             sign = "+" if gap is not None and round(gap, 3) > 0 else ""
             cells.append(sign + fixed(gap, 3) if gap is not None else NONE)
-        name = f"{score.label.replace('_', ' ')}: federated − {_variant(score.variant).lower()}"
+        name = (
+            f"{score.label.replace('_', ' ')}: federated {MINUS} {_variant(score.variant).lower()}"
+        )
         rows.append(Row(name, tuple(cells)))
     if not rows:
         return None
     head = ("", *(view.title(part) for part in view.parts))
-    note = "Positive: the federated network is better. Both are scored on the same cases."
+    note = (
+        "Positive: the federated network is better. Only where both were scored on the same cases."
+    )
     return Table("Differences of mean Dice", head, tuple(rows), (note,))
 
 
@@ -186,13 +188,18 @@ def _figure(view: StepView, dice: Sequence[Score], predict: str) -> Figure:
     labels = list(dict.fromkeys(s.label for s in dice))
     parts = _rows_of_figure(view)
     variants = list(dict.fromkeys(s.variant for s in dice))
+    n_rows = -(-len(labels) // _MOST_COLUMNS)
 
     def paint(canvas: Canvas) -> None:
-        panels = canvas.subplots(1, len(labels), sharex=True, sharey=True, squeeze=False)[0]
-        for axes, label in zip(panels, labels, strict=True):
+        shape = (n_rows, min(_MOST_COLUMNS, len(labels)))
+        grid = canvas.subplots(*shape, sharex=True, sharey=True, squeeze=False)
+        panels: list[Axes] = grid.ravel().tolist()
+        for axes, label in zip(panels, labels, strict=False):
             of = [s for s in dice if s.label == label]
             _panel(view, axes, of, parts, variants)
             axes.set_title(label.replace("_", " "))
+        for axes in panels[len(labels) :]:
+            axes.set_visible(False)
         panels[0].set_yticks(list(parts.values()), [_tick(view, p, dice[0]) for p in parts])
         panels[0].set_ylim(max(parts.values()) + 0.55, -0.55)
         charts.below(canvas, panels, columns=5)
@@ -202,7 +209,7 @@ def _figure(view: StepView, dice: Sequence[Score], predict: str) -> Figure:
         "Dice by site",
         _summary(view, dice),
         paint,
-        height=1.15 + len(parts) * (0.2 + 0.13 * len(variants)),
+        height=0.65 + n_rows * (0.5 + len(parts) * (0.2 + 0.13 * len(variants))),
         caption="Dice by site; external sites apart, on grey. Marker: mean over cases; bar: "
         "first to third quartile; dashed line: the federated network's worst site. "
         f"Masks of the step {predict}.",
@@ -254,6 +261,7 @@ def _panel(
             worst = min(mean for mean, _ in sites.values())
             axes.axvline(worst, color=colour, lw=0.9, linestyle=(0, (4, 3)), zorder=1)
     axes.set_xlabel("Dice")
+    axes.tick_params(labelbottom=True)
     charts.grid(axes, "x")
 
 

@@ -58,64 +58,84 @@ def printable_counts(
 ) -> tuple[str, ...]:
     """Return the parts whose counts may be printed, of one column.
 
-    The smallest parts of those given last go first, until no hidden cell can be told
-    and none is known to lie between zero and the smallest cell.
+    Those given last go first, until no hidden cell can be told and none is known to lie
+    between zero and the smallest cell. A part with nothing but hidden cells stays.
     """
-    kept = dict(parts)
-    while kept and _reveals(kept, withheld):
-        kept.popitem()
-    return tuple(kept)
+    if not parts:
+        return ()
+    audit = _Audit(parts, withheld)
+    dropped: list[str] = []
+    for part in [None, *reversed([p for p, c in parts.items() if _has_numbers(c)])]:
+        if part is not None:
+            dropped.append(part)
+        if not audit.reveals([p for p in parts if p not in dropped]):
+            break
+    return tuple(part for part in parts if part not in dropped)
 
 
-def _reveals(parts: Mapping[str, Counts], withheld: Collection[Sites]) -> bool:
-    from scipy.optimize import linprog
+def _has_numbers(counts: Counts) -> bool:
+    return counts.n is not None or any(n is not None for n in counts.levels.values())
 
-    rows, values, targets = _equations(parts, withheld)
-    if not targets:
+
+class _Audit:
+    """The cells of all sites and levels, and what a reader can tell of the hidden ones."""
+
+    def __init__(self, parts: Mapping[str, Counts], withheld: Collection[Sites]) -> None:
+        self.parts = parts
+        self.levels = list(next(iter(parts.values())).levels)
+        sites = sorted(frozenset().union(*(c.sites for c in parts.values()), *withheld))
+        self.place = {cell: i for i, cell in enumerate(product(sites, self.levels))}
+        self.targets = [
+            (self._over(counts.sites, [level]), True)
+            for counts in parts.values()
+            for level, n in counts.levels.items()
+            if n is None
+        ]
+        self.targets += [
+            (self._over(of, [level]), False) for of in withheld for level in self.levels
+        ]
+
+    def reveals(self, printed: Collection[str]) -> bool:
+        """Return whether the printed parts tell a cell that must stay hidden."""
+        rows, values = self._equations(printed)
+        for target, must_hide in self.targets if rows else ():
+            low, high = _range(target, np.array(rows), values)
+            small = 0.5 < high < SMALLEST_CELL - 0.5
+            if small or (must_hide and high - low < 0.5):
+                return True
         return False
-    matrix = np.array(rows) if rows else None
-    for target, must_hide in targets:
-        ends = []
-        for sign in (1.0, -1.0):
-            found = linprog(sign * target, A_eq=matrix, b_eq=values or None)
-            if found.status == 2:  # the counts contradict each other: nothing is told
-                return False
-            ends.append(sign * found.fun if found.status == 0 else np.inf)
-        low, high = ends
-        small = 0.5 < high < SMALLEST_CELL - 0.5
-        if small or (must_hide and high - low < 0.5):
-            return True
-    return False
 
-
-def _equations(
-    parts: Mapping[str, Counts], withheld: Collection[Sites]
-) -> tuple[list[Floats], list[float], list[tuple[Floats, bool]]]:
-    """Return what is printed, as equations in the cells, and the cells to protect."""
-    sites = sorted(frozenset().union(*(c.sites for c in parts.values()), *withheld))
-    levels = list(next(iter(parts.values())).levels)
-    place = {cell: i for i, cell in enumerate(product(sites, levels))}
-
-    def over(of: Sites, names: Collection[str]) -> Floats:
-        row = np.zeros(len(place))
-        row[[place[cell] for cell in product(of, names)]] = 1.0
+    def _over(self, of: Sites, levels: Collection[str]) -> Floats:
+        row = np.zeros(len(self.place))
+        row[[self.place[cell] for cell in product(of, levels)]] = 1.0
         return row
 
-    rows: list[Floats] = []
-    values: list[float] = []
-    targets: list[tuple[Floats, bool]] = []
-    for counts in parts.values():
-        for level, n in counts.levels.items():
-            if n is None:
-                targets.append((over(counts.sites, [level]), True))
-            else:
-                rows.append(over(counts.sites, [level]))
-                values.append(float(n))
-        if counts.n is not None:
-            rows.append(over(counts.sites, levels))
-            values.append(float(counts.n))
-    targets += [(over(of, [level]), False) for of in withheld for level in levels]
-    return rows, values, targets
+    def _equations(self, printed: Collection[str]) -> tuple[list[Floats], list[float]]:
+        rows: list[Floats] = []
+        values: list[float] = []
+        for counts in (self.parts[part] for part in printed):
+            shown = [(level, n) for level, n in counts.levels.items() if n is not None]
+            rows += [self._over(counts.sites, [level]) for level, _ in shown]
+            values += [float(n) for _, n in shown]
+            if counts.n is not None:
+                rows.append(self._over(counts.sites, self.levels))
+                values.append(float(counts.n))
+        return rows, values
+
+
+def _range(target: Floats, rows: Floats, values: list[float]) -> tuple[float, float]:
+    """Return the ends between which what is printed leaves a sum of cells.
+
+    Where the numbers contradict each other, as when cases changed between two steps,
+    they tell nothing: the range is without an end.
+    """
+    from scipy.optimize import linprog
+
+    ends = []
+    for sign in (1.0, -1.0):
+        found = linprog(sign * target, A_eq=rows, b_eq=values)
+        ends.append(sign * float(found.fun) if found.status == 0 else -sign * np.inf)
+    return ends[0], ends[1]
 
 
 def _indicator(of: Sites, sites: list[str]) -> Floats:

@@ -117,7 +117,7 @@ def _category(view: StepView, column: str, found: Mapping[str, Mapping[str, Any]
         yield Row("missing", cells, "level")
 
 
-def _level(entry: Mapping[str, Any], level: str, printed: bool) -> str:  # noqa: FBT001
+def _level(entry: Mapping[str, Any], level: str, printed: bool) -> str:
     if not printed:
         return HIDDEN
     n = entry["levels"].get(level)

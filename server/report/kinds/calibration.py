@@ -85,7 +85,7 @@ def _score(axes: Axes, score: Values, label: str, i: int) -> None:
 def _table(view: StepView, parts: Mapping[str, Values]) -> Table:
     rows = []
     for part, values in parts.items():
-        rows.append(Row(f"{view.title(part)}: {counts_words(values)}", form="group"))
+        rows.append(Row(f"{view.title(part)} ({counts_words(values)})", form="group"))
         for name, score in values["scores"].items():
             cells = (
                 estimate(score["intercept"], "estimate", 2),

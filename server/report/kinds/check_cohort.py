@@ -24,7 +24,7 @@ def blocks(view: StepView) -> Iterator[Block]:
     """Return one column a part, from screened cases down to the splits."""
     parts = list(view.parts.values())
 
-    def row(head: str, *path: str, form: Any = "") -> Row:  # noqa: ANN401
+    def row(head: str, *path: str, form: Any = "") -> Row:
         return Row(head, tuple(_count(values, path) for values in parts), form)
 
     codes = dict.fromkeys(c for v in parts for c in v.get("excluded", {}))

@@ -80,7 +80,7 @@ def _figure(view: StepView, parts: Mapping[str, Values]) -> Figure:
 def _table(view: StepView, parts: Mapping[str, Values]) -> Table:
     rows = []
     for part, values in parts.items():
-        rows.append(Row(f"{view.title(part)}: {counts_words(values)}", form="group"))
+        rows.append(Row(f"{view.title(part)} ({counts_words(values)})", form="group"))
         for name, curve in values["scores"].items():
             cells = tuple(_at(curve, t) for t in _SHOWN)
             rows.append(Row(view.label(name, unit=False), cells, "level"))

@@ -75,7 +75,7 @@ def _figure(
             upper.text(0.02, 0.06, text, transform=upper.transAxes)
         upper.legend(loc="upper right")
         charts.grid(upper)
-        _at_risk(lower, [g["at_risk"] for g in curves.values()])
+        _at_risk(lower, {name: g["at_risk"] for name, g in curves.items()})
         upper.set_xlabel(view.label(view.step.time))
 
     return charts.draw(
@@ -104,22 +104,18 @@ def _curve(axes: Axes, curve: Values, label: str, i: int) -> None:
     )
 
 
-def _at_risk(axes: Axes, tables: Sequence[Sequence[Values]]) -> None:
+def _at_risk(axes: Axes, tables: Mapping[str, Sequence[Values]]) -> None:
     axes.axis("off")
     axes.set_ylim(len(tables) - 0.4, -1.1)
     axes.text(0, -0.75, "At risk", transform=axes.get_yaxis_transform(), weight="bold", size=8)
-    for i, table in enumerate(tables):
+    for i, (name, table) in enumerate(tables.items()):
+        colour = charts.COLOURS[i % len(charts.COLOURS)]
+        look: dict[str, Any] = {"va": "center", "size": 8, "color": colour}
+        if len(tables) > 1:
+            axes.text(-0.03, i, name, ha="right", transform=axes.get_yaxis_transform(), **look)
         for mark in table:
             if is_number(mark.get("at_risk")):
-                axes.text(
-                    mark["day"],
-                    i,
-                    whole(mark["at_risk"]),
-                    ha="center",
-                    va="center",
-                    size=8,
-                    color=charts.COLOURS[i % len(charts.COLOURS)],
-                )
+                axes.text(mark["day"], i, whole(mark["at_risk"]), ha="center", **look)
 
 
 def _table(view: StepView, one: Values, title: str) -> Table:

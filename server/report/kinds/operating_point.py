@@ -41,12 +41,12 @@ def blocks(view: StepView) -> Iterator[Block]:
                 rows.append(Row(head, tuple(cells)))
         if rows:
             head_ = ("Score and rule", "Threshold", *_MEASURES.values())
-            title = f"{view.title(part)}: {counts_words(values)}"
+            title = f"{view.title(part)} ({counts_words(values)})"
             yield Table(title, head_, tuple(rows))
     yield from without_scores(view)
 
 
-def _measure(found: Any) -> str:  # noqa: ANN401
+def _measure(found: Any) -> str:
     if not isinstance(found, dict):
         return fixed(found, 2)
     if is_number(found.get("ci_low")) and is_number(found.get("ci_high")):
@@ -55,7 +55,7 @@ def _measure(found: Any) -> str:  # noqa: ANN401
     return estimate(found, "estimate", 2)
 
 
-def _rule(rule: Any) -> str:  # noqa: ANN401
+def _rule(rule: Any) -> str:
     if isinstance(rule, dict):
         return ", ".join(f"{key} at least {value:g}" for key, value in rule.items())
     if is_number(rule):

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Canvas
 
 from server.report import charts
 from server.report.blocks import Block, Figure, Note, Row, Table
-from server.report.numbers import NONE, estimate, fixed, p_value, whole
+from server.report.numbers import MINUS, NONE, estimate, fixed, p_value, whole
 from server.report.view import StepView
 from server.report.words import correction_words, listed
 
@@ -89,7 +89,7 @@ def _figure(view: StepView, parts: Mapping[str, Values]) -> Figure:
                 place = 0.05 + 0.075 * (len(parts[part]["scores"]) - 1 - i)
                 axes.text(0.98, place, area, ha="right", size=7.5, color=charts.COLOURS[i % 7])
             axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-            axes.set_xlabel("1 − specificity")
+            axes.set_xlabel(f"1 {MINUS} specificity")
             axes.set_ylabel("sensitivity")
             charts.grid(axes)
         charts.below(canvas, list(panels.values()), columns=3)
@@ -118,7 +118,7 @@ def _percent(view: StepView) -> str:
 def _areas(view: StepView, parts: Mapping[str, Values]) -> Table:
     rows, modes = [], set()
     for part, values in parts.items():
-        rows.append(Row(f"{view.title(part)}: {counts_words(values)}", form="group"))
+        rows.append(Row(f"{view.title(part)} ({counts_words(values)})", form="group"))
         for name, score in values["scores"].items():
             youden = score.get("curve", {}).get("youden", {})
             modes.add(score.get("mode"))
@@ -150,7 +150,7 @@ def _areas(view: StepView, parts: Mapping[str, Values]) -> Table:
 def _pairs(view: StepView, part: str, values: Values) -> Table:
     rows = tuple(
         Row(
-            f"{view.label(pair['a'], unit=False)} − {view.label(pair['b'], unit=False)}",
+            f"{view.label(pair['a'], unit=False)} {MINUS} {view.label(pair['b'], unit=False)}",
             (
                 estimate(pair, "difference", 3),
                 p_value(pair.get("p")),

@@ -13,6 +13,9 @@ from server.report.numbers import NONE, fixed, is_number, plural, whole
 from server.report.view import StepView
 from server.report.words import listed
 
+_MOST_LABELS = 3
+_MOST_MARKERS = 30
+_MEAN = "mean of labels"
 _BASELINES = {
     "local": "a network of each site alone",
     "ensemble": "the ensemble of those",
@@ -56,10 +59,10 @@ def _name(part: str) -> str:
     return f"{part.removeprefix('local.')} alone" if part.startswith("local.") else "Pooled"
 
 
-def _scores(score: Any) -> str:  # noqa: ANN401
+def _scores(score: Any, between: str = ", ") -> str:
     if not isinstance(score, dict):
         return NONE
-    return ", ".join(f"{k.replace('_', ' ')} {fixed(v, 3)}" for k, v in score.items())
+    return between.join(f"{k.replace('_', ' ')} {fixed(v, 3)}" for k, v in score.items())
 
 
 def _selected(view: StepView, values: Mapping[str, Any]) -> str:
@@ -67,7 +70,7 @@ def _selected(view: StepView, values: Mapping[str, Any]) -> str:
     line = next((x for x in _history(values) if x.get("round") == chosen), {})
     how = "had the best mean validation Dice" if view.step.select == "best" else "are the last"
     n = line.get("n_validated")
-    over = f" over {plural(n, 'validation case')}" if is_number(n) else ""
+    over = f" over {plural(int(n), 'validation case')}" if is_number(n) else ""
     return (
         f"The weights after {plural(chosen, 'round')} {how}: {_scores(values.get('score'))}{over}. "
         "They are the ones that every later step uses."
@@ -89,7 +92,7 @@ def _table(view: StepView) -> Table:
                     fixed(losses[0], 3) if losses else NONE,
                     fixed(losses[-1], 3) if losses else NONE,
                     whole(values.get("selected_round")),
-                    _scores(values.get("score")),
+                    _scores(values.get("score"), "\n"),
                 ),
             )
         )
@@ -108,9 +111,7 @@ def _table(view: StepView) -> Table:
 
 
 def _figure(view: StepView, histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
-    labels = list(
-        dict.fromkeys(k for h in histories.values() for x in h for k in x.get("score", {}))
-    )
+    labels = _labels(histories)
     main = view.parts.get("development", {})
 
     def paint(canvas: Canvas) -> None:
@@ -119,9 +120,13 @@ def _figure(view: StepView, histories: Mapping[str, Sequence[Mapping[str, Any]]]
             look = _look(part, i)
             _curve(panels[0], [(x["round"], x["loss"]) for x in lines if "loss" in x], look)
             for axes, label in zip(panels[1:], labels, strict=True):
-                at = [(x["round"], x["score"][label]) for x in lines if label in x.get("score", {})]
+                at = [(x["round"], _score(x["score"], label)) for x in lines if x.get("score")]
                 if at:
-                    _curve(axes, at, {**look, "marker": "o", "ms": 3})
+                    _curve(
+                        axes,
+                        at,
+                        {**look, "marker": "o" if len(at) <= _MOST_MARKERS else "", "ms": 3},
+                    )
         panels[0].set_title("Training loss")
         for axes, label in zip(panels[1:], labels, strict=True):
             axes.set_title(f"Validation Dice, {label.replace('_', ' ')}")
@@ -143,6 +148,16 @@ def _figure(view: StepView, histories: Mapping[str, Sequence[Mapping[str, Any]]]
         caption="Training loss (mean over the cases of a round) and validation Dice. "
         "Grey line: the selected weights.",
     )
+
+
+def _labels(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Return the labels to draw, or one word for the mean of many."""
+    found = dict.fromkeys(k for h in histories.values() for x in h for k in x.get("score", {}))
+    return list(found) if len(found) <= _MOST_LABELS else [_MEAN]
+
+
+def _score(score: Mapping[str, float], label: str) -> float:
+    return sum(score.values()) / len(score) if label == _MEAN else score[label]
 
 
 def _look(part: str, i: int) -> dict[str, Any]:

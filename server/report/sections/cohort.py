@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from common.errors import Reason
 from server.report.blocks import Block, Heading, Row, Section, Table, Text
 from server.report.kinds import blocks_of
-from server.report.numbers import plural
+from server.report.numbers import NONE, plural
 from server.report.record import Record
 from server.report.view import StepView, view_of
 from server.report.words import listed
@@ -49,14 +49,13 @@ def _sites(record: Record) -> Table:
     absent = {str(event.get("site")) for event in record.of("absent")}
     alone = str(Reason.PER_SITE_NOT_ALLOWED)
     private = {e.get("site") for e in record.of("lost") if e.get("reason") == alone}
-    asked = {site for line in record.rounds for site in line.asked}
     rows = []
     for name in (*roster.developing, *roster.external):
         role = "developing" if roster.sites[name].role == "develop" else "external"
-        joined = "no" if name in absent else "yes" if name in asked else "not yet"
-        rows.append(Row(name, (role, joined, "no" if name in private else "–")))
+        joined = "no" if name in absent else "yes" if record.rounds else "not yet"
+        rows.append(Row(name, (role, joined, "no" if name in private else NONE)))
     for i, row in enumerate(rows):
-        if row.cells[2] == "–" and _spoke_alone(record, row.head):
+        if row.cells[2] == NONE and _spoke_alone(record, row.head):
             rows[i] = Row(row.head, (*row.cells[:2], "yes"))
     head = ("Site", "Role", "Joined", "Releases own numbers")
     return Table("Sites", head, tuple(rows), words=True)

@@ -1,11 +1,11 @@
 """The course of the run: who took part in which round, how long, how much."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from common.sites import POOLED
 from server.report import charts
@@ -16,8 +16,8 @@ from server.report.record import Record, RoundLine
 _NOT_ASKED, _ALL, _SOME, _NOTHING = range(4)
 _WORDS = ("not asked", "gave all it was asked for", "gave a part", "gave nothing")
 _COLOURS = ("#eef1f4", charts.BLUE, charts.SKY, charts.RED)
-_SIGNS = ("", "", "/", "×")
-_MOST_SIGNS = 80
+_SIGNS = ("", "", "/", "\N{MULTIPLICATION SIGN}")
+_MOST_SIGNS = 60
 
 
 def course(record: Record) -> Iterator[Section]:
@@ -48,12 +48,16 @@ def _matrix(rounds: Sequence[RoundLine], sites: list[str]) -> Figure:
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots()
-        colours = ListedColormap(_COLOURS)
         n = len(rounds)
-        edges = np.arange(n + 1) + 0.5, np.arange(len(sites) + 1) - 0.5
-        axes.pcolormesh(
-            *edges, states, cmap=colours, vmin=0, vmax=3, edgecolors="white", linewidth=0.6
-        )
+        for i, row in enumerate(states):
+            for start, length, state in _runs(row, merged=n > _MOST_SIGNS):
+                axes.broken_barh(
+                    [(start + 0.5, length)],
+                    (i - 0.44, 0.88),
+                    facecolor=_COLOURS[state],
+                    edgecolor="white",
+                    linewidth=0.8 if n <= _MOST_SIGNS else 0,
+                )
         if n <= _MOST_SIGNS:
             for (i, j), state in np.ndenumerate(states):
                 axes.text(j + 1, i, _SIGNS[state], ha="center", va="center", color="white", size=7)
@@ -85,6 +89,15 @@ def _matrix(rounds: Sequence[RoundLine], sites: list[str]) -> Figure:
     )
 
 
+def _runs(row: NDArray[np.int64], *, merged: bool) -> Iterator[tuple[int, int, int]]:
+    """Return start, length and state of cells; equal neighbours in one where merged."""
+    start = 0
+    for i in range(1, len(row) + 1):
+        if i == len(row) or not merged or row[i] != row[start]:
+            yield start, i - start, int(row[start])
+            start = i
+
+
 def _by_site(rounds: Sequence[RoundLine], sites: list[str]) -> Table:
     rows = []
     for site in sites:
@@ -99,7 +112,7 @@ def _by_site(rounds: Sequence[RoundLine], sites: list[str]) -> Table:
 
 
 def _costs(rounds: Sequence[RoundLine]) -> Table:
-    columns = {
+    columns: dict[str, tuple[Sequence[float | None], Callable[[object], str]]] = {
         "Time": ([line.seconds for line in rounds], seconds),
         "From the sites": ([line.bytes_up for line in rounds], size),
         "To the sites": ([line.bytes_down for line in rounds], size),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from server.report.blocks import Tone
-from server.report.numbers import is_number, plural, seconds, size, whole
+from server.report.numbers import NONE, is_number, plural, seconds, size, whole
 from server.report.record import Event, Record
 from server.report.words import is_policy, listed, reasons_of
 
@@ -57,7 +57,7 @@ def key_numbers(record: Record) -> list[tuple[str, str]]:
         values["n"]
         for parts in record.answers.values()
         for part, values in parts.items()
-        if part in ("development", "all") and is_number(values.get("n"))
+        if part == "development" and is_number(values.get("n"))
     ]
     if n:
         keys.append(("Cases, developing sites", whole(n[0])))
@@ -80,14 +80,14 @@ def n_deviations(record: Record) -> int:
 def day_of(event: Event) -> str:
     """Return the day of an event, in universal time."""
     time = event.get("time")
-    return _date(time).strftime("%Y-%m-%d") if isinstance(time, int | float) else "–"
+    return _date(time).strftime("%Y-%m-%d") if isinstance(time, int | float) else NONE
 
 
 def minute_of(event: Event) -> str:
     """Return the minute of an event, in universal time."""
     time = event.get("time")
     if not isinstance(time, int | float):
-        return "–"
+        return NONE
     return _date(time).strftime("%Y-%m-%d %H:%M UTC")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from common.cohort import Cohort, Column
 from server.report.blocks import Block, Heading, Items, Row, Section, Table
 from server.report.kinds import sentence_of
+from server.report.numbers import NONE
 from server.report.record import Record
 from server.report.view import view_of
 
@@ -25,7 +26,7 @@ def protocol(record: Record) -> Iterator[Section]:
 
 def _contract(cohort: Cohort) -> Iterator[Block]:
     images = [
-        Row(name, (image.modality, image.unit or "–", _need(required=image.required)))
+        Row(name, (image.modality, image.unit or NONE, _need(required=image.required)))
         for name, image in cohort.images.items()
     ]
     masks = [
@@ -40,15 +41,15 @@ def _contract(cohort: Cohort) -> Iterator[Block]:
         yield Table("Images and masks", head, (*images, *masks), words=True)
     if cohort.columns:
         rows = tuple(_column(name, c) for name, c in cohort.columns.items())
-        head = ("Column", "Name", "Type", "Unit", "Range or levels", "")
-        yield Table("Clinical and outcome columns", head, rows, words=True)
+        columns = ("Column", "Name", "Type", "Unit", "Range or levels", "")
+        yield Table("Clinical and outcome columns", columns, rows, words=True)
 
 
 def _column(name: str, column: Column) -> Row:
     allowed = ", ".join(column.levels)
     if column.range is not None:
         allowed = " to ".join(f"{end:g}" for end in column.range)
-    cells = (_TYPES[column.type], column.unit or "–", allowed or "any")
+    cells = (_TYPES[column.type], column.unit or NONE, allowed or "any")
     title = column.title or name.replace("_", " ")
     return Row(title, (name, *cells, _need(required=column.required)))
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from server.report.blocks import Block, Code, Heading, Items, Note, Row, Section, Table, Text
-from server.report.numbers import plural, whole
+from server.report.numbers import NONE, plural, whole
 from server.report.record import Record, split_problem
 from server.report.sections.outcome import minute_of
 from server.report.words import listed, part_in_words
@@ -91,8 +91,13 @@ def _sent(record: Record) -> Iterator[Table]:
         refused = part in record.failed.get(step, {}) and len(sites) == 1
         how = "masked" if len(sites) > 1 else "refused" if refused else "in clear"
         kind = part.partition(".")[0]
-        key = (step, _KINDS.get(kind, part_in_words(part)), how, whole(asks[problem]))
-        key = (*key, ", ".join(named.get(problem, {})) or "–") if named else key
+        key: tuple[str, ...] = (
+            step,
+            _KINDS.get(kind, part_in_words(part)),
+            how,
+            whole(asks[problem]),
+        )
+        key = (*key, ", ".join(named.get(problem, {})) or NONE) if named else key
         rows.setdefault(key, []).extend(sites)
     head = ("Step", "Sum over", "How", "Sums asked", *(("Names of the sums",) if named else ()))
     if rows:

@@ -64,6 +64,15 @@ def test_mcnemar_and_bowker_are_those_of_statsmodels() -> None:
     assert (stages["df"], stages["p"]) == (bowker.df, pytest.approx(bowker.pvalue))
 
 
+def test_level_widens_the_interval() -> None:
+    width = []
+    for level in (0.8, 0.99):
+        analysis = AgreementOfCategories(pairs=PAIRS, level=level)
+        kappa = run(analysis, [readings(200, seed=4)]).values["pairs"][0]["kappa"]
+        width.append(kappa["ci_high"] - kappa["ci_low"])
+    assert 0 < width[0] < width[1]
+
+
 def test_one_round_for_all_pairs() -> None:
     cost = Cost()
     tables = split_unevenly(readings(200, seed=4), 4)

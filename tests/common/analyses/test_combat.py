@@ -14,7 +14,7 @@ from common.cohort import Column
 from common.errors import Refused
 from common.sums import conform
 from common.table import Table
-from tests.common.analyses.tables import split_unevenly
+from tests.common.analyses.tables import pooled, split_unevenly
 
 FEATURES = tuple(f"f{i}" for i in range(30))
 CONTRACT = {
@@ -170,8 +170,25 @@ def test_small_site_takes_no_part() -> None:
     combat = Combat(of=FEATURES, covariates=("age",), fewest=10)
     with_it, without = run(combat, tables), run(combat, tables[:3])
     np.testing.assert_array_equal(with_it.arrays["beta"], without.arrays["beta"])
-    assert with_it.values["n_sites"] == 3
+    assert with_it.values["n_batches"] == 3
     assert np.isnan(harmonised(tables[3:], combat, with_it)).all()
+
+
+def test_scanners_of_a_site_are_batches_of_their_own() -> None:
+    parts = sites(n_sites=4)
+    contract = {**CONTRACT, "scanner": Column(type="category", levels=("a", "b", "c"))}
+    scanner = [np.full(t.n, code, float) for t, code in zip(parts, (0, 1, 0, 2), strict=True)]
+    tables = [
+        Table({**t.columns, "scanner": s}, contract, t.patients)
+        for t, s in zip(parts, scanner, strict=True)
+    ]
+    # The first two batches are scanners of one hospital.
+    hospitals = [pooled(tables[:2]), *tables[2:]]
+    combat = Combat(of=FEATURES, covariates=("age",), batch="scanner")
+    answer = run(combat, hospitals)
+    assert answer.values["n_batches"] == 4
+    found = harmonised(hospitals, combat, answer)
+    np.testing.assert_allclose(found, dense(parts, combat), rtol=1e-10)
 
 
 def test_incomplete_cases_take_no_part_and_get_no_values() -> None:
@@ -205,7 +222,7 @@ def test_constant_features_stay_as_they_are(shrink: str) -> None:
 @pytest.mark.parametrize(
     ("change", "note"),
     [
-        (lambda t: t[:1], "fewer than two sites"),
+        (lambda t: t[:1], "fewer than two batches"),
         (lambda t: [_set(x, "age", 60.0 + i) for i, x in enumerate(t)], "does not vary"),
         (lambda t: [_set(x, "stage", x.columns["age"] > 60) for x in t], "does not vary"),
     ],
@@ -244,7 +261,7 @@ def test_products_of_one_site_never_leave_in_clear() -> None:
 
 
 def test_refuses_what_cannot_be_meant() -> None:
-    with pytest.raises(ValidationError, match="both feature and covariate"):
+    with pytest.raises(ValidationError, match="in two roles"):
         Combat(of=("f0", "age"), covariates=("age",))
     with pytest.raises(ValidationError, match="a site alone"):
         Combat(of=FEATURES, over=("each",))

@@ -196,6 +196,22 @@ def never_alone(analysis: CompareGroups, table: Table) -> set[str]:
             return found
 
 
+def test_medians_of_many_columns_fit_one_message() -> None:
+    rng, cost = np.random.default_rng(0), Cost()
+    names = tuple(f"f{i}" for i in range(600))
+    table = with_columns(
+        readings(60, seed=14),
+        dict.fromkeys(names, Column(type="number")),
+        **{name: rng.lognormal(0, 2, 60) for name in names},
+    )
+    analysis = CompareGroups(of=names, by="sex", test="brown_forsythe")
+    answer = run(analysis, [table], cost=cost).values["columns"]
+    _, p = scipys("brown_forsythe", groups_of(table, "f7", "sex", 2))
+    assert answer["f7"]["p"] == close(p)
+    assert cost.rounds <= 10
+    assert cost.bytes_up / cost.rounds < 10e6
+
+
 def test_many_columns_at_once() -> None:
     rng = np.random.default_rng(0)
     names = tuple(f"f{i}" for i in range(200))

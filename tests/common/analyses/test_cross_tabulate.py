@@ -59,6 +59,13 @@ def test_fisher_and_odds_ratio_are_those_of_scipy_and_statsmodels() -> None:
     assert (ratio["ci_low"], ratio["ci_high"]) == pytest.approx(interval)
 
 
+def test_corrects_for_the_number_of_columns() -> None:
+    analysis = CrossTabulate(of=("sex", "stage"), by="died", correction="bonferroni")
+    answer = run(analysis, [readings(200, seed=3)]).values["columns"]
+    for found in answer.values():
+        assert found["p_adjusted"] == pytest.approx(min(1, 2 * found["p"]))
+
+
 def test_zero_cell_has_an_odds_ratio_with_a_half_added() -> None:
     table = readings(60, seed=4)
     table.columns["died"][table.columns["sex"] == 1] = 1.0

@@ -1,0 +1,232 @@
+"""Each kind of answer, computed by the analysis itself, as the page shows it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from common.analyses.calibration import Calibration
+from common.analyses.compare_groups import CompareGroups
+from common.analyses.decision_curve import DecisionCurve
+from common.analyses.icc import Icc
+from common.analyses.kaplan_meier import KaplanMeier
+from common.analyses.logistic import Logistic
+from common.analyses.operating_point import OperatingPoint
+from common.analyses.roc import Roc
+from common.analyses.runner import run
+from common.cohort import Column
+from common.step import Step
+from common.study import read_study
+from common.table import Table as Rows
+from server.report.blocks import Block, Figure, Items, Note, Table, Text
+from server.report.kinds import blocks_of, sentence_of
+from server.report.record import read_record
+from server.report.view import StepView
+from tests.server.report.folders import SITES, write_run
+
+STUDY = """
+name: scores
+cohort:
+  columns:
+    response: {type: category, levels: ["no", "yes"], title: Response}
+    old: {type: number, range: [0, 1], title: Old score}
+    new: {type: number, range: [0, 1], title: New score}
+    days: {type: integer, range: [0, 1000], unit: days, title: Follow-up}
+    died: {type: category, levels: [alive, dead], title: Death}
+    arm: {type: category, levels: [a, b, c], title: Arm}
+    age: {type: integer, range: [18, 100], unit: years, title: Age}
+    reader_a: {type: number, title: Reader A}
+    reader_b: {type: number, title: Reader B}
+steps:
+  table_1: {kind: describe, of: [age]}
+"""
+CONTRACT: Mapping[str, Column] = read_study(STUDY, "study.yaml").contract()
+
+
+def patients(n: int) -> Rows:
+    rng = np.random.default_rng(5)
+    y = (rng.random(n) < 0.4).astype(np.float64)
+    latent = y + rng.normal(size=n)
+    last = rng.uniform(100, 1000, n)
+    time = rng.exponential(500, n)
+    columns = {
+        "response": y,
+        "old": np.round(1 / (1 + np.exp(-rng.normal(latent - 1, 1.5))), 3),
+        "new": np.round(1 / (1 + np.exp(-rng.normal(latent - 1, 0.4))), 3),
+        "days": np.floor(np.minimum(time, last)),
+        "died": (time <= last).astype(np.float64),
+        "arm": rng.integers(0, 3, n).astype(np.float64),
+        "age": np.clip(np.rint(rng.normal(60 + 4 * y, 9)), 18, 100),
+        "reader_a": latent,
+        "reader_b": latent + rng.normal(0, 0.2, n),
+    }
+    return Rows(columns, CONTRACT, np.array([f"p{i}" for i in range(n)]))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("run")
+
+
+@dataclass
+class Shown:
+    """What is shown of an answer."""
+
+    blocks: list[Block]
+    sentence: str
+
+    @property
+    def figures(self) -> list[Figure]:
+        return [b for b in self.blocks if isinstance(b, Figure)]
+
+    @property
+    def text(self) -> str:
+        found: list[str] = []
+        for block in self.blocks:
+            if isinstance(block, Table):
+                found += [block.caption, *block.head, *block.notes]
+                found += [x for row in block.rows for x in (row.head, *row.cells)]
+            elif isinstance(block, Items):
+                found += [x for entry in block.entries for x in entry]
+            elif isinstance(block, Text | Note):
+                found.append(block.text)
+        return " | ".join(found).replace("\N{NO-BREAK SPACE}", " ")
+
+
+def shown(folder: Path, step: Step, parts: Mapping[str, Any] | None = None) -> Shown:
+    """Show a step's answer, computed over 300 patients where none is given."""
+    if parts is None:
+        parts = {"development": dict(run(step, [patients(300)]).values)}
+    record = read_record(write_run(folder, [], study=STUDY, sites=SITES))
+    view = StepView("step", step, record, parts, {})
+    return Shown(blocks_of(view), sentence_of(view))
+
+
+def roc_step(**more: Any) -> Roc:
+    return Roc(outcome="response", scores=("old", "new"), bootstrap=0, **more)
+
+
+def test_roc_has_curves_areas_and_a_comparison(folder: Path) -> None:
+    found = shown(folder, roc_step())
+    values = run(roc_step(), [patients(300)]).values
+    area = values["scores"]["new"]["auc"]  # type: ignore[index, call-overload]
+    assert f"{area:.3f} (" in found.text
+    assert "Old score \N{MINUS SIGN} New score" in found.text
+    assert "Adjusted for 1 comparisons by Holm." in found.text
+    assert [figure.name for figure in found.figures] == ["step-roc"]
+    assert "AUC" in found.figures[0].svg
+    assert "How well Old score and New score predict Response" in found.sentence
+
+
+def test_roc_without_a_curve_says_why(folder: Path) -> None:
+    values = {"n": 12, "scores": {}, "pairs": [], "note": "no event"}
+    assert "no event" in shown(folder, roc_step(), {"development": values}).text
+
+
+def test_decision_curve_has_a_figure_and_net_benefits(folder: Path) -> None:
+    found = shown(folder, DecisionCurve(outcome="response", scores=("old", "new")))
+    assert "act on none" in found.figures[0].svg
+    assert "Net benefit" in found.text
+
+
+def test_calibration_has_a_figure_and_its_slope(folder: Path) -> None:
+    found = shown(folder, Calibration(outcome="response", scores=("new",)))
+    assert "predicted probability" in found.figures[0].svg
+    assert "Perfect: intercept 0, slope 1" in found.text
+
+
+def test_kaplan_meier_has_numbers_at_risk_and_pairs(folder: Path) -> None:
+    step = KaplanMeier(time="days", event="died", group="arm", at=(0, 200, 400))
+    found = shown(folder, step)
+    svg = found.figures[0].svg
+    assert "At risk" in svg
+    assert "Arm: c" in svg
+    assert "Log-rank: chi-square" in found.text
+    assert "Arm: a against b" in found.text
+    assert "by Arm; groups are compared by the log-rank test" in found.sentence
+
+
+def test_kaplan_meier_hides_a_small_group(folder: Path) -> None:
+    step = KaplanMeier(time="days", event="died", group="arm")
+    values: Any = run(step, [patients(300)]).values
+    groups = values["strata"]["all"]["groups"]
+    groups["c"] = {"n": None, "note": "fewer than 5 patients"}
+    assert "< 5 (hidden)" in shown(folder, step, {"development": values}).text
+
+
+def test_logistic_has_a_forest_and_odds_ratios(folder: Path) -> None:
+    step = Logistic(outcome="response", models={"small": ("age",), "large": ("age", "arm")})
+    found = shown(folder, step)
+    assert "odds ratio (log scale)" in found.figures[0].svg
+    assert "Arm: b" in found.text
+    assert "Age, years" in found.text
+    assert "large against small" in found.text
+    assert "Logistic regression of Response: small (Age); large (Age and Arm)." in found.sentence
+
+
+def test_logistic_says_why_a_model_has_no_terms(folder: Path) -> None:
+    step = Logistic(outcome="response", models={"small": ("age",)})
+    values = {"n": 30, "models": {"small": {"converged": False, "note": "separated"}}}
+    assert "small: separated." in shown(folder, step, {"development": values}).text
+
+
+def test_groups_are_compared_with_their_sizes(folder: Path) -> None:
+    step = CompareGroups(of=("age", "new"), by="response", test="welch", correction="holm")
+    found = shown(folder, step)
+    assert "Response: yes" in found.text
+    assert "p adjusted (Holm)" in found.text
+    assert "by Welch's t test" in found.sentence
+
+
+def test_operating_points_have_intervals(folder: Path) -> None:
+    step = OperatingPoint(outcome="response", scores=("new",), at=("youden", 0.5))
+    found = shown(folder, step)
+    assert "New score\nYouden's index" in found.text
+    assert "New score\ngiven threshold" in found.text
+    assert " to " in found.text
+
+
+def test_a_kind_without_a_file_is_shown_as_tables(folder: Path) -> None:
+    step = Icc(raters=(("reader_a",), ("reader_b",)))
+    found = shown(folder, step)
+    assert "Intraclass correlation of single readings" in found.sentence
+    values = run(step, [patients(300)]).values
+    assert str(values["n"]) in found.text
+    assert "0.9" in found.text
+
+
+def test_an_unknown_answer_of_any_depth_is_shown(folder: Path) -> None:
+    values = {
+        "n": 120,
+        "p": 0.00001,
+        "ok": True,
+        "nothing": None,
+        "name": "<b>",
+        "estimate": {"estimate": 0.5, "ci_low": 0.25, "ci_high": 0.75},
+        "long": list(range(40)),
+        "table": {"age": {"mean": 1.5, "n": 3}, "old": {"mean": 2.5, "n": 4}},
+        "rows": [{"a": 1}, {"a": 2, "b": 3}],
+        "deep": {"deeper": {"deepest": {"value": 7}}},
+    }
+
+    class Novel(Step):
+        """Do what nobody did before."""
+
+        kind: str = "novel"
+
+    found = shown(folder, Novel(), {"development": values})
+    for said in ("120", "< 0.001", "yes", "<b>", "0.500 (0.250 to 0.750)", "40 values", "Age"):
+        assert said in found.text
+    assert found.sentence.startswith("Do what nobody did before.")
+
+
+def test_a_kind_is_no_path_to_another_module(folder: Path) -> None:
+    class Odd(Step):
+        """Try."""
+
+        kind: str = "..generic"
+
+    assert "1" in shown(folder, Odd(), {"development": {"n": 1}}).text
