@@ -1,4 +1,4 @@
-"""A run on the terminal: one line a problem with round, loss, score and time to go."""
+"""A run on the terminal: one line a step with round, loss, score and time to go."""
 
 import json
 import sys
@@ -55,6 +55,7 @@ class _Display:
     progress: Progress
     study: Study
     bars: dict[str, TaskID] = field(default_factory=dict)
+    leading: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         handler = getattr(self, f"_{event['event']}", None)
@@ -79,26 +80,31 @@ class _Display:
 
     def _round(self, event: Mapping[str, Any]) -> None:
         for problem in event["problems"]:
-            if problem not in self.bars:
-                total = self._rounds(problem)
-                self.bars[problem] = self.progress.add_task(problem, total=total, note="")
+            step = _step(problem)
+            if step not in self.bars:
+                total = self._rounds(step)
+                self.bars[step] = self.progress.add_task(step, total=total, note="")
+                self.leading[step] = problem
 
     def _total(self, event: Mapping[str, Any]) -> None:
-        bar = self.bars.get(event["problem"])
-        if bar is not None:
-            self.progress.update(bar, advance=1, note=_note(event.get("line") or {}))
+        """Go on by one round; a step's first part leads, its other parts keep pace."""
+        step = _step(event["problem"])
+        if self.leading.get(step) == event["problem"]:
+            self.progress.update(self.bars[step], advance=1, note=_note(event.get("line") or {}))
 
     def _answer(self, event: Mapping[str, Any]) -> None:
-        bar = self.bars.get(event["problem"])
-        if bar is not None:
-            task = next(t for t in self.progress.tasks if t.id == bar)
-            self.progress.update(
-                bar, total=max(task.completed, 1), completed=max(task.completed, 1)
-            )
+        step = _step(event["problem"])
+        if self.leading.get(step) == event["problem"]:
+            done = self._rounds(step)
+            self.progress.update(self.bars[step], total=done, completed=done)
 
-    def _rounds(self, problem: str) -> int:
-        step = self.study.bound[problem.split("/")[0]]
-        return step.rounds + 1 if isinstance(step, Train) else 3
+    def _rounds(self, name: str) -> int:
+        step = self.study.bound[name]
+        return step.rounds + 1 if isinstance(step, Train) else 1
+
+
+def _step(problem: str) -> str:
+    return problem.partition("/")[0]
 
 
 def _note(line: Mapping[str, Any]) -> str:

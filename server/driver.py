@@ -187,7 +187,9 @@ class Driver:
             self.journal.keep_total(name, running.turn, ask, running.group, total)
         running.turn += 1
         self._advance(running, total)
-        self.progress({"event": "total", "problem": running.problem.name, "line": _line(running)})
+        if running.ask is not None:  # else it has ended, and said so
+            line = _line(running)
+            self.progress({"event": "total", "problem": running.problem.name, "line": line})
 
     # -- ending ------------------------------------------------------------------------
 

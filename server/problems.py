@@ -80,6 +80,8 @@ def first_problems(
             solve = _stateless(partial(step.solve_with, found))
             yield Problem(name, part, group, solve, elastic=True)
     else:
+        if hasattr(step, "given"):
+            step = step.given({need: _main_answer(answers[need]) for need in step.needs()})
         yield from _analysis_problems(study, roster, name, step)
 
 
@@ -93,6 +95,11 @@ def _analysis_problems(
     for part, group in groups(roster, step.over).items():
         solve = _stateless(partial(step.solve, contract, alone=len(group) == 1))
         yield Problem(name, part, group, solve)
+
+
+def _main_answer(parts: Mapping[str, Answer]) -> Answer:
+    """Return the answer that later steps build on: over the developing sites, if there is one."""
+    return parts.get("development") or next(a for p, a in parts.items() if p != APPLY)
 
 
 def _stateless(solve: Callable[[], Solve]) -> Callable[[State | None], Solve]:

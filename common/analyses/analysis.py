@@ -97,6 +97,16 @@ class Analysis(Protocol):
         """
 
 
+class Following(Protocol):
+    """An analysis that starts from an earlier step's answer, such as a chosen threshold."""
+
+    def needs(self) -> tuple[str, ...]:
+        """Return the steps whose answers it starts from."""
+
+    def given(self, answers: Mapping[str, Answer]) -> "Following":
+        """Return itself with those answers, by step; called before `solve`."""
+
+
 class Producing(Protocol):
     """An analysis whose answer becomes columns: a score, a cluster, harmonised features.
 

@@ -88,13 +88,14 @@ class Fit:
 Maximising: TypeAlias = Generator[Point, Local, Fit]
 
 
-def maximise(start: Floats, free: Bools, *, close_enough: float = _CLOSE_ENOUGH) -> Maximising:
+def maximise(start: Floats, free: Bools, cases: Floats | None = None) -> Maximising:
     """Climb to the maximum of each problem by Newton's steps, halved where they fall.
 
     Args:
         start: coefficients, shape (M, q).
         free: which of them may move, shape (M, q).
-        close_enough: ends a problem whose next step is shorter, in standard errors.
+        cases: the weight of all cases at the start, shape (M,); without it the
+            curvature of the first coefficient, an intercept.
 
     Yields:
         A `Point`; expects the totals there.
@@ -108,12 +109,12 @@ def maximise(start: Floats, free: Bools, *, close_enough: float = _CLOSE_ENOUGH)
         np.full(n_problems, RUNNING, np.int64),
     )
     step, halvings = np.zeros_like(start), np.zeros(n_problems, np.int64)
-    metric = fit.curvature
+    metric, weight = fit.curvature, np.ones(n_problems)
     for round_ in range(MOST_ROUNDS):
         running = np.flatnonzero(fit.state == RUNNING)
         if not running.size:
             break
-        direction = _unit_steps(step[running], metric[running])
+        direction = _unit_steps(step[running], metric[running], weight[running])
         here = yield Point(running, fit.beta[running] + step[running], direction)
         better = _climbed(here.value, fit.value[running])
         halvings[running] = np.where(better, 0, halvings[running] + 1)
@@ -121,8 +122,9 @@ def maximise(start: Floats, free: Bools, *, close_enough: float = _CLOSE_ENOUGH)
         _accept(fit, step, running, here, better)
         if round_ == 0:
             metric = here.curvature
+            weight = metric[:, 0, 0] if cases is None else cases
             fit.free[running] &= independent(here.curvature, fit.free[running])
-        _advance(fit, step, running[better], here.gradient[better], close_enough)
+        _advance(fit, step, running[better], here.gradient[better])
         fit.state[running[_separates(here) & better]] = SEPARATED
         fit.state[halvings > _MOST_HALVINGS] = STALLED
     fit.state[fit.state == RUNNING] = STALLED
@@ -164,7 +166,7 @@ def _accept(fit: Fit, step: Floats, running: Ints, here: Local, better: Bools) -
     fit.curvature[accepted] = here.curvature[better]
 
 
-def _advance(fit: Fit, step: Floats, problems: Ints, gradient: Floats, close_enough: float) -> None:
+def _advance(fit: Fit, step: Floats, problems: Ints, gradient: Floats) -> None:
     """Set the next Newton step of each problem; end those it hardly moves."""
     if not problems.size:
         return
@@ -173,21 +175,16 @@ def _advance(fit: Fit, step: Floats, problems: Ints, gradient: Floats, close_eno
     inverse = inverse_of(fit.curvature[problems], free)
     step[problems] = np.einsum("mij,mj->mi", inverse, gradient)
     gain = np.maximum(np.einsum("mi,mi->m", step[problems], gradient), 0.0)
-    close = np.sqrt(gain) <= close_enough
+    close = np.sqrt(gain) <= _CLOSE_ENOUGH
     done = problems[close]
     fit.beta[done] += step[done]
     fit.value[done] += gain[close] / 2
     fit.state[done] = CONVERGED
 
 
-def _unit_steps(step: Floats, metric: Floats) -> Floats:
-    """Return steps of mean square 1, by the curvature at the start.
-
-    There the weights of all cases are about one constant, which the intercept's
-    curvature adds up.
-    """
+def _unit_steps(step: Floats, metric: Floats, weight: Floats) -> Floats:
+    """Return steps of mean square 1, by the curvature at the start and its weight."""
     square = np.einsum("mi,mij,mj->m", step, metric, step)
-    weight = metric[:, 0, 0]
     size = np.sqrt(np.where(square > 0, square, 1.0) / np.where(weight > 0, weight, 1.0))
     return step / size[:, None]
 

@@ -166,7 +166,7 @@ def _power(value: float) -> int:
 
 def _model_head(name: str, model: Values) -> str:
     words = [str(model.get("method", ""))] if model.get("method") else []
-    for key, label in (("aic", "AIC"), ("nagelkerke_r2", "Nagelkerke R²"), ("c_index", "C")):
+    for key, label in (("aic", "AIC"), ("nagelkerke_r2", "Nagelkerke R²"), ("concordance", "C")):
         found = model.get(key)
         if isinstance(found, dict):
             found = found.get("estimate")

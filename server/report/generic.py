@@ -1,6 +1,7 @@
 """Tables of any answer, for kinds of step that have no page of their own."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from server.report.blocks import Block, Heading, Items, Row, Table
@@ -19,7 +20,7 @@ from server.report.view import StepView
 
 MOST_ROWS = 60
 _LONG = 8
-_ESTIMATES = ("estimate", "value", "difference")
+_ESTIMATES = ("odds_ratio", "hazard_ratio", "estimate", "value", "difference")
 _DEPTH = 6
 
 
@@ -80,11 +81,41 @@ def _rows(view: StepView, value: Any) -> list[tuple[str, Mapping[str, Any]]] | N
         named = [(str(i), entry) for i, entry in enumerate(value, start=1)]
     else:
         return None
-    entries = [entry for _, entry in named]
-    if not entries or not all(isinstance(entry, dict) for entry in entries):
+    if not named or not all(_is_row(entry) for _, entry in named):
         return None
-    flat = all(_is_plain(v) for entry in entries for v in entry.values())
-    return named if flat else None
+    if isinstance(value, list):
+        named = [_headed(view, name, entry) for name, entry in named]
+    return [(name, _merged(entry)) for name, entry in named]
+
+
+def _is_row(entry: Any) -> bool:
+    return isinstance(entry, dict) and all(_is_plain(v) for v in entry.values())
+
+
+def _headed(view: StepView, name: str, entry: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Return an entry of a list under the names it begins with, such as those of a pair."""
+    words = list(takewhile(lambda key: isinstance(entry[key], str), entry))
+    if not words:
+        return name, entry
+    head = ", ".join(_cell(view, key, entry[key]) for key in words)
+    return head, {key: value for key, value in entry.items() if key not in words}
+
+
+def _merged(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a row with an estimate and its interval in one cell."""
+    name = next((name for name in _ESTIMATES if is_number(entry.get(name))), None)
+    if name is None or not {"ci_low", "ci_high"} <= set(entry):
+        return entry
+    if not _within(entry["ci_low"], entry[name], entry["ci_high"]):
+        return entry
+    together = {key: entry[key] for key in (name, "ci_low", "ci_high")}
+    rest = {k: v for k, v in entry.items() if k not in ("ci_low", "ci_high")}
+    return {k: together if k == name else v for k, v in rest.items()}
+
+
+def _within(low: Any, value: Any, high: Any) -> bool:
+    """Return whether an interval is that of a value; else it is of another number."""
+    return not (is_number(low) and is_number(high)) or low <= value <= high
 
 
 def _table(view: StepView, title: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:

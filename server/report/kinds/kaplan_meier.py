@@ -164,7 +164,7 @@ def _pairs(view: StepView, one: Values, title: str) -> Table:
 
 def _cells(found: Values) -> tuple[str, ...]:
     if "curve" not in found:
-        return (FEW if found.get("n") is None else whole(found["n"]), *[NONE] * 4)
+        return ("0 or hidden" if found.get("n") == 0 else FEW, *[NONE] * 4)
     median = found["median"]
     return (
         whole(found.get("n")),

@@ -69,7 +69,7 @@ def _matrix(rounds: Sequence[RoundLine], sites: list[str]) -> Figure:
         else:
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlim(0.5, max(n, 12) + 0.5)
-        axes.set_xlabel("round")
+        axes.set_xlabel("round", loc="left")
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         for state in sorted(set(states.ravel().tolist())):

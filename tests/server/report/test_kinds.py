@@ -10,6 +10,8 @@ import pytest
 
 from common.analyses.calibration import Calibration
 from common.analyses.compare_groups import CompareGroups
+from common.analyses.correlate import Correlate
+from common.analyses.cox import Cox
 from common.analyses.decision_curve import DecisionCurve
 from common.analyses.icc import Icc
 from common.analyses.kaplan_meier import KaplanMeier
@@ -17,6 +19,7 @@ from common.analyses.logistic import Logistic
 from common.analyses.operating_point import OperatingPoint
 from common.analyses.roc import Roc
 from common.analyses.runner import run
+from common.analyses.univariable_logistic import UnivariableLogistic
 from common.cohort import Column
 from common.step import Step
 from common.study import read_study
@@ -189,13 +192,45 @@ def test_operating_points_have_intervals(folder: Path) -> None:
     assert " to " in found.text
 
 
-def test_a_kind_without_a_file_is_shown_as_tables(folder: Path) -> None:
+def test_cox_has_a_forest_and_hazard_ratios(folder: Path) -> None:
+    step = Cox(time="days", event="died", models={"full": ("age", "arm")})
+    found = shown(folder, step)
+    assert "hazard ratio (log scale)" in found.figures[0].svg
+    assert "Hazard ratio (CI)" in found.text
+    assert "full (C 0." in found.text
+    assert "over Follow-up, days, stratified by site: full (Age and Arm)." in found.sentence
+
+
+def test_screened_columns_stand_in_the_order_of_p(folder: Path) -> None:
+    step = UnivariableLogistic(outcome="response", of=("reader_b", "age", "new"))
+    found = shown(folder, step)
+    values: Any = run(step, [patients(300)]).values
+    first = min(values["columns"], key=lambda name: values["columns"][name]["p"])
+    table = next(b for b in found.blocks if isinstance(b, Table))
+    assert table.rows[0].head.startswith(CONTRACT[first].title)
+    assert "Screen 3 columns one by one" in found.sentence
+
+
+def test_readers_agreement_is_graded(folder: Path) -> None:
     step = Icc(raters=(("reader_a",), ("reader_b",)))
     found = shown(folder, step)
     assert "Intraclass correlation of single readings" in found.sentence
-    values = run(step, [patients(300)]).values
-    assert str(values["n"]) in found.text
-    assert "0.9" in found.text
+    assert "1 feature, 2 readers" in found.text
+    assert "excellent" in found.text
+
+
+def test_a_kind_without_a_file_is_shown_as_tables(folder: Path) -> None:
+    step = Correlate(of=("age", "new", "old"))
+    found = shown(folder, step)
+    assert "Columns: Age, New score and Old score." in found.sentence
+    assert "Age, New score | " in found.text
+    assert str(run(step, [patients(300)]).values["n"]) in found.text
+
+
+def test_an_interval_is_not_put_to_another_number(folder: Path) -> None:
+    row = {"estimate": 0.1, "se": 1.0, "other": "x", "ci_low": 0.9, "ci_high": 1.3}
+    found = shown(folder, Correlate(of=("age", "new")), {"development": {"columns": {"age": row}}})
+    assert "0.100 (" not in found.text
 
 
 def test_an_unknown_answer_of_any_depth_is_shown(folder: Path) -> None:
@@ -209,6 +244,7 @@ def test_an_unknown_answer_of_any_depth_is_shown(folder: Path) -> None:
         "long": list(range(40)),
         "table": {"age": {"mean": 1.5, "n": 3}, "old": {"mean": 2.5, "n": 4}},
         "rows": [{"a": 1}, {"a": 2, "b": 3}],
+        "pairs": [{"a": "age", "b": "old", "estimate": 0.1, "ci_low": 0.05, "ci_high": 0.15}],
         "deep": {"deeper": {"deepest": {"value": 7}}},
     }
 
@@ -218,7 +254,15 @@ def test_an_unknown_answer_of_any_depth_is_shown(folder: Path) -> None:
         kind: str = "novel"
 
     found = shown(folder, Novel(), {"development": values})
-    for said in ("120", "< 0.001", "yes", "<b>", "0.500 (0.250 to 0.750)", "40 values", "Age"):
+    for said in (
+        "120",
+        "< 0.001",
+        "yes",
+        "<b>",
+        "0.500 (0.250 to 0.750)",
+        "40 values",
+        "Age, Old score | 0.100 (0.050 to 0.150)",
+    ):
         assert said in found.text
     assert found.sentence.startswith("Do what nobody did before.")
 

@@ -1,0 +1,108 @@
+"""Several models on one design matrix: which use which columns, and how they nest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.analyses.analysis import Json
+from common.analyses.design import Contract, Term, terms_of
+from common.analyses.effects import likelihood_ratio, wald
+from common.analyses.newton import CONVERGED, SEPARATED, Bools, Fit
+from common.analyses.plain import plain
+from common.table import Floats
+
+_SEPARATED = (
+    "separated: along a combination of the columns the likelihood rises for ever, so "
+    "there is no estimate"
+)
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of a step.
+
+    Attributes:
+        columns: of each model, by its name.
+        terms: of all models, in the order in which models name their columns.
+        used: which terms each model has, shape (M, p).
+    """
+
+    columns: Mapping[str, tuple[str, ...]]
+    terms: tuple[Term, ...]
+    used: Bools
+
+
+def models_of(models: Mapping[str, tuple[str, ...]], contract: Contract) -> Models:
+    """Return the models of a step."""
+    columns = tuple(dict.fromkeys(c for of in models.values() for c in of))
+    terms = terms_of(columns, contract)
+    used = [[t.column in of for t in terms] for of in models.values()]
+    return Models(models, terms, np.array(used, bool))
+
+
+def check_models(models: Mapping[str, tuple[str, ...]], *others: str) -> None:
+    """Check that models have distinct columns, none of them an outcome's.
+
+    Raises:
+        ValueError: which model is wrong, and how.
+    """
+    for name, of in models.items():
+        if not of or len(set(of)) < len(of):
+            raise ValueError(f'model "{name}": expected distinct columns, got {of}')
+        for other in others:
+            if other in of:
+                raise ValueError(f'model "{name}": "{other}" is the outcome')
+
+
+def unfitted(models: Mapping[str, tuple[str, ...]], note: str) -> dict[str, Json]:
+    """Return the tables of models that could not be fitted."""
+    tables: dict[str, Json] = {}
+    for name in models:
+        tables[name] = {"converged": False, "note": note}
+    return tables
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """Slopes of all models, of unscaled columns: beta (M, p), covariance (M, p, p)."""
+
+    fit: Fit
+    beta: Floats
+    covariance: Floats
+    free: Bools
+
+
+def table_of(models: Models, slopes: Slopes, m: int, ratio: str, level: float) -> dict[str, Json]:
+    """Return the table of one model with Wald's intervals and tests."""
+    state = slopes.fit.state[m]
+    if state != CONVERGED:
+        note = _SEPARATED if state == SEPARATED else "did not converge"
+        return {"converged": False, "note": note}
+    used = np.flatnonzero(models.used[m])
+    beta = np.where(slopes.free[m], slopes.beta[m], np.nan)[used]
+    names = [models.terms[j].name for j in used]
+    gone = [models.terms[j].name for j in used if not slopes.free[m, j]]
+    left_out = "left out as constant or collinear with those before: "
+    covariance = slopes.covariance[m][np.ix_(used, used)]
+    return {
+        "converged": True,
+        "note": left_out + ", ".join(gone) if gone else None,
+        "terms": wald(names, beta, covariance, ratio=ratio, level=level),
+        "log_likelihood": plain(slopes.fit.value[m]),
+    }
+
+
+def tests_of(models: Models, slopes: Slopes) -> list[Json]:
+    """Return the likelihood-ratio tests of all pairs of nested models."""
+    names, fit = list(models.columns), slopes.fit
+    tests: list[Json] = []
+    for b, larger in enumerate(models.used):
+        for a, smaller in enumerate(models.used):
+            nested = (smaller <= larger).all() and (smaller != larger).any()
+            if not nested or (fit.state[[a, b]] != CONVERGED).any():
+                continue
+            df = int(slopes.free[b].sum()) - int(slopes.free[a].sum())
+            test = likelihood_ratio(float(fit.value[a]), float(fit.value[b]), df)
+            tests.append({"smaller": names[a], "larger": names[b], **test})
+    return tests
