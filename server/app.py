@@ -58,12 +58,12 @@ def _join(run: Run, grid: Grid, journal: Journal) -> Exchange:
     hello = Hello(run.id, secrets.token_hex(16), run.study_hash)
     post = Post(grid)
     journal.write("session", session=hello.session, sites=sorted(run.keys))
-    members = post.join(
-        hello,
-        run.keys,
-        run.roster.wait_s,
-        lambda site: progress.tell({"event": "joined", "site": site}),
-    )
+
+    def joined_now(site: str) -> None:
+        journal.write("joined", site=site)
+        progress.tell({"event": "joined", "site": site})
+
+    members = post.join(hello, run.keys, run.roster.wait_s, joined_now)
     for site in sorted(set(run.keys) - set(members)):
         journal.write("absent", site=site)
         progress.tell({"event": "absent", "site": site})

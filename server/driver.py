@@ -60,6 +60,7 @@ class Driver:
     failed: dict[str, dict[str, str]] = field(default_factory=dict)
     _running: dict[str, Running] = field(default_factory=dict)
     _begun: set[str] = field(default_factory=set)
+    _asked: set[tuple[str, str]] = field(default_factory=set)
 
     def run(self) -> None:
         """Drive every step to its answer or its failure."""
@@ -67,7 +68,8 @@ class Driver:
         while self._running:
             number = self.journal.number + 1
             wanted = [self._wanted(running) for running in self._running.values()]
-            self._note("round", round=number, problems=[w.posed.problem for w in wanted])
+            problems = [w.posed.problem for w in wanted]
+            self._note("round", round=number, problems=problems, fields=self._new_fields(wanted))
             outcomes, cost = self.ask_round(number, wanted)
             self._note("exchanged", round=number, **asdict(cost))
             for running in list(self._running.values()):
@@ -147,6 +149,16 @@ class Driver:
         schema = schema_of(self.study.bound[problem.step], ask, contract)
         posed = Posed(problem.name, problem.step, running.group, ask)
         return Wanted(posed, schema, min(self.roster.quorum, len(problem.group)))
+
+    def _new_fields(self, wanted: list[Wanted]) -> dict[str, list[str]]:
+        """Return what is asked for the first time in this session, for the record."""
+        fields = {}
+        for w in wanted:
+            key = (w.posed.problem, w.posed.ask.phase)
+            if key not in self._asked:
+                self._asked.add(key)
+                fields[w.posed.problem] = sorted(w.schema)
+        return fields
 
     def _take(self, running: Running, outcome: Outcome) -> None:
         for site, reason in outcome.lost.items():

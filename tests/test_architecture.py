@@ -28,6 +28,9 @@ MAY_IMPORT_FLWR = (
     "server/app.py",
     "server/collect.py",
     "server/simulate*.py",
+    "server/local_grid.py",
+    "server/workers.py",
+    "server/line.py",
     "server/deploy/*",
 )
 MAY_PRINT = ("server/cli.py", "client/cli.py")

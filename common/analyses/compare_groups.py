@@ -47,9 +47,8 @@ class CompareGroups(Step):
     the statistic named in `bound_of`.
 
     Rounds: 2 for t, welch, anova, welch_anova and levene; 6 for brown_forsythe, up to
-    10 with hundreds of columns;
-    rank tests 1 on whole numbers, else 2 to 4, and about 5 for exact ranks of untied
-    numbers. A site alone ranks its own patients: 1, and 2 for brown_forsythe.
+    10 with hundreds of columns; rank tests 1 on whole numbers, else 2 to 4, and 3 to 8
+    for exact ranks. A site alone ranks its own patients: 1, and 2 for brown_forsythe.
     """
 
     kind: Literal["compare_groups"] = "compare_groups"

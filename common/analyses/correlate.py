@@ -51,9 +51,8 @@ class Correlate(Step):
     whose bound does not decide is `undecided`. With `cluster_at`, features are grouped
     by average linkage. The matrix itself is in the answer's array `r`.
 
-    Rounds: 2 for pearson; 2 to 6 for spearman, about 5 where `exact_ranks` and values
-    are not tied. A site alone, whose products must not be seen, sends the finished
-    matrix: 1.
+    Rounds: 2 for pearson; 2 to 6 for spearman, 4 to 9 with `exact_ranks`. A site alone,
+    whose products must not be seen, sends the finished matrix: 1.
     """
 
     kind: Literal["correlate"] = "correlate"

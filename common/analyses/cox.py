@@ -1,12 +1,18 @@
 """Cox regression stratified by site: hazard ratios without any event time leaving."""
 
-from dataclasses import dataclass, field
 from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
+from common.analyses.concordance_grid import (
+    N_SCORES,
+    N_TIMES,
+    cells_of,
+    concordance,
+    score_edges,
+)
 from common.analyses.design import (
     Contract,
     Scale,
@@ -17,25 +23,17 @@ from common.analyses.design import (
 from common.analyses.effects import likelihood_ratio
 from common.analyses.levels import level_codes, levels_of
 from common.analyses.nested import (
-    Slopes,
+    Climbing,
     check_models,
+    derivatives_schema,
     models_of,
+    slopes_of,
+    stacked,
     table_of,
     tests_of,
     unfitted,
 )
-from common.analyses.newton import (
-    CONVERGED,
-    Ints,
-    Local,
-    Point,
-    climb,
-    inverse_of,
-    maximise,
-    n_packed,
-    pack,
-    unpack,
-)
+from common.analyses.newton import CONVERGED, Fit, Ints, climb, maximise
 from common.analyses.outcome import complete, event_level, events
 from common.analyses.partial_likelihood import (
     concordant,
@@ -43,11 +41,11 @@ from common.analyses.partial_likelihood import (
     order,
     separation,
 )
-from common.analyses.plain import floats, plain
+from common.analyses.plain import floats, plain, whole
 from common.analyses.publish import shown_counts
 from common.cohort import Name
 from common.step import Step
-from common.sums import Array, Schema, Sums, cells, count, real
+from common.sums import Array, Schema, Sums, cells, count, fine_grid, real
 from common.table import Floats, Table
 
 _BEHIND = "n_patients"
@@ -64,7 +62,9 @@ class Cox(Step):
     be separated. The unstratified model would let rows be read off (rule R10); its
     substitute is `piecewise_exponential`.
 
-    `concordance`: Harrell's index over pairs of the same stratum and site.
+    `concordance` is Harrell's index over pairs of the same stratum and site, exact;
+    `concordance_across_sites` that over all pairs, from counts on a grid of days and
+    score (`concordance_grid`), where the time has a range and the sum is masked.
 
     Rounds: 7 to 8, one for the scale of the columns, one for the concordance.
     Message: q (q + 1) / 2 + q + 3 reals a running model and round.
@@ -103,19 +103,15 @@ class Cox(Step):
             size = real(len(models_of(self.models, contract).terms), behind=_BEHIND)
             more = {"n_cases": count(), "classes": cells(2)}
             return {**counts, **more, "sum": size, "sum_abs": size}
-        a, q = ask.arrays["beta"].shape
-        if ask.phase == "concordance":
-            pairs = count(a, behind=_BEHIND)
-            return {**counts, "right": pairs, "tied": pairs, "pairs": pairs}
-        each = real(a, behind=_BEHIND)
-        return {
-            **counts,
-            "value": each,
-            "gradient": real(a, q, behind=_BEHIND),
-            "curvature": real(a, n_packed(q), behind=_BEHIND),
-            "against": each,
-            "along": each,
-        }
+        if ask.phase == "climb":
+            return {**counts, **derivatives_schema(ask)}
+        a = len(ask.arrays["problems"])
+        pairs = count(a, behind=_BEHIND)
+        schema = {**counts, "right": pairs, "tied": pairs, "pairs": pairs}
+        if "score_edges" in ask.arrays:
+            shape = (a, 2, N_TIMES, N_SCORES)
+            return {**schema, "grid": fine_grid(*shape, behind=_BEHIND)}
+        return schema
 
     def summarise(self, table: Table, ask: Ask) -> Sums:
         """Return one site's sums over its complete cases."""
@@ -135,7 +131,9 @@ class Cox(Step):
         strata = order(here.columns[self.time], died, self._strata(here))
         scale = Scale(floats(ask.arrays["centre"]), floats(ask.arrays["spread"]))
         z = [scale.apply(x) * models.used[m] for m in ask.arrays["problems"]]
-        return counts | _at_points(ask, z, died, strata)
+        if ask.phase == "climb":
+            return counts | _at_points(ask, z, died, strata)
+        return counts | _pairs(ask, z, (here.columns[self.time], died), strata)
 
     def _strata(self, table: Table) -> Ints:
         stratum = np.zeros(table.n, np.int64)
@@ -156,26 +154,23 @@ class Cox(Step):
             empty = unfitted(self.models, "there are no events")
             return Answer({**_counts(first), "models": empty, "tests": []})
         scale = rough_scale(int(first["n"]), floats(first["sum"]), floats(first["sum_abs"]))
-        partial = _Partial(scale)
+        climbing = Climbing({"centre": scale.centre, "spread": scale.spread})
         start = np.zeros(models.used.shape)
-        climbing = maximise(start, models.used, np.full(len(start), float(n_events)))
-        fit = yield from climb(climbing, partial.ask, partial.read)
-        everyone = np.arange(len(start))
-        arrays = {"problems": everyone, "beta": fit.beta, **partial.constants()}
-        pairs = yield Ask("concordance", {}, arrays)
-        covariance = inverse_of(fit.curvature, fit.free)
-        slopes = Slopes(
-            fit,
-            fit.beta / scale.spread,
-            covariance / (scale.spread[:, None] * scale.spread),
-            fit.free,
-        )
-        tables: dict[str, Json] = {}
+        cases = np.full(len(start), float(n_events))
+        steps = maximise(start, models.used, cases)
+        fit = yield from climb(steps, climbing.ask, climbing.read)
+        arrays = {"problems": np.arange(len(start)), "beta": fit.beta}
+        last = 0.0 if alone else _last_day(contract, self.time)
+        if last:
+            arrays |= {"score_edges": _edges(fit, climbing.metric / n_events)}
+            arrays |= {"last_day": np.array(last)}
+        pairs = yield Ask("concordance", {}, {**arrays, **climbing.constants})
+        slopes, tables = slopes_of(fit, scale.spread), dict[str, Json]()
         for m, name in enumerate(self.models):
             table = table_of(models, slopes, m, "hazard_ratio", self.level)
             if fit.state[m] == CONVERGED:
                 df, value = int(fit.free[m].sum()), float(fit.value[m])
-                test = likelihood_ratio(float(partial.null[m]), value, df)
+                test = likelihood_ratio(float(climbing.null[m]), value, df)
                 table |= {"against_null": test, **_concordance(pairs, m)}
             tables[name] = table
         return Answer(
@@ -190,54 +185,50 @@ class Cox(Step):
         )
 
 
-@dataclass
-class _Partial:
-    """Asks for the partial likelihood and reads the totals.
+def _last_day(contract: Contract, time: str) -> float:
+    """Return the end of the declared range, 0 without one."""
+    bounds = contract[time].range
+    return float(bounds[1]) if bounds else 0.0
 
-    Attributes:
-        null: log-likelihood of each model without effects, from the first round.
-    """
 
-    scale: Scale
-    null: Floats = field(default_factory=lambda: np.zeros(0))
-
-    def constants(self) -> dict[str, Array]:
-        return {"centre": self.scale.centre, "spread": self.scale.spread}
-
-    def ask(self, point: Point) -> Ask:
-        at = {"problems": point.problems, "beta": point.beta, "step": point.step}
-        return Ask("climb", {}, {**at, **self.constants()})
-
-    def read(self, point: Point, total: Sums) -> Local:
-        value = floats(total["value"])
-        if not self.null.size:
-            self.null = value
-        return Local(
-            value,
-            floats(total["gradient"]),
-            unpack(floats(total["curvature"]), point.beta.shape[1]),
-            floats(total["against"]),
-            floats(total["along"]),
-        )
+def _edges(fit: Fit, covariance: Floats) -> Floats:
+    """Return where each model's scores are divided, by their SD within risk sets."""
+    variance = np.einsum("mi,mij,mj->m", fit.beta, covariance, fit.beta)
+    return np.array([score_edges(float(np.sqrt(max(v, 0.0)))) for v in variance])
 
 
 def _at_points(
     ask: Ask, designs: list[Floats], died: Floats, strata: list[tuple[Ints, Floats]]
 ) -> dict[str, Array]:
-    """Return the running models' sums, each of its own columns."""
-    rows: list[tuple[Array | float | int, ...]] = []
+    """Return the running models' derivatives, each of its own columns."""
+    rows: list[tuple[Array | float, ...]] = []
+    beta, steps = floats(ask.arrays["beta"]), floats(ask.arrays["step"])
+    for x, b, step in zip(designs, beta, steps, strict=True):
+        apart = separation(x, died, strata, step)
+        rows.append((*derivatives(x, died, strata, b), *apart))
+    return stacked(rows)
+
+
+def _pairs(
+    ask: Ask,
+    designs: list[Floats],
+    outcome: tuple[Floats, Floats],
+    strata: list[tuple[Ints, Floats]],
+) -> dict[str, Array]:
+    """Return concordant, tied and comparable pairs of each model, and its grid."""
     beta = floats(ask.arrays["beta"])
-    if ask.phase == "concordance":
-        names: tuple[str, ...] = ("right", "tied", "pairs")
-        rows += [concordant(x @ b, died, strata) for x, b in zip(designs, beta, strict=True)]
-    else:
-        names = ("value", "gradient", "curvature", "against", "along")
-        steps = floats(ask.arrays["step"])
-        for x, b, step in zip(designs, beta, steps, strict=True):
-            value, gradient, curvature = derivatives(x, died, strata, b)
-            apart = separation(x, died, strata, step)
-            rows.append((value, gradient, pack(curvature), *apart))
-    return {name: np.array([row[i] for row in rows]) for i, name in enumerate(names)}
+    scores = [x @ b for x, b in zip(designs, beta, strict=True)]
+    found = np.array([concordant(score, outcome[1], strata) for score in scores])
+    sums: dict[str, Array] = dict(zip(("right", "tied", "pairs"), found.T, strict=True))
+    if "score_edges" in ask.arrays:
+        last = float(ask.arrays["last_day"])
+        sums["grid"] = np.array(
+            [
+                cells_of(*outcome, score, (edges, last))
+                for score, edges in zip(scores, floats(ask.arrays["score_edges"]), strict=True)
+            ]
+        )
+    return sums
 
 
 def _counts(first: Sums) -> dict[str, Json]:
@@ -254,7 +245,12 @@ def _counts(first: Sums) -> dict[str, Json]:
 def _concordance(total: Sums, m: int) -> dict[str, Json]:
     pairs = int(total["pairs"][m])
     right = float(total["right"][m]) + float(total["tied"][m]) / 2.0
-    return {
+    out: dict[str, Json] = {
         "concordance": plain(right / pairs) if pairs else None,
         "comparable_pairs": pairs,
     }
+    grid = concordance(whole(total["grid"][m])) if "grid" in total else None
+    if grid is None:
+        return out
+    across: dict[str, Json] = {"estimate": grid[0], "mode": "binned", "bound": grid[1]}
+    return out | {"concordance_across_sites": across}

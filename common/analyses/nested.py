@@ -1,17 +1,30 @@
 """Several models on one design matrix: which use which columns, and how they nest."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from common.analyses.analysis import Json
+from common.analyses.analysis import Ask, Json
 from common.analyses.design import Contract, Term, terms_of
 from common.analyses.effects import likelihood_ratio, wald
-from common.analyses.newton import CONVERGED, SEPARATED, Bools, Fit
-from common.analyses.plain import plain
+from common.analyses.newton import (
+    CONVERGED,
+    SEPARATED,
+    Bools,
+    Fit,
+    Local,
+    Point,
+    inverse_of,
+    n_packed,
+    pack,
+    unpack,
+)
+from common.analyses.plain import floats, plain
+from common.sums import Array, Schema, Sums, real
 from common.table import Floats
 
+_BEHIND = "n_patients"
 _SEPARATED = (
     "separated: along a combination of the columns the likelihood rises for ever, so "
     "there is no estimate"
@@ -55,6 +68,61 @@ def check_models(models: Mapping[str, tuple[str, ...]], *others: str) -> None:
                 raise ValueError(f'model "{name}": "{other}" is the outcome')
 
 
+def derivatives_schema(ask: Ask) -> Schema:
+    """Return what a site sends for the models that an ask names by coefficients."""
+    a, q = ask.arrays["beta"].shape
+    each = real(a, behind=_BEHIND)
+    return {
+        "value": each,
+        "gradient": real(a, q, behind=_BEHIND),
+        "curvature": real(a, n_packed(q), behind=_BEHIND),
+        "against": each,
+        "along": each,
+    }
+
+
+def stacked(rows: Sequence[tuple[Array | float, ...]]) -> dict[str, Array]:
+    """Return such sums from value, gradient, curvature, against, along of each model."""
+    value, gradient, curvature, against, along = zip(*rows, strict=True)
+    return {
+        "value": np.array(value),
+        "gradient": np.array(gradient),
+        "curvature": pack(np.array(curvature)),
+        "against": np.array(against),
+        "along": np.array(along),
+    }
+
+
+@dataclass
+class Climbing:
+    """Asks for models' derivatives and reads the totals.
+
+    Attributes:
+        constants: arrays every ask carries.
+        null: log-likelihood of each model at the start, from the first round.
+        metric: curvature there.
+    """
+
+    constants: Mapping[str, Array]
+    null: Floats = field(default_factory=lambda: np.zeros(0))
+    metric: Floats = field(default_factory=lambda: np.zeros(0))
+
+    def ask(self, point: Point) -> Ask:
+        """Return the question at a point."""
+        at = {"problems": point.problems, "beta": point.beta, "step": point.step}
+        return Ask("climb", {}, {**at, **self.constants})
+
+    def read(self, point: Point, total: Sums) -> Local:
+        """Return the totals."""
+        value = floats(total["value"])
+        curvature = unpack(floats(total["curvature"]), point.beta.shape[1])
+        if not self.null.size:
+            self.null, self.metric = value, curvature
+        gradient = floats(total["gradient"])
+        against, along = floats(total["against"]), floats(total["along"])
+        return Local(value, gradient, curvature, against, along)
+
+
 def unfitted(models: Mapping[str, tuple[str, ...]], note: str) -> dict[str, Json]:
     """Return the tables of models that could not be fitted."""
     tables: dict[str, Json] = {}
@@ -71,6 +139,18 @@ class Slopes:
     beta: Floats
     covariance: Floats
     free: Bools
+
+
+def slopes_of(fit: Fit, spread: Floats) -> Slopes:
+    """Return the last coefficients of a fit as slopes of columns before scaling."""
+    last = slice(fit.beta.shape[1] - len(spread), None)
+    covariance = inverse_of(fit.curvature, fit.free)[:, last, last]
+    return Slopes(
+        fit,
+        fit.beta[:, last] / spread,
+        covariance / (spread[:, None] * spread),
+        fit.free[:, last],
+    )
 
 
 def table_of(models: Models, slopes: Slopes, m: int, ratio: str, level: float) -> dict[str, Json]:

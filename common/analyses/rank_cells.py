@@ -21,6 +21,7 @@ Counts = NDArray[np.int64]
 
 _HALF = np.uint64(1 << 63)
 _FIRST_CUT = 256
+_MOST_DIGITS = 15
 _MOST_WHOLE = 4096  # whole numbers that get a cell each at once
 _SMALLEST_POWER, _LARGEST_POWER = -40, 60
 _LARGEST = np.finfo(np.float64).max
@@ -112,7 +113,7 @@ def cut(
         received = yield {i: values_on(k[1:-1], lines[i]) for i, k in keys.items()}
         for i, counts in received.items():
             found[i] = Cells(keys[i], counts)
-        finer = {i: _finer(found[i], share) for i in keys}
+        finer = {i: _finer(found[i], lines[i], share) for i in keys}
         keys = {i: k for i, k in finer.items() if k is not None}
         if not keys:
             break
@@ -191,8 +192,11 @@ def start(line: Line) -> Keys:
     return np.unique(np.concatenate([[lowest - one], inside, [highest]]))
 
 
-def _finer(cells: Cells, share: float) -> Keys | None:
-    """Return finer keys; None where nothing is left to cut."""
+def _finer(cells: Cells, line: Line, share: float) -> Keys | None:
+    """Return finer keys; None where nothing is left to cut.
+
+    A round number in a heavy cell gets a cell of its own: ties are mostly there.
+    """
     total, width = cells.total, np.diff(cells.keys)
     most = max(1, int(share * total.sum()))
     heavy = np.flatnonzero((total > most) & (width > 1))
@@ -209,7 +213,36 @@ def _finer(cells: Cells, share: float) -> Keys | None:
     # A key between two empty cells says nothing.
     empty = total == 0
     keep = np.concatenate([[True], ~(empty[1:] & empty[:-1]), [True]])
-    return np.unique(np.concatenate([cells.keys[keep], new]))
+    alone = round_numbers(cells.keys[heavy], cells.keys[heavy + 1], line)
+    return np.unique(np.concatenate([cells.keys[keep], new, alone - np.uint64(1), alone]))
+
+
+def round_numbers(low: Keys, high: Keys, line: Line) -> Keys:
+    """Return the places of the roundest numbers in (low, high], binary and decimal."""
+    below = low ^ high
+    for shift in (1, 2, 4, 8, 16, 32):
+        below |= below >> np.uint64(shift)
+    binary = high & ~(below >> np.uint64(1))
+    a, b = values_on(low, line), values_on(high, line)
+    size = np.maximum(np.maximum(np.abs(a), np.abs(b)), np.finfo(np.float64).tiny)
+    first = np.floor(np.log10(size))
+    decimal = b.copy()
+    for digits in range(_MOST_DIGITS, -1, -1):
+        rounded = _cut_digits(b, first - digits)
+        inside = (rounded > a) & (rounded <= b)
+        decimal = np.where(inside, rounded, decimal)
+    return np.concatenate([binary, keys_on(decimal + 0.0, line)])
+
+
+def _cut_digits(values: Floats, exponent: Floats) -> Floats:
+    """Return the largest multiple of 10**exponent that is not above the value."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+        # A quotient of two whole numbers is the double that the decimal text reads as.
+        unit = 10.0 ** np.abs(exponent)
+        big = np.floor(values / unit) * unit
+        small = np.floor(values * unit) / unit
+        out: Floats = np.where(exponent >= 0, big, small)
+    return out
 
 
 def keys_on(values: Floats, line: Line) -> Keys:

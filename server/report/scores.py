@@ -68,7 +68,7 @@ def score_blocks(view: StepView, found: Sequence[Score]) -> Iterator[Block]:
             yield _figure(view, dice, predict)
             yield from _worst(view, dice)
         for metric in METRICS:
-            of = [s for s in mine if s.metric == metric]
+            of = [s for s in mine if s.metric == metric and _known(view, s)]
             if of:
                 yield _table(view, of, metric)
             gaps = _gaps(view, of) if metric == "dice" else None
@@ -91,6 +91,10 @@ def _read(view: StepView, column: str) -> Score | None:
 def _entry(view: StepView, part: str, score: Score) -> Mapping[str, Any]:
     found: Mapping[str, Any] = view.parts[part]["columns"].get(score.column, {})
     return found
+
+
+def _known(view: StepView, score: Score) -> bool:
+    return any(is_number(_entry(view, part, score).get("mean")) for part in view.parts)
 
 
 def _variant(name: str) -> str:

@@ -17,7 +17,6 @@ from server.report.suppression import Counts, printable_counts
 from server.report.view import StepView
 
 HIDDEN = "hidden"
-FEW = f"< {SMALLEST_CELL} (hidden)"
 
 
 def table_one(view: StepView, columns: Sequence[str]) -> Table:

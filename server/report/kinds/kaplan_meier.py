@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 from server.report import charts
 from server.report.blocks import Block, Figure, Row, Table
 from server.report.numbers import NONE, estimate, fixed, is_number, p_value, whole
-from server.report.table_one import FEW
+from server.report.table_one import HIDDEN
 from server.report.view import StepView
 from server.report.words import correction_words
 
@@ -134,6 +134,8 @@ def _table(view: StepView, one: Values, title: str) -> Table:
         if is_number(test.get("p")):
             chi2, df = fixed(test.get("chi2"), 2), whole(test.get("df"))
             notes.append(f"{words}: chi-square {chi2}, df {df}, p {p_value(test['p'])}.")
+    if any(HIDDEN in row.cells for row in rows):
+        notes.append("Hidden: a group, or its patients with or without the event, is too small.")
     if any("not reached" in row.cells for row in rows):
         notes.append("Not reached: the curve is above one half where it ends.")
     tau = next(
@@ -164,7 +166,7 @@ def _pairs(view: StepView, one: Values, title: str) -> Table:
 
 def _cells(found: Values) -> tuple[str, ...]:
     if "curve" not in found:
-        return ("0 or hidden" if found.get("n") == 0 else FEW, *[NONE] * 4)
+        return (HIDDEN, *[NONE] * 4)
     median = found["median"]
     return (
         whole(found.get("n")),

@@ -118,7 +118,9 @@ def test_models_are_compared_by_likelihood_ratio() -> None:
 def test_concordance_is_lifelines_over_pairs_of_a_site() -> None:
     from lifelines.utils import concordance_index
 
-    tables = split_unevenly(followed(300, seed=5), 3)
+    table = followed(300, seed=5)
+    table.columns["days"] += np.arange(300) * 1e-4  # lifelines leaves out equal days
+    tables = split_unevenly(table, 3)
     model = run(COX, tables).values["models"]["clinical"]
     b = of_terms(model["terms"], "estimate")
     right = pairs = 0.0
@@ -130,8 +132,28 @@ def test_concordance_is_lifelines_over_pairs_of_a_site() -> None:
         n = sum(((days > d) | ((days == d) & (died == 0))).sum() for d in days[died == 1])
         right += concordance_index(days, -score, died) * n
         pairs += n
-    assert model["comparable_pairs"] == pytest.approx(pairs, rel=0.01)
-    assert model["concordance"] == pytest.approx(right / pairs, abs=2e-3)
+    assert model["comparable_pairs"] == pairs
+    assert model["concordance"] == pytest.approx(right / pairs, abs=1e-12)
+
+
+def test_concordance_across_sites_is_within_its_bound() -> None:
+    from lifelines.utils import concordance_index
+
+    table = complete(followed(400, seed=5), "age", "volume")
+    model = run(COX, split_unevenly(table, 4)).values["models"]["clinical"]
+    b, stage = of_terms(model["terms"], "estimate"), table.columns["stage"]
+    score = np.column_stack([table.columns["age"], stage == 1, stage == 2]) @ b
+    days, died = table.columns["days"], table.columns["died"]
+    found = model["concordance_across_sites"]
+    off = abs(found["estimate"] - concordance_index(days, -score, died))
+    assert off <= found["bound"] < 0.1
+    assert off < 0.01
+
+
+def test_a_site_alone_sends_no_grid() -> None:
+    table = followed(200, seed=5, smallest_cell=5)
+    model = run(COX, [table], alone=True).values["models"]["clinical"]
+    assert "concordance_across_sites" not in model
 
 
 def test_eight_rounds() -> None:

@@ -157,7 +157,9 @@ def test_kaplan_meier_hides_a_small_group(folder: Path) -> None:
     values: Any = run(step, [patients(300)]).values
     groups = values["strata"]["all"]["groups"]
     groups["c"] = {"n": None, "note": "fewer than 5 patients"}
-    assert "< 5 (hidden)" in shown(folder, step, {"development": values}).text
+    text = shown(folder, step, {"development": values}).text
+    assert "Arm: c | hidden |" in text
+    assert "is too small." in text
 
 
 def test_logistic_has_a_forest_and_odds_ratios(folder: Path) -> None:

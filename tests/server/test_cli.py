@@ -1,0 +1,160 @@
+"""The command: every mistake at once and in words, before anything runs."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import yaml
+
+from client.ingest.phantoms import write
+from common.phantoms.spec import load_spec
+from server.cli import MISTAKE, main
+from tests.runs import STUDY, make_run
+from tests.training import PHANTOMS
+from tests.training import STUDY as TRAINING
+
+
+def _consortium(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["consortium", *map(str, words)])
+    try:
+        main()
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def test_a_roster_with_three_mistakes_names_all_three(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY)
+    roster = tmp_path / "sites.yaml"
+    roster.write_text(
+        "sites:\n"
+        "  north: {simulate: {cohort: north}, rol: develop}\n"
+        "  south: {role: develope, simulate: {cohort: south}}\n"
+        "quorum: three\n"
+    )
+    code = _consortium(monkeypatch, "check", tmp_path / "study.yaml", "--sites", roster)
+    said = capsys.readouterr().err
+    assert code == MISTAKE
+    assert f'{roster}:2: sites.north.rol: unknown key; did you mean "role"?' in said
+    assert f"{roster}:3: sites.south.role" in said
+    assert f"{roster}:4: quorum" in said
+    assert len(said.splitlines()) == 3
+
+
+def test_mistakes_of_study_and_roster_come_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study, roster = tmp_path / "study.yaml", tmp_path / "sites.yaml"
+    study.write_text(STUDY.replace("of: [marker]", "of: [markr]").replace("sex: [f]", "sex: [w]"))
+    roster.write_text("sites: {}\n")
+    assert _consortium(monkeypatch, "check", study, "--sites", roster) == MISTAKE
+    said = capsys.readouterr().err
+    assert 'unknown column "markr" (did you mean "marker"?)' in said
+    assert 'unknown level "w"' in said
+    assert str(roster) in said
+
+
+@pytest.fixture
+def phantoms(tmp_path: Path) -> Path:
+    """Return a folder with the tiny training study, its roster and its cohorts."""
+    write(load_spec(PHANTOMS, "phantoms.yaml"), tmp_path / "cohorts")
+    names = ("north", "east", "south", "west", "abroad")
+    sites = {n: {"simulate": {"cohort": f"cohorts/{n}"}} for n in names}
+    sites["abroad"]["role"] = "external"  # type: ignore[assignment]
+    (tmp_path / "study.yaml").write_text(TRAINING)
+    (tmp_path / "sites.yaml").write_text(yaml.safe_dump({"sites": sites}))
+    return tmp_path
+
+
+def test_every_mistake_of_every_cohort_is_said_before_anything_runs(
+    phantoms: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = {
+        n: sorted((phantoms / "cohorts" / n / "images").glob("*_t1.nii.gz"))
+        for n in ("north", "east")
+    }
+    images["north"][0].unlink()
+    _move(_mask(images["east"][0]))
+    _relabel(_mask(images["east"][1]))
+    south = phantoms / "cohorts" / "south" / "cohort.csv"
+    south.write_text(south.read_text() + _second_case(south))
+    west = phantoms / "cohorts" / "west" / "cohort.csv"
+    west.write_text(west.read_text().splitlines()[0] + "\n")
+    code = _consortium(
+        monkeypatch, "simulate", phantoms / "study.yaml", "--sites", phantoms / "sites.yaml",
+        "--runs", phantoms / "runs", "--leave-out",
+    )  # fmt: skip
+    said = capsys.readouterr().err
+    assert code == MISTAKE
+    assert images["north"][0].name in said
+    assert "another grid" in said
+    assert "label" in said
+    assert "south_001" in said
+    assert "west" in said
+    assert "The study cannot run" in said
+    assert not list((phantoms / "runs").glob("tiny-*"))
+
+
+def _mask(image: Path) -> Path:
+    return image.with_name(image.name.replace("_t1", "_organ"))
+
+
+def _move(path: Path) -> None:
+    mask = sitk.ReadImage(str(path))
+    mask.SetOrigin(tuple(o + 5 for o in mask.GetOrigin()))
+    sitk.WriteImage(mask, str(path))
+
+
+def _relabel(path: Path) -> None:
+    mask = sitk.ReadImage(str(path))
+    voxels = sitk.GetArrayFromImage(mask)
+    changed = sitk.GetImageFromArray(np.where(voxels == 2, 7, voxels).astype(np.uint8))
+    changed.CopyInformation(mask)
+    sitk.WriteImage(changed, str(path))
+
+
+def _second_case(cohort: Path) -> str:
+    """Return a row that puts the first patient into another split."""
+    heading, first = (line.split(",") for line in cohort.read_text().splitlines()[:2])
+    row = dict(zip(heading, first, strict=True))
+    row["split"] = "test" if row["split"] != "test" else "train"
+    row["case_id"] += "_again"
+    return ",".join(row.values()) + "\n"
+
+
+def test_a_file_that_is_not_there_is_said_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _consortium(monkeypatch, "check", tmp_path / "no.yaml") == MISTAKE
+    assert capsys.readouterr().err.strip().endswith("no.yaml: No such file or directory")
+
+
+@pytest.mark.parametrize("which", ["study", "site", "sites"])
+def test_schemas_are_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], which: str
+) -> None:
+    assert _consortium(monkeypatch, "schema", which) == 0
+    assert json.loads(capsys.readouterr().out)["type"] == "object"
+
+
+def test_the_audit_of_a_simulated_site_is_shown_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path)
+    from server.simulate import simulate
+
+    simulate(run, engine="threads")
+    site = run.folder / "sites" / "east" / "site.yaml"
+    assert _consortium(monkeypatch, "site", "audit", site) == 0
+    said = capsys.readouterr().out
+    assert "the chain holds" in said
+    assert "masked, only the sum with 3 other sites can be read" in said
+    log = next((tmp_path / "runs" / ".sites").glob("east-*")) / "audit.jsonl"
+    log.write_text(log.read_text().replace('"round": 1', '"round": 9', 1))
+    assert _consortium(monkeypatch, "site", "audit", site) == 1
+    assert "BROKEN" in capsys.readouterr().err
