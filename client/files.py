@@ -7,9 +7,7 @@ from typing import TypeAlias
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
 
-def write_atomically(
-    path: Path, data: Buffer, *, mode: int = 0o644, durable: bool = True
-) -> None:
+def write_atomically(path: Path, data: Buffer, *, mode: int = 0o644, durable: bool = True) -> None:
     """Write `data` to `path` through a temporary file beside it.
 
     Args:

@@ -124,7 +124,7 @@ def restore(chances: Floats, frame: Frame, onto: Grid, recipe: Recipe) -> Classe
     found = np.zeros(onto.shape, np.uint8)
     for i, chance in enumerate(whole):
         volume = Volume(chance, frame.work)
-        here = resample(volume, onto, how="linear", outside=float(i == 0))
+        here = resample(volume, onto, how="linear", outside=0)
         found[here > best] = i
         best = np.maximum(best, here)
     return found

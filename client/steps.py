@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from client.cases import Case
 from client.cohorts import SiteCohort, flow_sums, select
@@ -89,7 +90,8 @@ def _summarise(job: Job) -> Sums:
 def _analyse(job: Job) -> Sums:
     table = make_table(job.site, job.study, job.cases, job.run, alone=job.alone)
     require(table, job.step.columns())
-    sums: Sums = job.step.summarise(table, job.posed.ask)
+    with threadpool_limits(1):  # many small products: threads would only wait for each other
+        sums: Sums = job.step.summarise(table, job.posed.ask)
     return sums
 
 

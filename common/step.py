@@ -56,6 +56,11 @@ def expand_patterns(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[
     """
     found: dict[str, None] = {}
     for pattern in patterns:
-        fits = [c for c in known if fnmatchcase(c, pattern)] if "*" in pattern else [pattern]
+        fits = [c for c in known if _fits(c, pattern)] if "*" in pattern else [pattern]
         found |= dict.fromkeys(fits or [pattern])
     return tuple(found)
+
+
+def _fits(column: str, pattern: str) -> bool:
+    """Tell whether a pattern names a column; those of single folds only if it says "fold"."""
+    return fnmatchcase(column, pattern) and (".fold" not in column or "fold" in pattern)

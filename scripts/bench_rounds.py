@@ -51,7 +51,12 @@ def main() -> None:
     print(f"{'sites':>5} {'weights':>9} {'s/round':>8} {'min':>7} {'max':>7} {'memory':>9} models")
     for n_sites in options.sites:
         for n_bytes in options.bytes:
-            command = [sys.executable, __file__, "--one", *map(str, (n_sites, n_bytes, options.rounds))]
+            command = [
+                sys.executable,
+                __file__,
+                "--one",
+                *map(str, (n_sites, n_bytes, options.rounds)),
+            ]
             done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
             found = json.loads(done.stdout.splitlines()[-1])
             mib = found["peak_bytes"] / MEBI

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
+from threadpoolctl import threadpool_limits
 
 from common.messages import Hello
 from common.sites import POOLED
@@ -47,7 +48,8 @@ def conduct(run: Run, grid: Grid) -> None:
         progress.tell,
         pooled=POOLED in run.keys,
     )
-    driver.run()
+    with threadpool_limits(1):  # many small products: threads would only wait for each other
+        driver.run()
     run.write_answers(driver.answers, driver.failed)
     journal.write("end", failed=driver.failed)
     progress.tell({"event": "end", "failed": driver.failed})

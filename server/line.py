@@ -8,6 +8,7 @@ ends are our own processes: nothing that came from a network is ever read this w
 import multiprocessing
 import socket
 from collections.abc import Iterator
+from copy import copy as copy_of
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -100,7 +101,9 @@ def _without_bytes(message: Message) -> Message:
     for name, record in message.content.array_records.items():
         empty = {key: Array(a.dtype, a.shape, a.stype, b"") for key, a in record.items()}
         content[name] = ArrayRecord(empty)
-    return Message(content, metadata=message.metadata)
+    copy = copy_of(message)  # Flower's constructor takes no metadata but its own
+    copy.content = content
+    return copy
 
 
 def _arrays(message: Message) -> Iterator[Array]:

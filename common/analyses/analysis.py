@@ -18,7 +18,7 @@ from common.cohort import Column
 from common.sums import Array, Schema, Sums
 from common.table import Floats, Table
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,16 @@ def test_in_2d_slices_are_drawn_from_the_whole_image() -> None:
     assert slices == set(range(8))
 
 
+def test_reading_only_a_part_of_the_image_changes_nothing(monkeypatch) -> None:
+    bent = OFF | {"elastic_mm": 2, "rotation_deg": 30, "scale": 0.3}
+    patch, of = task(bent, recipe={"patch": [4, 4, 4]}), example((30, 30, 30))
+    parts = [drawn(patch, of, seed)[0] for seed in range(5)]
+    whole = np.zeros(3, int), np.array((30, 30, 30))
+    monkeypatch.setattr("client.augment._box", lambda *_: whole)
+    for seed, part in enumerate(parts):
+        torch.testing.assert_close(part, drawn(patch, of, seed)[0], atol=1e-2, rtol=0)
+
+
 def test_images_on_disk_and_in_memory_give_the_same(tmp_path) -> None:
     np.save(tmp_path / "i.npy", example().image.numpy())
     np.save(tmp_path / "m.npy", example().mask.numpy())

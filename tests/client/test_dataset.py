@@ -37,6 +37,15 @@ def test_a_changed_file_is_seen(tmp_path, name) -> None:
     assert not same(first, prepare(b, c))
 
 
+def test_the_time_of_a_file_counts_too(tmp_path, monkeypatch) -> None:
+    b, c = bench(tmp_path), case(tmp_path)
+    prepare(b, c)
+    os.utime(c.images["t1"], ns=(1, 1))
+    monkeypatch.setattr("client.dataset.load_image", None)
+    with pytest.raises(TypeError):
+        prepare(b, c)
+
+
 @pytest.mark.parametrize(
     "recipe",
     [

@@ -9,6 +9,7 @@ from torch import nn
 from client import predict as module
 from client.imageio import Volume, read_image, write_image
 from client.predict import predict, validate, write_prediction
+from common.metrics.surface import hausdorff_95, surface_dice, surface_distances
 from common.networks.weights import initial_weights
 from tests.client.small_cases import RAS, ball, bench, case, grid, oblique
 
@@ -127,6 +128,37 @@ def test_an_ensemble_is_the_mean_of_probabilities(tmp_path) -> None:
     np.testing.assert_allclose(chances(*nets), (one + other) / 2, atol=1e-6)
     np.testing.assert_allclose(one.sum(0), 1, atol=1e-5)
     assert not np.allclose(one, other)
+
+
+def test_windows_count_by_their_middle_and_chances_add_up_to_one(tmp_path) -> None:
+    class Blind(nn.Module):
+        """Sure of class 1, but of class 2 in the first voxels of its window."""
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            sure = torch.full((len(x), 3, *x.shape[2:]), -9.0)
+            sure[:, 1, :, 2:], sure[:, 2, :, :2] = 9.0, 9.0
+            return (sure,)
+
+    b = bench(tmp_path, recipe={"patch": (8, 8, 8), "overlap": 0.75})
+    image = np.zeros((1, 8, 24, 8), np.float32)
+    found = module._chances(b, [Blind().eval()], image, torch.device("cpu"))
+    np.testing.assert_allclose(found.sum(0), 1, atol=1e-5)
+    assert (found[:, :, 2:].argmax(0) == 1).all()
+    assert (found[1, :, 8:16] > 0.9).all()
+
+
+def test_distances_are_in_mm_of_the_file(tmp_path) -> None:
+    on = grid((13, 18, 11), (2.5, 0.5, 1.0))
+    c, labels = clear(tmp_path, on)
+    shifted = np.roll(labels, 1, axis=0)
+    write_image(c.masks["ball"], Volume(shifted, on))
+    b = bench(tmp_path, recipe={"size": (16, 24, 16), "normalise": WINDOW})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_network", lambda *_: Oracle().eval())
+        scores = predict(b, [{}], c).scores
+    apart = surface_distances(labels == 3, shifted == 3, on.spacing_mm)
+    assert scores["hd95_mm_core"] == pytest.approx(hausdorff_95(apart)) == 2.5
+    assert scores["surface_dice_core"] == pytest.approx(surface_dice(apart, 1.0))
 
 
 def test_overlap_makes_more_windows() -> None:

@@ -6,6 +6,7 @@ import pytest
 from client.imageio import Grid, Turn, Volume, read_image, write_image
 from client.preprocess import frame_of, load_image, load_mask, read_classes, restore
 from common.metrics.overlap import dice
+from common.seeds import numpy_rng
 from tests.client.small_cases import RAS, ball, bench, case, grid, oblique
 
 LPS = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0))
@@ -172,13 +173,37 @@ def test_a_patch_may_be_smaller_than_the_image_but_not_larger(tmp_path) -> None:
 
 
 def test_a_coarser_grid_does_not_alias(tmp_path) -> None:
-    stripes = np.indices((8, 16, 8))[1] % 2 * 100.0
-    c = case(tmp_path)
-    write_image(c.images["t1"], Volume(stripes.astype(np.float32), grid()))
-    recipe = {"size": (4, 8, 4), "spacing_mm": [1.0, 3.0, 1.0]}
+    on = grid((8, 15, 8))  # its middle is a voxel: every third one is black, then white
+    stripes = np.indices(on.shape)[1] % 2 * 100.0
+    c = case(tmp_path, on=on)
+    write_image(c.images["t1"], Volume(stripes.astype(np.float32), on))
+    recipe = {"size": (8, 4, 8), "spacing_mm": [1.0, 3.0, 1.0]}
     recipe["normalise"] = {"kind": "hu_window", "low": 0, "high": 100}
     image = load_image(bench(tmp_path, recipe=recipe), c)[0]
-    assert np.abs(image[:, :, 3:5]).max() < 0.5
+    assert np.abs(image[:, :, 1:3]).max() < 0.5
+
+
+def test_beyond_a_second_image_lies_its_lowest_level(tmp_path) -> None:
+    c, small = case(tmp_path), grid((4, 4, 4))
+    path = tmp_path / "t2.nii.gz"
+    voxels = numpy_rng("t2").uniform(50, 90, small.shape).astype(np.float32)
+    write_image(path, Volume(voxels, small))
+    c = replace(c, images={**c.images, "t2": path})
+    window = {"kind": "hu_window", "low": 0, "high": 100}
+    recipe = {"size": (8, 16, 8), "normalise_image": {"t2": window}, "orientation": "as_stored"}
+    image = load_image(bench(tmp_path, images=["t1", "t2"], recipe=recipe), c)[0]
+    lowest = voxels.min() / 50 - 1
+    assert image[1, -1, -1, -1] == pytest.approx(lowest, abs=1e-4)
+
+
+def test_after_resampling_too_what_was_cropped_away_is_background(tmp_path) -> None:
+    b = bench(tmp_path, recipe={"size": (2, 4, 2), "spacing_mm": [2, 2, 2]})
+    frame = frame_of(b, grid())
+    found = restore(one_hot(np.ones(frame.shape, int)), frame, grid(), b.task.recipe)
+    inside = np.zeros(found.shape, bool)
+    inside[2:6, 4:12, 2:6] = True
+    assert not found[~inside].any()
+    assert found[inside].sum() == 4 * 8 * 4 - 8  # but for the corners
 
 
 def test_the_written_orientation_does_not_matter(tmp_path) -> None:

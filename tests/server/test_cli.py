@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK
 import yaml
 
 from client.ingest.phantoms import write
@@ -105,17 +105,17 @@ def _mask(image: Path) -> Path:
 
 
 def _move(path: Path) -> None:
-    mask = sitk.ReadImage(str(path))
+    mask = SimpleITK.ReadImage(str(path))
     mask.SetOrigin(tuple(o + 5 for o in mask.GetOrigin()))
-    sitk.WriteImage(mask, str(path))
+    SimpleITK.WriteImage(mask, str(path))
 
 
 def _relabel(path: Path) -> None:
-    mask = sitk.ReadImage(str(path))
-    voxels = sitk.GetArrayFromImage(mask)
-    changed = sitk.GetImageFromArray(np.where(voxels == 2, 7, voxels).astype(np.uint8))
+    mask = SimpleITK.ReadImage(str(path))
+    voxels = SimpleITK.GetArrayFromImage(mask)
+    changed = SimpleITK.GetImageFromArray(np.where(voxels == 2, 7, voxels).astype(np.uint8))
     changed.CopyInformation(mask)
-    sitk.WriteImage(changed, str(path))
+    SimpleITK.WriteImage(changed, str(path))
 
 
 def _second_case(cohort: Path) -> str:

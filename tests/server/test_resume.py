@@ -2,12 +2,12 @@
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -52,7 +52,7 @@ def test_a_journal_cut_anywhere_leads_to_the_same_answers(tmp_path: Path) -> Non
     expected = _results(run)
     journal = run.folder / "journal.jsonl"
     data = journal.read_bytes()
-    for cut in sorted(random.Random(0).sample(range(len(data)), 6)):
+    for cut in sorted(Random(0).sample(range(len(data)), 6)):
         journal.write_bytes(data[:cut])
         simulate(run, engine="threads")
         assert _results(run) == expected
@@ -86,7 +86,7 @@ def test_killed_at_five_random_moments_the_run_ends_with_the_same_bits(tmp_path:
     whole = training_run(tmp_path / "whole")
     simulate(whole, engine="processes", workers=2)
     run = training_run(tmp_path / "killed")
-    luck = random.Random(5)
+    luck = Random(5)
     for _ in range(5):
         _drive_and_kill(run, after=luck.uniform(1.5, 9.0))
     simulate(run, engine="processes", workers=2)
