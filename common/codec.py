@@ -147,7 +147,7 @@ def read_replies(packet: Packet) -> Replies:
     try:
         replies = tuple(_read_reply(head, blobs) for head in packet.head["replies"])
         return Replies(_text(packet.head, "site"), replies, float(packet.head["work_s"]))
-    except (KeyError, TypeError, AttributeError, StopIteration, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise Malformed(f"no replies: {error}") from None
 
 
@@ -155,7 +155,10 @@ def _read_reply(head: Mapping[str, Any], blobs: Any) -> Reply:
     problem = _text(head, "problem")
     if "reason" in head:
         return Reply(problem, reason=Reason(head["reason"]))
-    words = unpack(next(blobs))["words"]
+    blob = next(blobs, None)
+    if blob is None:
+        raise Malformed("neither words nor a reason")
+    words = unpack(blob)["words"]
     if words.dtype != np.dtype("<u8") or words.ndim != 1:
         raise Malformed("a reply is one vector of words")
     return Reply(problem, words.view(np.uint64), _text(head, "signature"))

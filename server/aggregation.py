@@ -30,7 +30,7 @@ def aggregate(
         return {n: _plus(w, change[n]) for n, w in weights.items()}, {}
     old = moments.get("momentum", {})
     momentum = {n: (how.momentum * old.get(n, 0.0) + change[n]).astype(np.float64) for n in weights}
-    step = {n: change[n] if _is_buffer(n) else momentum[n] for n in weights}
+    step = {n: change[n] if _is_buffer(n) else momentum[n].copy() for n in weights}
     return {n: _plus(w, step[n]) for n, w in weights.items()}, {"momentum": momentum}
 
 
