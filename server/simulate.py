@@ -9,27 +9,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
 from flwr.app import Context, RecordDict
 
-from common.privacy.identity import new_identity, private_text, public_text, read_identity
 from common.settings import parse
-from common.sites import POOLED, PolicySettings, Roster, SimulatedSite
+from common.sites import POOLED, PolicySettings, Roster
 from common.study import read_study
 from server.app import RUN, app
-from server.arrays import write_file
 from server.local_grid import RUN_ID, LocalGrid
+from server.played import PlayedSite, settings_of
+from server.quiet import QUIET_FLOWER
 from server.run import Run, create_run
 from server.workers import ProcessWorker, ThreadWorker, WorkerFactory
 
 CLIENT = "client.app:app"
 SIMULATION = "CONSORTIUM_SIMULATION"
-QUIET_FLOWER = {
-    "FLWR_TELEMETRY_ENABLED": "0",
-    "FLWR_DISABLE_UPDATE_CHECK": "1",
-    "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
 PACKAGES = ("flwr", "torch", "monai", "numpy", "scipy", "SimpleITK")
 
 
@@ -50,13 +43,12 @@ def prepare(study_path: Path, sites_path: Path, runs: Path) -> Run:
     simulated = _simulated(
         roster, sites_path.parent.resolve(), _wants_pooled(study, str(study_path))
     )
-    homes = {name: _home(runs, name, site) for name, site in simulated.items()}
-    keys = {name: _identity(home) for name, home in homes.items()}
-    about = {"keys": keys, "simulated": list(simulated), "versions": _versions()}
+    played = [PlayedSite(name, _home(runs, name, site), site) for name, site in simulated.items()]
+    keys = {site.name: site.key() for site in played}
+    about = {"keys": keys, "simulated": list(simulated), "versions": versions()}
     run = create_run(runs, study, sites, about)
-    for name, site in simulated.items():
-        _write_site(run, name, site, homes[name], keys)
-        write_file(homes[name] / "studies" / f"{run.study_hash}.yaml", study.encode())
+    for site in played:
+        site.write(_site_file(run, site.name), study, keys)
     return run
 
 
@@ -108,7 +100,7 @@ def _simulated(roster: Roster, folder: Path, pooled: bool) -> dict[str, dict[str
     if missing:
         raise ValueError(f"no data to simulate with (`simulate: cohort:`): {', '.join(missing)}")
     sites = {
-        name: _site(site.simulate, folder)
+        name: settings_of(site.simulate, folder)
         for name, site in sorted(roster.sites.items())
         if site.simulate is not None
     }
@@ -123,11 +115,6 @@ def _simulated(roster: Roster, folder: Path, pooled: bool) -> dict[str, dict[str
     return sites
 
 
-def _site(simulated: SimulatedSite, folder: Path) -> dict[str, Any]:
-    cohort = str((folder / simulated.cohort).resolve())
-    return {**simulated.model_dump(), "cohort": cohort}
-
-
 def _home(runs: Path, name: str, site: dict[str, Any]) -> Path:
     """Return a simulated site's lasting folder: its key, its caches, its audit log."""
     mark = hashlib.sha256(json.dumps(site["cohort"]).encode()).hexdigest()[:8]
@@ -136,35 +123,12 @@ def _home(runs: Path, name: str, site: dict[str, Any]) -> Path:
     return home.resolve()
 
 
-def _identity(home: Path) -> str:
-    path = home / "identity.key"
-    if not path.exists():
-        write_file(path, private_text(new_identity()).encode())
-        path.chmod(0o600)
-    return public_text(read_identity(path.read_text()))
-
-
-def _write_site(
-    run: Run, name: str, site: dict[str, Any], home: Path, keys: dict[str, str]
-) -> None:
-    policy = {**site["policy"], "approved_studies": [run.study_hash]}
-    settings = {
-        **site,
-        "name": name,
-        "workspace": str(home),
-        "identity": str(home / "identity.key"),
-        "partners": keys,
-        "policy": policy,
-    }
-    plain = json.loads(json.dumps(settings))
-    write_file(_site_file(run, name), yaml.safe_dump(plain, sort_keys=False).encode())
-
-
 def _site_file(run: Run, name: str) -> Path:
     return run.folder / "sites" / name / "site.yaml"
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions that a run notes beside its results."""
     return {name: version(name) for name in PACKAGES}
 
 

@@ -127,3 +127,31 @@ def _drive_and_kill(run: Run, *, after: float) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_a_run_that_can_be_resumed(tmp_path: Path) -> None:
+    run = training_run(tmp_path)
+    resume = [
+        sys.executable,
+        "-c",
+        "from server.cli import main; main()",
+        "resume",
+        str(run.folder),
+    ]
+    root = Path(__file__).resolve().parents[2]
+    process = subprocess.Popen(
+        [*resume, "--json"], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if '"exchanged"' in line:
+            break
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"go on with: consortium resume {run.folder}" in said
+    assert (run.folder / "report.html").exists()
+    done = subprocess.run([*resume, "--json"], cwd=root, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert read_events(run.folder / "journal.jsonl")[-1]["event"] == "end"

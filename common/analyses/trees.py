@@ -1,0 +1,148 @@
+"""Trees on binned columns, as arrays: how a case falls through them, and a level's sums.
+
+Node i of a tree has the children 2 i + 1 and 2 i + 2; a case goes to the first if the
+code of its bin is at most the node's cut. So a split value is the edge of a bin, never a
+value of a case (rule R9).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.analyses.analysis import Ask
+from common.analyses.classifier import Bools, Ints
+from common.seeds import numpy_rng
+from common.sums import Array, Field, Schema
+from common.table import Floats
+
+CHANNELS = 3
+_BOUND = float(2**53)  # of a double's whole numbers, and what one site may send
+_LEAF = -1
+# P(Poisson(1) <= k): a place among them is a draw, the same with every library.
+_POISSON = np.exp(-1.0) * np.cumsum(1.0 / np.cumprod([1.0, *range(1, 12)]))
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Many trees of the same largest depth.
+
+    Attributes:
+        feature: column of each split, -1 at a leaf, shape (trees, 2**depth - 1).
+        cut: code of the last bin that goes left, same shape.
+        value: of each node as a leaf, shape (trees, 2**(depth + 1) - 1).
+    """
+
+    feature: Ints
+    cut: Ints
+    value: Floats
+
+    @property
+    def depth(self) -> int:
+        """Number of levels of splits."""
+        return int(self.feature.shape[1]).bit_length()
+
+    def arrays(self, prefix: str = "") -> dict[str, Array]:
+        """Return them as the arrays of an ask or answer."""
+        return {f"{prefix}{name}": getattr(self, name) for name in ("feature", "cut", "value")}
+
+    def some(self, which: slice) -> "Trees":
+        """Return a part of the trees."""
+        return Trees(self.feature[which], self.cut[which], self.value[which])
+
+    def values_of(self, codes: Ints) -> Floats:
+        """Return what each tree says of each case, shape (n, trees)."""
+        out = np.empty((len(codes), len(self.feature)))
+        for t in range(len(self.feature)):
+            out[:, t] = self.value[t, nodes_of(codes, self.feature[t], self.cut[t])]
+        return out
+
+
+def stumps(n_trees: int, depth: int) -> Trees:
+    """Return trees that do not split yet."""
+    shape = (n_trees, 2**depth - 1)
+    value = np.zeros((n_trees, 2 ** (depth + 1) - 1))
+    return Trees(np.full(shape, _LEAF, np.int64), np.zeros(shape, np.int64), value)
+
+
+def read_trees(arrays: dict[str, Array], prefix: str = "") -> Trees:
+    """Return the trees that `Trees.arrays` wrote."""
+    names = ("feature", "cut", "value")
+    feature, cut, value = (np.asarray(arrays[prefix + name]) for name in names)
+    return Trees(feature.astype(np.int64), cut.astype(np.int64), value.astype(np.float64))
+
+
+def nodes_of(codes: Ints, feature: Ints, cut: Ints) -> Ints:
+    """Return the node each case ends in, shape (n,), of one tree's splits."""
+    node = np.zeros(len(codes), np.int64)
+    rows = np.arange(len(codes))
+    for _ in range(int(feature.size).bit_length()):
+        inside = node < feature.size
+        split = np.where(inside, feature[np.minimum(node, feature.size - 1)], _LEAF)
+        right = codes[rows, split] > cut[np.minimum(node, feature.size - 1)]
+        node = np.where(split == _LEAF, node, 2 * node + 1 + right)
+    return node
+
+
+def bootstrap(patients: NDArray[np.str_], key: Sequence[str | int], n_trees: int) -> Ints:
+    """Return how often each case is drawn for each tree, Poisson(1), shape (n, n_trees).
+
+    Draws follow the patient, not the row, so they do not depend on the split over sites;
+    all cases of a patient are drawn alike. The law of large samples' bootstrap (Oza,
+    Russell, AISTATS 2001).
+    """
+    unique, row = np.unique(patients, return_inverse=True)
+    draws = np.empty((len(unique), n_trees))
+    for i, patient in enumerate(unique):
+        draws[i] = numpy_rng(*key, str(patient)).random(n_trees)
+    drawn: Ints = np.searchsorted(_POISSON, draws, side="right").astype(np.int64)
+    return drawn[row]
+
+
+def level_schema(ask: Ask, bins: int) -> Schema:
+    """Declare the histograms of the nodes an ask names.
+
+    By node, column tried, and bin (or side of a cut), two sums of cases and their number.
+    """
+    n_nodes, n_tried = ask.arrays["tried"].shape
+    width = 2 if "cuts" in ask.arrays else bins
+    shape = (n_nodes, n_tried, width, CHANNELS)
+    return {"histogram": Field(shape, _BOUND, "count", "n_patients", "never")}
+
+
+def level_sums(
+    ask: Ask, codes: Ints, drawn: Ints, problems: Sequence[tuple[Bools, Ints]], bins: int
+) -> dict[str, Array]:
+    """Return a site's histograms: whole numbers, so that they add without rounding.
+
+    Args:
+        ask: the splits so far, and the nodes asked for: tree, node, columns tried.
+        codes: bin of each value, shape (n, p).
+        drawn: how often a case is drawn for each tree of a problem, shape (n, trees).
+        problems: who takes part, shape (n,), and two whole numbers a case, shape (n, 2).
+        bins: the most of a column.
+    """
+    arrays = ask.arrays
+    width = 2 if "cuts" in arrays else bins
+    n_nodes, n_tried = arrays["tried"].shape
+    out = np.zeros((n_nodes, n_tried * width, CHANNELS), np.int64)
+    for tree in np.unique(arrays["tree"]).tolist():
+        asked = np.flatnonzero(arrays["tree"] == tree)
+        train, numbers = problems[tree // drawn.shape[1]]
+        weight = drawn[:, tree % drawn.shape[1]] * train
+        node = nodes_of(codes, arrays["feature"][tree], arrays["cut"][tree])
+        slot = np.full(2 * arrays["feature"].shape[1] + 1, -1, np.int64)
+        slot[arrays["node"][asked]] = np.arange(asked.size)
+        rows = np.flatnonzero((slot[node] >= 0) & (weight > 0))
+        mine = slot[node[rows]]
+        entry = codes[rows[:, None], arrays["tried"][asked][mine]]
+        if width == 2 and "cuts" in arrays:
+            entry = (entry > arrays["cuts"][asked][mine]).astype(np.int64)
+        flat = (mine[:, None] * n_tried + np.arange(n_tried)) * width + entry
+        stats = np.column_stack([numbers[rows] * weight[rows, None], np.ones(rows.size, np.int64)])
+        for c in range(CHANNELS):
+            repeated = np.repeat(stats[:, c], n_tried).astype(np.float64)
+            found = np.bincount(flat.ravel(), repeated, asked.size * n_tried * width)
+            out[asked, :, c] = np.rint(found).reshape(asked.size, -1)
+    return {"histogram": out.reshape(n_nodes, n_tried, width, CHANNELS)}
