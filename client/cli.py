@@ -14,6 +14,7 @@ from client.cases import Severity
 from client.check import Checked, check
 from client.ingest.decathlon import Columns, import_decathlon
 from client.ingest.phantoms import write
+from client.ingest.table import Roles, import_table
 from client.site import load_site
 from common.errors import Finding
 from common.phantoms.spec import load_spec
@@ -113,6 +114,24 @@ def decathlon(
 ) -> None:
     """Write one folder a site with cohort.csv from a Decathlon or MONAI data list."""
     report = import_decathlon(dataset, splits, out, columns=Columns(tuple(image), mask), link=link)
+    sys.stdout.write(f"{report}\n")
+
+
+@import_app.command("table")
+def table(  # noqa: PLR0913  (options of a command)
+    table: Annotated[Path, typer.Argument(help="CSV of several centres, a row a case")],
+    site: Annotated[
+        list[str], typer.Option("--site", help="its column of the centre; of several, all")
+    ],
+    patient: Annotated[str, typer.Option("--patient", help="its column of the patient")],
+    out: Annotated[Path, typer.Option("--out", help="folder for the sites' folders")],
+    split: Annotated[str, typer.Option("--split", help="its column of train or test")] = "",
+    rename: Annotated[list[str] | None, typer.Option("--rename", help="own=study")] = None,
+    recode: Annotated[list[str] | None, typer.Option("--recode", help="column:old=new")] = None,
+) -> None:
+    """Write one folder a site with cohort.csv from one table of several centres."""
+    roles = Roles(tuple(site), patient, split)
+    report = import_table(table, out, roles, renames=rename or (), recodes=recode or ())
     sys.stdout.write(f"{report}\n")
 
 

@@ -1,10 +1,32 @@
-"""Rules on the sums themselves, enforced in the site's process before masking."""
+"""Rules on cases and sums, enforced in the site's process before masking.
+
+They look at one ask of an approved study and at this site's own cases. What several asks
+tell together is the matter of `client.ledger`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 
+from client.cases import Case
+from client.cohorts import select
+from common.analyses.cox import Cox
+from common.analyses.design import terms_of
+from common.analyses.logistic import Logistic
+from common.analyses.piecewise_exponential import PiecewiseExponential
+from common.analyses.univariable_logistic import UnivariableLogistic
 from common.errors import Reason, Refused
+from common.messages import Posed
 from common.sites import PolicySettings
+from common.step import Cases
+from common.study import Study
 from common.sums import Field, Schema, Sums
+
+_MASKS_HOLD = 3  # in a sum of two sites each knows the other's part
+_IN_CLEAR = ("each", "external")
 
 
 def check_sums(policy: PolicySettings, sums: Sums, schema: Schema, *, alone: bool) -> None:
@@ -34,6 +56,150 @@ def check_cohort(policy: PolicySettings, n_patients: int) -> None:
     if n_patients < policy.smallest_cohort:
         detail = f"{n_patients} patients, policy: {policy.smallest_cohort}"
         raise Refused(Reason.COHORT_TOO_SMALL if n_patients else Reason.NO_CASES, detail)
+
+
+def check_selection(
+    policy: PolicySettings, study: Study, *, cases: Sequence[Case], posed: Posed
+) -> None:
+    """Check that a step's cases do not single out a few patients of this site (R2, R6).
+
+    Neither they, nor any combination of them with the cases of the steps before it in the
+    study, may depend on 1 to `smallest_cell` - 1 patients. The study is a file, so all of
+    this is known beforehand: where a step would tell of so few, it is refused and the
+    steps before it are not.
+
+    A split is different: its site drew it, nobody can aim it at a patient by a property,
+    and a hospital with four validation cases could not be validated. So within a masked
+    sum of three sites or more the rule compares steps that look at the same splits, and
+    a split of a few patients may enter, unless the policy's `smallest_part` says no.
+
+    Args:
+        policy: the hospital's thresholds.
+        study: the approved study.
+        cases: this site's cohort.
+        posed: the ask.
+
+    Raises:
+        Refused: SELECTION_TOO_SMALL, DIFFERENCING or CELL_TOO_SMALL.
+    """
+    mine, alone = study.bound[posed.step].cases, len(posed.group) == 1
+    upto = [*_cases_before(study, posed.step, alone=alone), mine]
+    if len(posed.group) < _MASKS_HOLD:
+        _check_combinations(study, cases, upto, policy.smallest_cell)
+        return
+    given = Cases(split=mine.split)
+    same_splits = [given, *(one for one in upto if one.split == mine.split)]
+    _check_combinations(study, cases, same_splits, policy.smallest_cell, n_given=1)
+    _check_combinations(study, cases, upto, policy.smallest_part)
+    _check_levels(policy, study, select(study, cases, mine), posed.step)
+
+
+def check_saturation(
+    policy: PolicySettings, study: Study, *, cases: Sequence[Case], posed: Posed
+) -> None:
+    """Check that a regression has few coefficients for its patients (R4).
+
+    Of n patients of all sites one site knows its own; it takes them times the sites,
+    which at the smallest site is at most n: where all sites agree the rule holds for n.
+    Cases that miss a covariate are counted here; a step in clear refuses on complete
+    ones (`design.refuse_saturated`). Penalised models are the ledger's matter (R5).
+
+    Raises:
+        Refused: MODEL_SATURATED.
+    """
+    step = study.bound[posed.step]
+    n = len({c.patient_id for c in select(study, cases, step.cases)}) * len(posed.group)
+    q = _n_coefficients(step, study)
+    if n and q > policy.most_coefficients_per_patient * n:
+        detail = f"{q} coefficients, {n} patients if all sites are like this one"
+        raise Refused(Reason.MODEL_SATURATED, detail)
+
+
+def _n_coefficients(step: Any, study: Study) -> int:
+    """Return the coefficients of a step's largest regression, 0 where it has none."""
+    if isinstance(step, UnivariableLogistic):
+        return 2 + len(terms_of(step.adjust, study.contract()))
+    if isinstance(step, Logistic | Cox | PiecewiseExponential):
+        return 1 + max(len(terms_of(of, study.contract())) for of in step.models.values())
+    return 0
+
+
+def _cases_before(study: Study, step: str, *, alone: bool) -> Iterator[Cases]:
+    """Yield the cases of the steps before one, in clear only of those asked in clear."""
+    for name, other in study.bound.items():
+        if name == step:
+            return
+        if not alone or any(over in _IN_CLEAR for over in other.over):
+            yield other.cases
+
+
+def _check_combinations(
+    study: Study, cases: Sequence[Case], wanted: Sequence[Cases], least: int, n_given: int = 0
+) -> None:
+    """Check the last of several selections against those before that are not refused.
+
+    Args:
+        study: the study.
+        cases: this site's cohort.
+        wanted: selections in the order of the study.
+        least: fewest patients a combination of them may depend on.
+        n_given: so many of them are taken as they are.
+    """
+    taken: list[Cases] = list(wanted[:n_given])
+    for one in wanted[n_given:]:
+        if one in taken:
+            continue
+        if not _tells_of_few(study, cases, [*taken, one], least):
+            taken.append(one)
+        elif one == wanted[-1]:
+            n = len({c.patient_id for c in select(study, cases, one)})
+            small = 0 < n < least
+            raise Refused(
+                Reason.SELECTION_TOO_SMALL if small else Reason.DIFFERENCING,
+                f"{n} patients; with other steps it would tell of fewer than {least}",
+            )
+
+
+def _tells_of_few(study: Study, cases: Sequence[Case], wanted: Sequence[Cases], least: int) -> bool:
+    """Tell whether the last selection makes a combination that few patients stand behind.
+
+    Cases in the same selections are an atom; sums over selections are combinations of
+    sums over atoms. One that needs but a few atoms exists if the selections without
+    those atoms have a lower rank.
+    """
+    if least <= 1:
+        return False
+    atoms: dict[tuple[bool, ...], set[str]] = defaultdict(set)
+    chosen = [{c.case_id for c in select(study, cases, one)} for one in wanted]
+    for case in cases:
+        atoms[tuple(case.case_id in of for of in chosen)].add(case.patient_id)
+    rows = np.array(list(atoms), np.float64).T
+    few = [i for i, patients in enumerate(atoms.values()) if len(patients) < least]
+    people = list(atoms.values())
+    for size in range(1, least):
+        for some in combinations(few, size):
+            if len(set().union(*(people[i] for i in some))) >= least:
+                continue
+            if _isolates(rows, some) and not _isolates(rows[:-1], some):
+                return True
+    return False
+
+
+def _isolates(rows: np.ndarray, atoms: Sequence[int]) -> bool:
+    if not rows.size:
+        return False
+    rank = np.linalg.matrix_rank
+    return bool(rank(np.delete(rows, atoms, axis=1)) < rank(rows))
+
+
+def _check_levels(policy: PolicySettings, study: Study, cases: Sequence[Case], step: str) -> None:
+    """Check the levels of the categories a step reads, where the policy asks for it."""
+    for name in study.bound[step].columns() if policy.smallest_part > 1 else ():
+        column = study.cohort.columns.get(name)
+        for level in range(len(column.levels)) if column else ():
+            n = len({c.patient_id for c in cases if c.values.get(name) == level})
+            if 0 < n < policy.smallest_part:
+                raise Refused(Reason.CELL_TOO_SMALL, f'"{name}": {n} patients in a level')
 
 
 def _check_alone(policy: PolicySettings, name: str, sums: Sums, field: Field) -> None:

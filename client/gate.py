@@ -1,6 +1,6 @@
 """The one way out of a site: only this file makes a reply.
 
-policy - schema - disclosure - audit line on disk - mask - send. It fails closed: whatever
+policy - schema - disclosure - ledger - audit line on disk - mask - send. It fails closed: whatever
 goes wrong becomes a bare Reason; texts, paths and patients stay in the site's own log.
 """
 
@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,9 @@ import numpy as np
 
 from client import audit, masking
 from client.cohorts import load_cohort
-from client.disclosure import check_cohort, check_sums
+from client.disclosure import check_cohort, check_saturation, check_selection, check_sums
 from client.files import write_atomically
+from client.ledger import Ledger, freeze, release_of
 from client.policy import approved_study, check_columns, check_group
 from client.site import Site
 from client.steps import Work, find_work
@@ -87,9 +88,16 @@ def _release(site: Site, message: Round, posed: Posed, clock: _Clock) -> Reply:
     check_columns(site.policy, step.columns())
     cohort = load_cohort(site, study)
     check_cohort(site.policy, cohort.n_patients)
+    check_selection(site.policy, study, cases=cohort.cases, posed=posed)
+    check_saturation(site.policy, study, cases=cohort.cases, posed=posed)
+    frozen = freeze(site, study, message.hello.study, cohort)
     work = find_work(site, study, cohort, message, posed)
+    ledger = Ledger.open(site, message.hello.study)
+    release = release_of(step, message, posed, work)
+    spent = ledger.check(site.policy, message, posed, release, cohort.n_patients)
     words = _words(site, message, posed, work, clock)
-    _record_release(site, message, posed, work.schema, words)
+    ledger.note(message, posed, release)
+    _record_release(site, message, posed, work.schema, {"cohort": frozen, "spent": round(spent, 1)})
     return masking.seal(site, message, posed, words, work.schema)
 
 
@@ -124,7 +132,9 @@ def _kept_words(path: Path, stamp: bytes, n_words: int) -> Words | None:
     return words if words.size == n_words else None
 
 
-def _record_release(site: Site, message: Round, posed: Posed, schema: Schema, words: Words) -> None:
+def _record_release(
+    site: Site, message: Round, posed: Posed, schema: Schema, about: Mapping[str, object]
+) -> None:
     names = sorted(schema)
     audit.record(
         site.workspace / "audit.jsonl",
@@ -133,8 +143,9 @@ def _record_release(site: Site, message: Round, posed: Posed, schema: Schema, wo
         fields=names[:20],
         n_fields=len(names),
         n_values=sum(field.size for field in schema.values()),
-        n_bytes=words.nbytes,
+        n_bytes=8 * layout(schema).n_words,
         masked=len(posed.group) > 1,
+        **about,
     )
 
 

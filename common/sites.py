@@ -28,6 +28,18 @@ class PolicySettings(Frozen):
     )
     fewest_sites: int = Field(3, ge=2, description="fewest sites in a masked sum")
     per_site: bool = Field(False, description="may this site's own statistics go out in clear?")
+    smallest_part: int = Field(
+        1,
+        ge=1,
+        description="fewest of this site's patients in a split, or in a level of a category "
+        "a step reads, that may enter a masked sum",
+    )
+    most_coefficients_per_patient: float = Field(
+        0.33, gt=0, le=0.33, description="of a regression; patients: this site's times the sites"
+    )
+    most_numbers_per_patient: float = Field(
+        1000, gt=0, description="let out of one study; patients: this site's times the sites"
+    )
     share_network: bool = Field(False, description="may a network trained here alone go out?")
 
 

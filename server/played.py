@@ -16,6 +16,7 @@ from common.privacy.identity import new_identity, private_text, public_text, rea
 from common.sites import SimulatedSite
 from common.study import study_hash
 from server.arrays import write_file
+from server.private import write_private
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,7 @@ class PlayedSite:
         """Return the public identity key; the pair is made where it is missing."""
         path = self.home / "identity.key"
         if not path.exists():
-            write_file(path, private_text(new_identity()).encode())
-            path.chmod(0o600)
+            write_private(path, private_text(new_identity()).encode())
         return public_text(read_identity(path.read_text()))
 
     def write(self, file: Path, study: str, partners: Mapping[str, str]) -> None:

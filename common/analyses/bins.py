@@ -2,7 +2,8 @@
 
 An edge is a public number or a place of the float64 line that counts chose, never a
 value of a case, and every bin of equal depth holds at least five cases. Edges are of all
-complete cases, those left out by a fold included: they do not look at the outcome.
+complete cases, those left out by a fold included: they do not look at the outcome. The
+counts take some 6 kB a column and round, only in masked sums.
 """
 
 from collections.abc import Generator, Mapping, Sequence

@@ -26,10 +26,18 @@ from common.analyses.classifier import (
     too_few,
     unfitted,
 )
-from common.analyses.grow import MOST_COUNTS, Grown, Open, Rule, grow, largest_level
+from common.analyses.grow import MOST_COUNTS, Grown, Open, Rule, choose, grow, largest_level, reach
 from common.analyses.outcome import event_level
 from common.analyses.plain import floats
-from common.analyses.trees import CHANNELS, bootstrap, level_schema, level_sums, read_trees
+from common.analyses.trees import (
+    CHANNELS,
+    Trees,
+    binned,
+    bootstrap,
+    level_schema,
+    level_sums,
+    read_trees,
+)
 from common.cohort import Column
 from common.seeds import numpy_rng
 from common.step import Step, expand_patterns
@@ -44,7 +52,7 @@ class Forest(Step):
     of patients, drawn at the sites by keys, each node on the best Gini split of `tried`
     random columns. Extra-trees (Geurts, Ernst, Wehenkel, Mach Learn 63:3, 2006): no
     bootstrap, one random cut a column. Splits lie on edges of bins, no leaf has fewer than
-    `min_leaf` cases, and sums are whole numbers: the forest is bit by bit the one that
+    `min_leaf` patients, and sums are whole numbers: the forest is bit by bit the one that
     pooled rows give with the same seed.
 
     Complete cases only. The importance of a column is its mean decrease in Gini impurity.
@@ -63,7 +71,7 @@ class Forest(Step):
     trees: int = Field(default=200, ge=1, le=2000)
     depth: int = Field(default=5, ge=1, le=10)
     tried: int = Field(default=0, ge=0, description="columns tried at a node; 0: root of all")
-    min_leaf: int = Field(default=5, ge=5, description="fewest cases of a leaf, over all sites")
+    min_leaf: int = Field(default=5, ge=5, description="fewest patients of a leaf, over all sites")
     bins: int = Field(default=32, ge=2, le=256)
     edges: Cut = Field(default="depth", description="bins of equal depth, or width in the range")
     folds: int = Field(default=0, ge=0, le=20, description="cross-validated predictions; 0: none")
@@ -98,16 +106,16 @@ class Forest(Step):
         cases = cases_of(table, self.outcome, self.positive, self.of, self.folds)
         if ask.phase == "bins":
             return {**counts_here(table, cases, self.folds), **bins_here(ask, cases.x)}
-        codes = codes_of(cases.x, floats(ask.arrays["edges"]))
+        here = binned(codes_of(cases.x, floats(ask.arrays["edges"])), cases.patients)
         if self.method == "random_forest":
             key = (cases.key, "forest", self.seed)
             drawn = bootstrap(cases.patients, key, self.trees)
         else:
-            drawn = np.ones((len(codes), self.trees), np.int64)
+            drawn = np.ones((len(cases.y), self.trees), np.int64)
         y = cases.y.astype(np.int64)
         classes = np.column_stack([1 - y, y])
         problems = [(train, classes) for train in cases.problems(self.folds)]
-        return {**size_here(cases), **level_sums(ask, codes, drawn, problems, self.bins)}
+        return {**size_here(cases), **level_sums(ask, here, drawn, problems, self.bins)}
 
     def solve(self, contract: Contract, *, alone: bool = False) -> Solve:
         """Find the edges, then grow all trees of all folds side by side."""
@@ -119,11 +127,10 @@ class Forest(Step):
         note = too_few(first, self.folds) or self._too_large(int(first["n"]))
         if note:
             return unfitted(first, note)
-        n_trees, last_code = self.trees * (self.folds + 1), np.isfinite(edges).sum(axis=1)
-        rule = Rule(
-            self.depth, self.min_leaf, partial(self._draw, len(self.of)), _gain, _value, _pure
-        )
-        grown = yield from grow(rule, n_trees, last_code, {"edges": edges})
+        draw = partial(self._draw, np.isfinite(edges).sum(axis=1))
+        rule = Rule(self.depth, self.min_leaf, draw, _gain, _value, _pure)
+        n_trees = self.trees * (self.folds + 1)
+        grown = yield from grow(rule, n_trees, len(edges), {"edges": edges})
         return self._answer(first, edges, grown)
 
     def columns_from(self, table: Table, answer: Answer) -> Mapping[str, Floats]:
@@ -144,15 +151,13 @@ class Forest(Step):
     def _n_tried(self) -> int:
         return min(self.tried or max(1, int(np.sqrt(len(self.of)))), len(self.of))
 
-    def _draw(self, n_columns: int, level: int, here: Open) -> dict[str, Array]:
+    def _draw(self, last_code: Ints, level: int, here: Open, trees: Trees) -> dict[str, Array]:
         """Draw the columns tried at each node, and for extra-trees a cut of each."""
         rng = numpy_rng(self.seed, self.method, level)
-        order = rng.random((len(here.tree), n_columns)).argsort(axis=1)
-        tried = np.sort(order[:, : self._n_tried], axis=1)
+        tried = choose(rng, len(here.tree), last_code.size, self._n_tried)
         if self.method == "random_forest":
             return {"tried": tried}
-        rows = np.arange(len(tried))[:, None]
-        low, high = here.low[rows, tried], here.high[rows, tried]
+        low, high = reach(trees, here, tried, last_code)
         cuts = low + np.floor(rng.random(tried.shape) * (high - low)).astype(np.int64)
         return {"tried": tried, "cuts": cuts}
 
@@ -177,13 +182,12 @@ class Forest(Step):
         values: dict[str, Json] = {
             **printed_counts(first),
             "converged": True,
-            "note": None if split.any() else "no split had enough cases on both sides",
+            "note": None if split.any() else "no split had enough patients on both sides",
             "method": self.method,
             "trees": self.trees,
             "mean_leaves": float(split.sum(axis=1).mean()) + 1.0,
             "importance": importance,
-            "mode": "binned",
-            "bound": None,
+            "mode": "exact",
         }
         return Answer(values, {"edges": edges, **grown.trees.arrays()})
 

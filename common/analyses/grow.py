@@ -18,7 +18,7 @@ MOST_COUNTS = 2**24
 # Gains below this share of what is split are rounding.
 _NO_GAIN = 1e-12
 
-Draw: TypeAlias = Callable[[int, "Open"], Mapping[str, Array]]
+Draw: TypeAlias = Callable[[int, "Open", Trees], Mapping[str, Array]]
 Gain: TypeAlias = Callable[[Ints, Ints], Floats]
 
 
@@ -29,14 +29,10 @@ class Open:
     Attributes:
         tree: shape (A,).
         node: shape (A,).
-        low: first code a column can have there, shape (A, p).
-        high: last code, same shape.
     """
 
     tree: Ints
     node: Ints
-    low: Ints
-    high: Ints
 
 
 @dataclass(frozen=True)
@@ -45,8 +41,8 @@ class Rule:
 
     Attributes:
         depth: levels of splits.
-        min_leaf: fewest cases, drawn at least once, on each side of a split.
-        draw: by level and open nodes, `tried` columns, and `cuts` where a cut each.
+        min_leaf: fewest patients, drawn at least once, on each side of a split.
+        draw: by level, open nodes and splits so far, `tried` columns, and `cuts` where a cut each.
         gain: of a split, from the sums left of it and of the node, (..., 3) each.
         value: of a leaf, from its sums.
         pure: whether a node needs no split, from its sums.
@@ -70,29 +66,27 @@ class Grown:
 
 def largest_level(n: int, n_trees: int, depth: int, min_leaf: int) -> int:
     """Return the most nodes that can be open at once for n cases."""
-    return n_trees * max(1, min(2 ** (depth - 1), n // (2 * min_leaf)))
+    return n_trees * max(1, min(1 << (depth - 1), n // (2 * min_leaf)))
 
 
 def grow(
-    rule: Rule, n_trees: int, last_code: Ints, sent: Mapping[str, Array]
+    rule: Rule, n_trees: int, n_columns: int, sent: Mapping[str, Array]
 ) -> Generator[Ask, Sums, Grown]:
     """Grow trees level by level; as many rounds as they become deep.
 
     Args:
         rule: how.
         n_trees: how many, those of all problems.
-        last_code: of each column, shape (p,).
+        n_columns: p.
         sent: further arrays of every ask, such as the edges.
     """
     trees = stumps(n_trees, rule.depth)
-    gains = np.zeros((n_trees, last_code.size))
-    whole_range = np.tile(last_code, (n_trees, 1))
-    roots = np.zeros(n_trees, np.int64)
-    here = Open(np.arange(n_trees), roots, np.zeros_like(whole_range), whole_range)
+    gains = np.zeros((n_trees, n_columns))
+    here = Open(np.arange(n_trees), np.zeros(n_trees, np.int64))
     for level in range(rule.depth):
         if not here.tree.size:
             break
-        drawn = rule.draw(level, here)
+        drawn = rule.draw(level, here, trees)
         splits = {"feature": trees.feature, "cut": trees.cut}
         nodes = {"tree": here.tree, "node": here.node}
         total = yield Ask("level", {}, {**sent, **splits, **nodes, **drawn})
@@ -127,25 +121,48 @@ def _split(
     trees.feature[tree, node], trees.cut[tree, node] = feature, cut
     np.add.at(gains, (tree, feature), gain[found, best[found]])
     parts = left.reshape(len(gain), -1, CHANNELS)[found, best[found]]
-    return _children(rule, trees, here, found, (feature, cut, parts, all_of[found] - parts))
+    return _children(rule, trees, here, found, (parts, all_of[found] - parts))
 
 
-def _children(
-    rule: Rule, trees: Trees, here: Open, found: Ints, split: tuple[Ints, Ints, Ints, Ints]
-) -> Open:
-    feature, cut, *sides = split
-    each = np.arange(found.size)
-    parts = []
+def _children(rule: Rule, trees: Trees, here: Open, found: Ints, sides: tuple[Ints, Ints]) -> Open:
+    trees_of, nodes = [], []
     for side, sums in enumerate(sides):
-        node = 2 * here.node[found] + 1 + side
-        trees.value[here.tree[found], node] = rule.value(sums)
-        low, high = here.low[found].copy(), here.high[found].copy()
-        if side:
-            low[each, feature] = cut + 1
-        else:
-            high[each, feature] = cut
+        tree, node = here.tree[found], 2 * here.node[found] + 1 + side
+        trees.value[tree, node] = rule.value(sums)
         go_on = (sums[:, 2] >= 2 * rule.min_leaf) & ~rule.pure(sums)
-        parts.append([a[go_on] for a in (here.tree[found], node, low, high)])
-    tree, node, low, high = (np.concatenate(pair) for pair in zip(*parts, strict=True))
+        trees_of.append(tree[go_on])
+        nodes.append(node[go_on])
+    tree, node = np.concatenate(trees_of), np.concatenate(nodes)
     order = np.lexsort((node, tree))
-    return Open(tree[order], node[order], low[order], high[order])
+    return Open(tree[order], node[order])
+
+
+def reach(trees: Trees, here: Open, tried: Ints, last_code: Ints) -> tuple[Ints, Ints]:
+    """Return the first and last code that the splits above leave of some columns.
+
+    Args:
+        trees: the splits so far.
+        here: A nodes.
+        tried: columns, shape (A, m).
+        last_code: of each column in all, shape (p,).
+    """
+    low, high, node = np.zeros_like(tried), last_code[tried], here.node
+    while node.any():
+        above = np.maximum((node - 1) // 2, 0)
+        is_child = (node > 0)[:, None]
+        mine = is_child & (tried == trees.feature[here.tree, above][:, None])
+        right, cut = (node % 2 == 0)[:, None], trees.cut[here.tree, above][:, None]
+        low = np.where(mine & right, np.maximum(low, cut + 1), low)
+        high = np.where(mine & ~right, np.minimum(high, cut), high)
+        node = above
+    return low, high
+
+
+def choose(rng: np.random.Generator, n_rows: int, n: int, m: int) -> Ints:
+    """Return m of n columns for each row, ascending: Floyd's draws, CACM 30:754 (1987)."""
+    chosen = np.empty((n_rows, m), np.int64)
+    for i, last in enumerate(range(n - m, n)):
+        draw = np.floor(rng.random(n_rows) * (last + 1)).astype(np.int64)
+        again = (chosen[:, :i] == draw[:, None]).any(axis=1)
+        chosen[:, i] = np.where(again, last, draw)
+    return np.sort(chosen, axis=1)

@@ -25,6 +25,19 @@ _POISSON = np.exp(-1.0) * np.cumsum(1.0 / np.cumprod([1.0, *range(1, 12)]))
 
 
 @dataclass(frozen=True)
+class Binned:
+    """A site's cases as trees see them.
+
+    Attributes:
+        codes: bin of each value, shape (n, p).
+        counted: 1 for one case of each patient, else 0, shape (n,).
+    """
+
+    codes: Ints
+    counted: Ints
+
+
+@dataclass(frozen=True)
 class Trees:
     """Many trees of the same largest depth.
 
@@ -100,10 +113,19 @@ def bootstrap(patients: NDArray[np.str_], key: Sequence[str | int], n_trees: int
     return drawn[row]
 
 
+def binned(codes: Ints, patients: NDArray[np.str_]) -> Binned:
+    """Return cases in bins; the first case of a patient is the one that counts."""
+    _, first = np.unique(patients, return_index=True)
+    counted = np.zeros(len(patients), np.int64)
+    counted[first] = 1
+    return Binned(codes, counted)
+
+
 def level_schema(ask: Ask, bins: int) -> Schema:
     """Declare the histograms of the nodes an ask names.
 
-    By node, column tried, and bin (or side of a cut), two sums of cases and their number.
+    By node, column tried, and bin (or side of a cut), two sums over cases and the number of
+    patients, each counted at one of its cases: no more than there are.
     """
     n_nodes, n_tried = ask.arrays["tried"].shape
     width = 2 if "cuts" in ask.arrays else bins
@@ -112,23 +134,23 @@ def level_schema(ask: Ask, bins: int) -> Schema:
 
 
 def level_sums(
-    ask: Ask, codes: Ints, drawn: Ints, problems: Sequence[tuple[Bools, Ints]], bins: int
+    ask: Ask, cases: Binned, drawn: Ints, problems: Sequence[tuple[Bools, Ints]], bins: int
 ) -> dict[str, Array]:
     """Return a site's histograms: whole numbers, so that they add without rounding.
 
     Args:
-        ask: the splits so far, and the nodes asked for: tree, node, columns tried.
-        codes: bin of each value, shape (n, p).
+        ask: the splits so far, and the nodes asked for: tree, increasing, node, columns tried.
+        cases: the site's.
         drawn: how often a case is drawn for each tree of a problem, shape (n, trees).
         problems: who takes part, shape (n,), and two whole numbers a case, shape (n, 2).
         bins: the most of a column.
     """
-    arrays = ask.arrays
+    arrays, codes = ask.arrays, cases.codes
     width = 2 if "cuts" in arrays else bins
     n_nodes, n_tried = arrays["tried"].shape
     out = np.zeros((n_nodes, n_tried * width, CHANNELS), np.int64)
     for tree in np.unique(arrays["tree"]).tolist():
-        asked = np.flatnonzero(arrays["tree"] == tree)
+        asked = np.arange(*np.searchsorted(arrays["tree"], [tree, tree + 1]))
         train, numbers = problems[tree // drawn.shape[1]]
         weight = drawn[:, tree % drawn.shape[1]] * train
         node = nodes_of(codes, arrays["feature"][tree], arrays["cut"][tree])
@@ -140,7 +162,7 @@ def level_sums(
         if width == 2 and "cuts" in arrays:
             entry = (entry > arrays["cuts"][asked][mine]).astype(np.int64)
         flat = (mine[:, None] * n_tried + np.arange(n_tried)) * width + entry
-        stats = np.column_stack([numbers[rows] * weight[rows, None], np.ones(rows.size, np.int64)])
+        stats = np.column_stack([numbers[rows] * weight[rows, None], cases.counted[rows]])
         for c in range(CHANNELS):
             repeated = np.repeat(stats[:, c], n_tried).astype(np.float64)
             found = np.bincount(flat.ravel(), repeated, asked.size * n_tried * width)

@@ -9,6 +9,14 @@ REASONS: dict[Reason, str] = {
     Reason.COLUMN_NOT_ALLOWED: "the hospital's policy does not open a column it reads",
     Reason.COHORT_TOO_SMALL: "fewer cases than the hospital's policy asks for",
     Reason.CELL_TOO_SMALL: "a count would have shown a group of very few patients",
+    Reason.SELECTION_TOO_SMALL: "the step looks at a group of very few of the site's patients",
+    Reason.MODEL_SATURATED: "a model has too many coefficients for the site's patients",
+    Reason.TOO_MANY_NUMBERS: "the study would take more numbers from the site than its policy "
+    "allows for so few patients",
+    Reason.DIFFERENCING: "subtracting it from other sums of the study would show very few "
+    "patients or sites",
+    Reason.COHORT_CHANGED: "a few patients of the site's cohort have changed since the study "
+    "began; it needs the old cohort or a new version of the study",
     Reason.TOO_FEW_SITES: "fewer sites in the sum than the hospital's policy asks for",
     Reason.PER_SITE_NOT_ALLOWED: "the hospital releases no numbers of its own, only sums "
     "together with other sites",
@@ -37,6 +45,11 @@ BY_POLICY = frozenset(
         Reason.COLUMN_NOT_ALLOWED,
         Reason.COHORT_TOO_SMALL,
         Reason.CELL_TOO_SMALL,
+        Reason.SELECTION_TOO_SMALL,
+        Reason.MODEL_SATURATED,
+        Reason.TOO_MANY_NUMBERS,
+        Reason.DIFFERENCING,
+        Reason.COHORT_CHANGED,
         Reason.TOO_FEW_SITES,
         Reason.PER_SITE_NOT_ALLOWED,
         Reason.NETWORK_NOT_SHARED,

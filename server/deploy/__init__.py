@@ -1,0 +1,1 @@
+"""From a study and a roster to processes that talk over TLS, and back to nothing."""

@@ -1,0 +1,136 @@
+"""Sums over selections of cases, subtracted, must not show a patient."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from client import gate
+from common.errors import Reason, Refused
+from tests.attacks.coordinator import VICTIM, Coordinator, cohorts, coordinator
+
+ALL_BUT_ONE = """
+  everyone: {kind: describe, of: [marker]}
+  but_one: {kind: describe, of: [marker], cases: {where: {code: [a, b]}}}
+"""
+# None of these differ by fewer than five patients; women + men - everyone + the rest do.
+THREE_PARTS = """
+  everyone: {kind: describe, of: [marker]}
+  women: {kind: describe, of: [marker], cases: {where: {sex: [f]}}}
+  men_but_one: {kind: describe, of: [marker], cases: {where: {sex: [m], code: [a, b]}}}
+"""
+STRATUM = """
+  rare: {kind: describe, of: [marker], cases: {where: {code: [c]}}}
+"""
+SPLITS = """
+  everyone: {kind: describe, of: [marker]}
+  trained: {kind: describe, of: [marker], cases: {split: [train]}}
+  tested: {kind: describe, of: [marker], cases: {split: [test]}}
+  tested_women: {kind: describe, of: [marker], cases: {split: [test], where: {sex: [f]}}}
+"""
+
+
+def _off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "check_selection", lambda *_, **__: None)
+
+
+def _sum(attacker: Coordinator, step: str) -> float:
+    return float(attacker.total(step)["sum"][0])
+
+
+def _subtract(attacker: Coordinator) -> float:
+    return _sum(attacker, "everyone") - _sum(attacker, "but_one")
+
+
+def _three_parts(attacker: Coordinator) -> float:
+    women, men_but_one = _sum(attacker, "women"), _sum(attacker, "men_but_one")
+    return _sum(attacker, "everyone") - women - men_but_one
+
+
+def _stratum(attacker: Coordinator) -> float:
+    return _sum(attacker, "rare")
+
+
+Attack = Callable[[Coordinator], float]
+ATTACKS = [
+    (ALL_BUT_ONE, _subtract, Reason.DIFFERENCING),
+    (THREE_PARTS, _three_parts, Reason.DIFFERENCING),
+    (STRATUM, _stratum, Reason.SELECTION_TOO_SMALL),
+]
+
+
+@pytest.mark.parametrize(("steps", "attack"), [case[:2] for case in ATTACKS])
+def test_without_the_rule_the_attack_shows_the_patient(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: str, attack: Attack
+) -> None:
+    _off(monkeypatch)
+    assert attack(coordinator(tmp_path, steps)) == pytest.approx(VICTIM, abs=1e-9)
+
+
+@pytest.mark.parametrize(("steps", "attack", "reason"), ATTACKS)
+def test_the_site_of_the_patient_refuses(
+    tmp_path: Path, steps: str, attack: Attack, reason: Reason
+) -> None:
+    with pytest.raises(Refused, match="east") as refused:
+        attack(coordinator(tmp_path, steps))
+    assert refused.value.reason is reason
+
+
+def test_the_step_before_is_answered_all_the_same(tmp_path: Path) -> None:
+    attacker = coordinator(tmp_path, ALL_BUT_ONE)
+    with pytest.raises(Refused):
+        attacker.total("but_one")  # asked first, and still the one that is refused
+    assert attacker.total("everyone")["n"] == 88
+
+
+def test_selections_that_differ_by_five_patients_or_none_are_answered(tmp_path: Path) -> None:
+    patients = cohorts()
+    for i in range(2, 6):
+        patients["east"][i]["code"] = "c"
+    attacker = coordinator(tmp_path, ALL_BUT_ONE, patients)
+    assert attacker.total("everyone")["n"] - attacker.total("but_one")["n"] == 5
+
+
+def test_a_split_of_four_enters_a_masked_sum_but_no_four_women_of_it(tmp_path: Path) -> None:
+    turns = ("train",) * 4 + ("test",)
+    attacker = coordinator(tmp_path, SPLITS, splits=turns)
+    assert attacker.total("everyone")["n"] - attacker.total("trained")["n"] == 16
+    assert attacker.total("tested")["n"] == 16  # two of them at east
+    with pytest.raises(Refused, match="selection_too_small: east"):
+        attacker.total("tested_women")
+
+
+def test_a_policy_may_keep_small_splits_at_home(tmp_path: Path) -> None:
+    turns = ("train",) * 4 + ("test",)
+    attacker = coordinator(tmp_path, SPLITS, splits=turns, smallest_part=5)
+    attacker.total("everyone")
+    with pytest.raises(Refused, match="differencing: east"):
+        attacker.total("trained")
+    with pytest.raises(Refused, match="selection_too_small: east"):
+        attacker.total("tested")
+
+
+def test_in_a_sum_of_two_sites_no_split_is_small(tmp_path: Path) -> None:
+    turns = ("train",) * 4 + ("test",)
+    attacker = coordinator(tmp_path, SPLITS, splits=turns, fewest_sites=2)
+    with pytest.raises(Refused, match="selection_too_small: east"):
+        attacker.total("tested", group=("east", "north"))
+
+
+def test_in_clear_no_difference_of_splits_is_small(tmp_path: Path) -> None:
+    turns = ("train",) * 4 + ("test",)
+    each = SPLITS.replace("[marker]", "[marker], over: [each]")
+    attacker = coordinator(tmp_path, each, splits=turns, per_site=True)
+    assert attacker.total("everyone", group=("east",))["n"] == 14
+    with pytest.raises(Refused, match="differencing: east"):
+        attacker.total("trained", group=("east",))
+
+
+def test_a_policy_may_refuse_rare_levels_within_a_step(tmp_path: Path) -> None:
+    steps = "  groups: {kind: compare_groups, of: [marker], by: code, test: anova}\n"
+    attacker = coordinator(tmp_path, steps)
+    shown = attacker.total("groups")["valid"][2, 0]
+    assert shown == 1  # what is not stopped unless the policy says so: see ARCHITECTURE.md
+    strict = coordinator(tmp_path / "strict", steps, smallest_part=5)
+    with pytest.raises(Refused, match="cell_too_small: east"):
+        strict.total("groups")
