@@ -20,7 +20,7 @@ from server.deploy.processes import Plan
 from server.quiet import QUIET_FLOWER
 
 _CONNECTION = "coordinator"
-_POLL_S = "0.25"  # how often a SuperExec asks for work; Flower's own choice is 1 s
+_POLL = {"FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.25"}  # seconds; Flower's own choice is 1
 _COMMAND_S = 120.0
 _HEALTH_S = 2.0
 FINISHED, COMPLETED = "finished", "finished:completed"
@@ -112,7 +112,8 @@ class Node:
             *("--isolation", "process"),
             *("--superexec-auth-secret-file", str(secret)),
         ]
-        around = {**environment(self.folder), **more}
+        # A site is asked often for work; the coordinator's database has enough to do.
+        around = {**environment(self.folder), **_POLL, **more}
         worker = _superexec(f"{HOST}:{self.port}", secret, ["--insecure"])
         return (
             Plan(self.name, command, self.folder, around),
@@ -211,7 +212,6 @@ def environment(folder: Path) -> dict[str, str]:
         **kept,
         **QUIET_FLOWER,
         "FLWR_HOME": str(flower_home(folder)),
-        "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": _POLL_S,
         "NO_PROXY": HOST,
         "no_proxy": HOST,
         "PATH": os.pathsep.join([sysconfig.get_path("scripts"), kept.get("PATH", os.defpath)]),

@@ -53,14 +53,15 @@ def key_numbers(record: Record) -> list[tuple[str, str]]:
         ("Developing sites", whole(len(roster.developing))),
         ("External sites", whole(len(roster.external))),
     ]
-    n = [
-        values["n"]
+    counts = [
+        values.get("n_included", values.get("n"))
         for parts in record.answers.values()
         for part, values in parts.items()
-        if part == "development" and is_number(values.get("n"))
+        if part == "development"
     ]
-    if n:
-        keys.append(("Cases, developing sites", whole(n[0])))
+    n = [int(count) for count in counts if count is not None and is_number(count)]
+    if n:  # a step may look at some of the cases only
+        keys.append(("Cases, developing sites", whole(max(n))))
     keys.append(("Rounds", whole(len(rounds))))
     if spent:
         keys.append(("Time in rounds", seconds(sum(s for s in spent if s is not None))))
