@@ -69,9 +69,9 @@ def check_selection(
     steps before it are not.
 
     A split is different: its site drew it, nobody can aim it at a patient by a property,
-    and a hospital with four validation cases could not be validated. So within a masked
-    sum of three sites or more the rule compares steps that look at the same splits, and
-    a split of a few patients may enter, unless the policy's `smallest_part` says no.
+    and a hospital with four validation cases could not be validated. So in a masked sum
+    of three sites or more whole splits, and what they tell, are taken as given, unless
+    the policy's `smallest_part` says no; `where` may add nothing about a few.
 
     Args:
         policy: the hospital's thresholds.
@@ -87,9 +87,9 @@ def check_selection(
     if len(posed.group) < _MASKS_HOLD:
         _check_combinations(study, cases, upto, policy.smallest_cell)
         return
-    given = Cases(split=mine.split)
-    same_splits = [given, *(one for one in upto if one.split == mine.split)]
-    _check_combinations(study, cases, same_splits, policy.smallest_cell, n_given=1)
+    splits = [Cases(split=split) for split in {one.split: None for one in upto}]
+    wanted = [*splits, *upto]
+    _check_combinations(study, cases, wanted, policy.smallest_cell, n_given=len(splits))
     _check_combinations(study, cases, upto, policy.smallest_part)
     _check_levels(policy, study, select(study, cases, mine), posed.step)
 

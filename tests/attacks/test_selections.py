@@ -19,6 +19,8 @@ THREE_PARTS = """
   women: {kind: describe, of: [marker], cases: {where: {sex: [f]}}}
   men_but_one: {kind: describe, of: [marker], cases: {where: {sex: [m], code: [a, b]}}}
 """
+# The same, and of a cohort that has no splits these name all cases too.
+OTHER_SPLITS = THREE_PARTS.replace("{where: {sex: [f]}}", "{where: {sex: [f]}, split: [train]}")
 STRATUM = """
   rare: {kind: describe, of: [marker], cases: {where: {code: [c]}}}
 """
@@ -52,9 +54,10 @@ def _stratum(attacker: Coordinator) -> float:
 
 
 Attack = Callable[[Coordinator], float]
-ATTACKS = [
+ATTACKS: list[tuple[str, Attack, Reason]] = [
     (ALL_BUT_ONE, _subtract, Reason.DIFFERENCING),
     (THREE_PARTS, _three_parts, Reason.DIFFERENCING),
+    (OTHER_SPLITS, _three_parts, Reason.DIFFERENCING),
     (STRATUM, _stratum, Reason.SELECTION_TOO_SMALL),
 ]
 
@@ -64,7 +67,7 @@ def test_without_the_rule_the_attack_shows_the_patient(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: str, attack: Attack
 ) -> None:
     _off(monkeypatch)
-    assert attack(coordinator(tmp_path, steps)) == pytest.approx(VICTIM, abs=1e-9)
+    assert attack(coordinator(tmp_path, steps, splits=("",))) == pytest.approx(VICTIM, abs=1e-9)
 
 
 @pytest.mark.parametrize(("steps", "attack", "reason"), ATTACKS)
@@ -72,7 +75,7 @@ def test_the_site_of_the_patient_refuses(
     tmp_path: Path, steps: str, attack: Attack, reason: Reason
 ) -> None:
     with pytest.raises(Refused, match="east") as refused:
-        attack(coordinator(tmp_path, steps))
+        attack(coordinator(tmp_path, steps, splits=("",)))
     assert refused.value.reason is reason
 
 
