@@ -3,10 +3,12 @@
 Here Flower's node ids and error codes end; the rest of the server knows sites and reasons.
 """
 
+import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import httpx
 from flwr.app import Array, Message
 from flwr.serverapp import Grid
 
@@ -16,9 +18,13 @@ from common.messages import Hello, Joined, Packet
 from common.privacy.identity import verified
 from common.wire import HELLO, ROUND, from_records, release, to_records
 
-_FIRST_POLL_S, _SLOWEST_POLL_S = 0.001, 0.1
+_FIRST_POLL_S = 0.001
+_SLOWEST_POLL_S = 0.5  # each pull is a write in SuperLink's database
+_SERVER_FAILED = 500
 _UNREACHABLE = {3, 4, 5}  # Flower's codes for a message or reply lost, a node gone
 _CRASHED = {1, 2, 8}
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -97,17 +103,28 @@ class Post:
         while waiting and time.monotonic() < deadline:
             arrived = False
             for message_id in list(waiting):
-                for reply in self.grid.pull_messages([message_id]):
+                for reply in self._pulled(message_id):
                     arrived = True
                     yield waiting.pop(message_id), _content(reply)
                     if reply.has_content():
                         release(reply.content)
                     del reply
-            pause = _FIRST_POLL_S if arrived else min(pause * 1.5, _SLOWEST_POLL_S)
+            slowest = getattr(self.grid, "slowest_poll_s", _SLOWEST_POLL_S)
+            pause = _FIRST_POLL_S if arrived else min(pause * 1.5, slowest)
             if waiting:
                 time.sleep(pause)
         for node in waiting.values():
             yield node, Reason.NO_REPLY
+
+    def _pulled(self, message_id: str) -> Iterable[Message]:
+        """Return the reply if it is there; where the server is too busy, there is none yet."""
+        try:
+            return self.grid.pull_messages([message_id])
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code < _SERVER_FAILED:
+                raise
+            log.warning("the server could not be asked for replies: %s", error)
+            return ()
 
 
 def _content(reply: Message) -> Packet | Reason:
