@@ -142,6 +142,9 @@ def show_audit(
 ) -> None:
     """Verify the site's audit log and say in words what left the site."""
     path = load_site(site).workspace / "audit.jsonl"
+    if not path.exists():
+        sys.stderr.write(f"{path}: no audit log here; a site that ever replied has one\n")
+        raise typer.Exit(1)
     try:
         entries = audit.entries(path)
     except audit.AuditBroken as broken:

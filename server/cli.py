@@ -51,8 +51,11 @@ def main() -> None:
         for finding in error.findings:
             sys.stderr.write(f"{finding}\n")
         sys.exit(MISTAKE)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
-        sys.stderr.write(f"{error.filename}: {error.strerror}\n")
+    except UnicodeDecodeError as error:
+        sys.stderr.write(f"a file is not UTF-8 text: {error.reason} at byte {error.start}\n")
+        sys.exit(MISTAKE)
+    except OSError as error:
+        sys.stderr.write(f"{error.filename or 'disk'}: {error.strerror or error}\n")
         sys.exit(MISTAKE)
 
 
@@ -166,8 +169,10 @@ def _drive(folder: Path, *, engine: str | None, workers: int | None, as_json: bo
         with _stops_reported(folder), shown(run.study, as_json=as_json):
             go(run, engine=engine, workers=workers)
     finally:
-        page = write_report(run)
-        sys.stderr.write(f"report: {page}\n")
+        try:
+            sys.stderr.write(f"report: {write_report(run)}\n")
+        except OSError as error:
+            sys.stderr.write(f"the report could not be written: {error}\n")
     if run.losses():
         sys.stderr.write("The run ended, but not with everyone or everything; see the report.\n")
         raise typer.Exit(WITH_LOSSES)

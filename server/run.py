@@ -63,8 +63,9 @@ class Run:
     ) -> None:
         """Write `answers.json`: the numbers of every step and part, or why there are none."""
         steps = {
-            step: {part: answer.values for part, answer in parts.items()}
-            for step, parts in answers.items()
+            step: {part: answers[step][part].values for part in sorted(answers[step])}
+            for step in self.study.bound
+            if step in answers
         }
         text = json.dumps({"answers": steps, "failed": failed}, indent=1, allow_nan=False)
         write_file(self.folder / "answers.json", text.encode())
