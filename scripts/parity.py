@@ -4,8 +4,9 @@
 
 Five uneven sites and an empty one; ties, missing values, constant columns, columns of 1e14
 and of 1e-7. Errors are relative. "pooled": the same analysis over one site that has all rows.
-Exits with 1 where an error is above 1e-6, where the order of sites changes a bit, or where an
-analysis has no case.
+A forest has no reference but itself: scikit-learn's cuts lie elsewhere. Exits with 1 where an
+error is above 1e-6 (boosting, whose reference is of single precision: 1e-5), where the order of
+sites changes a bit, or where an analysis has no case.
 """
 
 import sys
@@ -18,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 from common.analyses import ANALYSES  # noqa: E402
 from scripts.parity_case import Case, Result, measure  # noqa: E402
 
-LIMIT = 1e-6
+LIMITS = {"boosting": 1e-5}
 _ROW = "{:<34} {:<26} {:>6} {:>9} {:>9} {:>6} {:>9}  {}"
 
 
@@ -33,7 +34,8 @@ def main() -> int:
     for case in sorted(cases, key=lambda c: kinds.index(c.kind)):
         result = measure(case)
         print(_line(case, result), flush=True)
-        good &= result.same_bits and max(result.reference, result.pooled or 0.0) < LIMIT
+        worst = max(result.reference, result.pooled or 0.0)
+        good &= result.same_bits and worst < LIMITS.get(case.kind, 1e-6)
     absent = sorted(set(wanted or kinds) - {case.kind for case in cases})
     for kind in absent:
         print(f"{kind:<34} no case here")
@@ -41,11 +43,12 @@ def main() -> int:
 
 
 def _cases() -> list[Case]:
+    from scripts.parity_classifiers import cases as classifiers
     from scripts.parity_regressions import cases as regressions
     from scripts.parity_scores import cases as scores
     from scripts.parity_tests import cases as tests
 
-    return [*tests(), *regressions(), *scores()]
+    return [*tests(), *regressions(), *classifiers(), *scores()]
 
 
 def _line(case: Case, result: Result) -> str:
@@ -55,7 +58,7 @@ def _line(case: Case, result: Result) -> str:
         case.name,
         case.reference,
         result.n,
-        f"{result.reference:.0e}",
+        f"{result.reference:.0e}" if result.n else "-",
         pooled,
         cost.rounds,
         f"{cost.bytes_up:,}",

@@ -74,7 +74,9 @@ def measure(case: Case) -> Result:
     same = back.values == found.values and all(
         np.array_equal(a, back.arrays[k], equal_nan=True) for k, a in found.arrays.items()
     )
-    return Result(max(off(a, b) for a, b in compared), pooled, same, len(compared), cost)
+    return Result(
+        max((off(a, b) for a, b in compared), default=0.0), pooled, same, len(compared), cost
+    )
 
 
 def off(found: float | None, expected: float | None) -> float:

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -15,6 +16,14 @@ def lives(pid: int) -> bool:
     """Tell whether a process works on; one that nobody has buried yet does not."""
     state = _ps("-o", "stat=", "-p", str(pid)).strip()
     return bool(state) and not state.startswith("Z")
+
+
+def gone(pid: int, within_s: float = 10.0) -> bool:
+    """Tell whether a process that was told to end does so in time."""
+    end = time.monotonic() + within_s
+    while lives(pid) and time.monotonic() < end:
+        time.sleep(0.05)
+    return not lives(pid)
 
 
 def _ps(*arguments: str) -> str:

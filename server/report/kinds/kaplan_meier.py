@@ -73,7 +73,7 @@ def _figure(
         if p != NONE:
             text = f"log-rank p {p}" if p[0] in "<>" else f"log-rank p = {p}"
             upper.text(0.02, 0.06, text, transform=upper.transAxes)
-        upper.legend(loc="upper right")
+        upper.legend(loc=_emptier_corner(curves))
         charts.grid(upper)
         _at_risk(lower, {name: g["at_risk"] for name, g in curves.items()})
         upper.set_xlabel(view.label(view.step.time))
@@ -88,6 +88,12 @@ def _figure(
         "confidence bands and the numbers at risk. Values are exact on the days shown, "
         "between which five patients leave; a curve ends where fewer than ten are left.",
     )
+
+
+def _emptier_corner(curves: Mapping[str, Values]) -> str:
+    """Return the corner at the right that no curve ends in."""
+    last = [found["curve"]["survival"][-1] for found in curves.values()]
+    return "lower right" if min(last) > 0.5 else "upper right"
 
 
 def _curve(axes: Axes, curve: Values, label: str, i: int) -> None:

@@ -35,7 +35,8 @@ def blocks(view: StepView) -> Iterator[Block]:
             for point in score["points"]:
                 cells = [fixed(point.get("threshold"), 3)]
                 cells += [_measure(point.get(key)) for key in _MEASURES]
-                head = f"{view.label(name, unit=False)}\n{_rule(point.get('rule'))}"
+                rule = _rule(point.get("rule"), view.step.chosen_in)
+                head = f"{view.label(name, unit=False)}\n{rule}"
                 if point.get("note"):
                     head += f"\n{point['note']}"
                 rows.append(Row(head, tuple(cells)))
@@ -55,7 +56,9 @@ def _measure(found: Any) -> str:
     return estimate(found, "estimate", 2)
 
 
-def _rule(rule: Any) -> str:
+def _rule(rule: Any, chosen_in: str) -> str:
+    if chosen_in:
+        return f"{rule} of {chosen_in}"
     if isinstance(rule, dict):
         return ", ".join(f"{key} at least {value:g}" for key, value in rule.items())
     if is_number(rule):

@@ -1,5 +1,6 @@
 """ROC curves with the area under each, and their comparison."""
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from server.report.view import StepView
 from server.report.words import correction_words, listed
 
 Values = Mapping[str, Any]
+_MOST_PANELS = 6
 
 
 def sentence(view: StepView) -> str:
@@ -55,7 +57,7 @@ def counts_words(values: Values) -> str:
 
 def panels_of(canvas: Canvas, parts: Mapping[str, Values], view: StepView) -> dict[str, Axes]:
     """Return axes for at most six parts, each under its title."""
-    chosen = list(parts)[:6]
+    chosen = list(parts)[:_MOST_PANELS]
     n_columns = min(3, max(2, len(chosen)))
     n_rows = -(-len(chosen) // n_columns)
     grid = canvas.subplots(n_rows, n_columns, squeeze=False).ravel()
@@ -68,7 +70,7 @@ def panels_of(canvas: Canvas, parts: Mapping[str, Values], view: StepView) -> di
 
 def panels_height(parts: Mapping[str, Values], each: float = 2.7) -> float:
     """Return the height of a picture with a panel for each part."""
-    n = min(6, len(parts))
+    n = min(_MOST_PANELS, len(parts))
     return 0.5 + each * -(-n // min(3, max(2, n)))
 
 
@@ -107,8 +109,13 @@ def _figure(view: StepView, parts: Mapping[str, Values]) -> Figure:
         height=panels_height(parts),
         caption=f"ROC curves for {outcome_words(view)}. AUC with "
         f"{_percent(view)} confidence interval (DeLong). Points of a curve are shown where "
-        "five patients lie between them.",
+        f"five patients lie between them.{_left_out(parts)}",
     )
+
+
+def _left_out(parts: Mapping[str, Values]) -> str:
+    n = len(parts) - _MOST_PANELS
+    return f" {n} more are in the table only." if n > 0 else ""
 
 
 def _percent(view: StepView) -> str:
@@ -143,8 +150,16 @@ def _areas(view: StepView, parts: Mapping[str, Values]) -> Table:
     notes = ["A threshold chosen on the same cases flatters sensitivity and specificity."]
     if "binned" in modes:
         bound = max(s.get("bound", 0.0) for v in parts.values() for s in v["scores"].values())
-        notes.append(f"Scores were rounded to a grid; an AUC is off by at most {bound:.1g}.")
+        notes.append(f"Scores were rounded to a grid; an AUC is off by at most {_up(bound)}.")
     return Table("Area under the ROC curve", head, tuple(rows), tuple(notes))
+
+
+def _up(bound: float) -> str:
+    """Return a bound with two digits, rounded up: rounded down it would not hold."""
+    if bound <= 0:
+        return "0"
+    unit = 10.0 ** (math.floor(math.log10(bound)) - 1)
+    return f"{math.ceil(bound / unit - 1e-9) * unit:.2g}"
 
 
 def _pairs(view: StepView, part: str, values: Values) -> Table:

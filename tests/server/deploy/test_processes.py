@@ -12,7 +12,7 @@ import pytest
 
 from server.deploy import processes as module
 from server.deploy.processes import Ended, Plan, Processes, free_ports, stopped_by_signals
-from tests.ps import lives
+from tests.ps import gone, lives
 
 WITH_A_CHILD = """
 import subprocess, sys, time
@@ -55,14 +55,14 @@ def test_a_process_and_its_child_are_stopped_and_nobody_else(
         started.start(_plan(tmp_path, WITH_A_CHILD))
         child = int(_said(tmp_path / "logs" / "one.log"))
         assert lives(child)
-    assert not lives(child)
+    assert gone(child)
     assert bystander.poll() is None
 
 
 def test_they_are_stopped_when_something_goes_wrong(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         _start_and_fail(tmp_path)
-    assert not lives(int(_said(tmp_path / "logs" / "one.log")))
+    assert gone(int(_said(tmp_path / "logs" / "one.log")))
 
 
 def _start_and_fail(folder: Path) -> None:
@@ -79,7 +79,7 @@ def test_the_child_of_a_process_that_died_does_not_outlive_it(tmp_path: Path) ->
         child = int(_said(tmp_path / "logs" / "one.log"))
         with pytest.raises(Ended, match=r"one ended with 3"):
             started.wait_for(lambda: False, "nothing", 20)
-        assert not lives(child)
+        assert gone(child)
 
 
 def test_one_that_does_not_listen_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
