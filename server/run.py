@@ -10,11 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from common.analyses.analysis import Answer
+from common.errors import Reason
 from common.settings import parse
 from common.sites import Roster
 from common.study import Study, read_study, study_hash
 from server.arrays import write_file
 from server.journal import read_events
+
+KEPT_BY_POLICY = {
+    Reason.PER_SITE_NOT_ALLOWED,
+    Reason.CELL_TOO_SMALL,
+    Reason.SELECTION_TOO_SMALL,
+    Reason.DIFFERENCING,
+}
 
 _ID = re.compile(r"[a-z0-9_-]{1,60}")
 
@@ -71,12 +79,22 @@ class Run:
         write_file(self.folder / "answers.json", text.encode())
 
     def losses(self) -> bool:
-        """Tell whether sites or steps were lost since the run began, by its journal."""
+        """Tell whether sites or steps were lost since the run began, by its journal.
+
+        A site that keeps its own numbers, as its policy says, is no loss.
+        """
         events = read_events(self.folder / "journal.jsonl")
-        return any(e["event"] in {"lost", "failed", "absent"} for e in events)
+        lost = (e for e in events if e["event"] in {"lost", "failed", "absent"})
+        return any(not _kept_by_policy(e) for e in lost)
 
     def _text(self, name: str) -> str:
         return (self.folder / name).read_text(encoding="utf-8")
+
+
+def _kept_by_policy(event: dict[str, Any]) -> bool:
+    said = str(event.get("reason") or event.get("why", "")).removeprefix("too few sites: ")
+    alone = str(event.get("problem", "")).partition("/")[2].startswith("site.")
+    return alone and said in KEPT_BY_POLICY
 
 
 def create_run(runs: Path, study: str, sites: str, about: dict[str, Any]) -> Run:
