@@ -1,5 +1,10 @@
 """Every kind of body a phantom can have. A new kind: one file, and one line here."""
 
-from common.phantoms.organ_lesion import OrganLesion
+from typing import Annotated
 
-AnyAnatomy = OrganLesion
+from pydantic import Field
+
+from common.phantoms.organ_lesion import OrganLesion
+from common.phantoms.rectal_tumour import RectalTumour
+
+AnyAnatomy = Annotated[OrganLesion | RectalTumour, Field(discriminator="kind")]
