@@ -75,7 +75,9 @@ def negative_log_likelihood(
         temperatures: what logits are divided by.
     """
     total = np.zeros(len(temperatures))
-    for logits, label in zip(logits_of(bench, weights, cases), labels_of(bench, cases), strict=True):
+    for logits, label in zip(
+        logits_of(bench, weights, cases), labels_of(bench, cases), strict=True
+    ):
         total -= [log_chances(logits / t)[label] for t in temperatures]
     return total
 
@@ -116,10 +118,8 @@ def batch_of(bench: Bench, sight: Sight, device: torch.device) -> tuple[Tensor, 
     images = as_tensor(sight.seen.image, device)
     if task.mask is not None and task.mask.use != "crop":
         images = torch.cat([images, as_tensor(sight.seen.mask, device)[None].float()])
-    if task.dimensions == 2:
-        images = images[:, _slices(sight)].movedim(1, 0)
-    else:
-        images = images[None]
+    flat = task.dimensions == 2
+    images = images[:, _slices(sight)].movedim(1, 0) if flat else images[None]
     return images, sight.columns.to(device).expand(len(images), -1)
 
 
@@ -155,7 +155,7 @@ def _one_map(
         logits = network.tell(maps, columns)
         best = int(logits.sum(0).argmax())
         others = logits.sum(1) - logits[:, best]
-        (logits[:, best] - others / (logits.shape[1] - 1)).sum().backward()
+        (logits[:, best] - others / (logits.shape[1] - 1)).sum().backward()  # type: ignore[no-untyped-call]
     cam = sum(_cam(m, m.grad, images.shape[2:]) for m in maps if m.grad is not None)
     if not isinstance(cam, Tensor):
         raise TypeError("the network has no map of features")

@@ -13,6 +13,7 @@ from client.audit_words import in_words
 from client.cases import Severity
 from client.check import Checked, check
 from client.ingest.decathlon import Columns, import_decathlon
+from client.ingest.medmnist import Labels, import_medmnist
 from client.ingest.phantoms import write
 from client.ingest.table import Roles, import_table
 from client.site import load_site
@@ -132,6 +133,20 @@ def table(  # noqa: PLR0913  (options of a command)
     """Write one folder a site with cohort.csv from one table of several centres."""
     roles = Roles(tuple(site), patient, split)
     report = import_table(table, out, roles, renames=rename or (), recodes=recode or ())
+    sys.stdout.write(f"{report}\n")
+
+
+@import_app.command("medmnist")
+def medmnist(
+    npz: Annotated[Path, typer.Argument(help="a three-dimensional MedMNIST file, .npz")],
+    splits: Annotated[Path, typer.Option("--splits", help="indices by site and part")],
+    out: Annotated[Path, typer.Option("--out", help="folder for the sites' folders")],
+    levels: Annotated[list[str], typer.Option("--level", help="name of label 0, of 1, ...")],
+    image: Annotated[str, typer.Option("--image", help="column of the volume")] = "image",
+    outcome: Annotated[str, typer.Option("--outcome", help="column of the label")] = "outcome",
+) -> None:
+    """Write one folder a site with cohort.csv from a MedMNIST file of volumes."""
+    report = import_medmnist(npz, splits, out, Labels(image, outcome, tuple(levels)))
     sys.stdout.write(f"{report}\n")
 
 

@@ -66,7 +66,7 @@ def validate(
 
 
 def predict(bench: Bench, ensemble: Sequence[Weights], case: Case) -> Prediction:
-    """Return the mask that networks find, by the mean of their probabilities.
+    """Return the mask that networks find, by their mean probability or by their votes.
 
     Args:
         bench: the task and the machine.
@@ -80,7 +80,7 @@ def predict(bench: Bench, ensemble: Sequence[Weights], case: Case) -> Prediction
     onto = read_image(case.images[bench.mask.on]).grid
     with steady(bench) as device:
         networks = [_network(bench, weights, device) for weights in ensemble]
-        chances = _chances(bench, networks, image, device)
+        chances = _together(bench, networks, image, device)
     classes = restore(chances, frame, onto, bench.task.recipe)
     scores = _scores(bench, case, classes, onto)
     values = np.array([0, *bench.mask.labels.values()])
@@ -114,6 +114,19 @@ def _scores(bench: Bench, case: Case, classes: Classes, grid: Grid) -> dict[str,
         error_ml = volume_error_ml(found, true, grid.spacing_mm)
         scores[f"volume_error_ml_{label}"] = error_ml
     return scores
+
+
+def _together(
+    bench: Bench, networks: Sequence[nn.Module], image: Array, device: torch.device
+) -> Floats:
+    """Return every class's probability (classes, Z, Y, X), or its share of the votes."""
+    if bench.combine == "mean" or len(networks) == 1:
+        return _chances(bench, networks, image, device)
+    total = np.zeros((len(bench.labels) + 1, *image.shape[1:]), np.float32)
+    for network in networks:
+        winner = _chances(bench, [network], image, device).argmax(0)
+        np.add.at(total, (winner, *np.indices(winner.shape)), 1 / len(networks))
+    return total
 
 
 def _chances(

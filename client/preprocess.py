@@ -63,9 +63,7 @@ def frame_of(bench: Bench, stored: Grid, centre_mm: Vector | None = None) -> Fra
     return Frame(work, (i, j, k), (a, b, c))
 
 
-def load_image(
-    bench: Bench, case: Case, centre_mm: Vector | None = None
-) -> tuple[Floats, Frame]:
+def load_image(bench: Bench, case: Case, centre_mm: Vector | None = None) -> tuple[Floats, Frame]:
     """Return the channels of a case (C, Z, Y, X) and how they came about.
 
     Args:

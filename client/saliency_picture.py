@@ -1,6 +1,7 @@
 """A picture of what a network looked at, for the site's own people; it never leaves."""
 
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from client.cases import Case
 from client.imageio import Volume
 from client.sights import load_window
 
-Floats = NDArray[np.floating]
+Floats = NDArray[np.floating[Any]]
 
 
 def picture_of(bench: Bench, case: Case, seen: Volume, title: str) -> bytes:
@@ -30,7 +31,7 @@ def picture_of(bench: Bench, case: Case, seen: Volume, title: str) -> bytes:
     figure = Figure(figsize=(2.4 * (len(image) + 1), 2.8), dpi=100)
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(image) + 1)
-    sz, sy, sx = seen.grid.spacing_mm
+    _, sy, sx = seen.grid.spacing_mm
     for axes, channel, name in zip(panels, image, bench.task.images, strict=False):
         axes.imshow(_grey(channel[z]), cmap="gray", aspect=sy / sx)
         axes.set_title(name, fontsize=9)
@@ -47,4 +48,5 @@ def picture_of(bench: Bench, case: Case, seen: Volume, title: str) -> bytes:
 
 def _grey(slice_: Floats) -> Floats:
     low, high = np.percentile(slice_, [1, 99])
-    return np.clip((slice_ - low) / max(float(high - low), 1e-6), 0, 1)
+    grey: Floats = np.clip((slice_ - low) / max(float(high - low), 1e-6), 0, 1)
+    return grey

@@ -122,7 +122,7 @@ def _window(bench: Bench, case: Case) -> Example:
     z, y, x = np.load(paths["spacing"]).tolist()
     if not region.size:  # takes no memory
         region = np.broadcast_to(np.uint8(0), image.shape[1:])
-    spots = np.argwhere(region)
+    spots = np.argwhere(region).astype(np.int32)
     return Example(image, region, spots[:: max(1, len(spots) // _N_SPOTS)], (z, y, x))
 
 

@@ -87,7 +87,9 @@ class Learner:
         self, weights: Weights, cases: Sequence[Case]
     ) -> Mapping[str, NDArray[np.float64]]:
         """Return the logarithm of the probability that each case's true class was given."""
-        found = zip(logits_of(self.bench, weights, cases), labels_of(self.bench, cases), strict=True)
+        found = zip(
+            logits_of(self.bench, weights, cases), labels_of(self.bench, cases), strict=True
+        )
         return {"log_likelihood": np.array([log_chances(one)[label] for one, label in found])}
 
     def predict(self, ensemble: Sequence[Weights], case: Case) -> Predicted:

@@ -47,6 +47,7 @@ class Encoder(nn.Module):
                 step = stride if i == 0 else (1,) * len(stride)
                 made.append(Block(a if i == 0 else b, b, stride=step, n_convs=2, kit=kit))
         self.levels = nn.Sequential(*made)
+        self.n_out = channels[-1]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return features (N, channels, ...)."""
@@ -72,6 +73,7 @@ class Clinical(nn.Module):
         self.mix = nn.Linear(2 * n_columns, n_out)
         self.bend = nn.LeakyReLU(_SLOPE)
         self.drop = Dropout(dropout)
+        self.n_out = n_out
 
     def forward(self, columns: Tensor) -> Tensor:
         """Return features (N, n_out) of columns (N, columns), where NaN means missing."""
@@ -87,9 +89,7 @@ class ResidualClassifier(nn.Module):
 
     Args:
         encoders: one for all channels together, or one a channel.
-        n_features: of each encoder.
         clinical: features of columns; None without columns.
-        n_clinical: number of these features.
         n_classes: two or more.
         pool: how a map of features becomes one number a feature.
         dropout: share of features before the head.
@@ -105,10 +105,8 @@ class ResidualClassifier(nn.Module):
     def __init__(
         self,
         encoders: Sequence[Encoder],
-        n_features: int,
         *,
         clinical: Clinical | None,
-        n_clinical: int,
         n_classes: int,
         pool: Pool,
         dropout: float,
@@ -117,9 +115,9 @@ class ResidualClassifier(nn.Module):
         self.encoders = nn.ModuleList(encoders)
         self.clinical = clinical
         self.pool = pool
-        n_pooled = n_features * len(encoders) * (2 if pool == "both" else 1)
+        n_pooled = sum(e.n_out for e in encoders) * (2 if pool == "both" else 1)
         self.drop = Dropout(dropout)
-        self.head = nn.Linear(n_pooled + (n_clinical if clinical else 0), n_classes)
+        self.head = nn.Linear(n_pooled + (clinical.n_out if clinical else 0), n_classes)
         self.register_buffer("temperature", torch.ones(1))
         self.register_buffer("class_weights", torch.ones(n_classes))
 

@@ -105,7 +105,7 @@ class RectalTumour(Frozen):
         other = tumour + 0.3 + 0.5 * smooth_field(stream(*names, "reader2"), grid, 5.0)
         layers = (
             *_pelvis(grid, names),
-            *_compartment(grid, tube, names),
+            *_compartment(tube, names),
             *_rectum(tube, names),
             *_tumour_layers(tumour, grid, traits.heterogeneity, names),
         )
@@ -149,7 +149,7 @@ def _pelvis(grid: Grid, names: Names) -> tuple[Layer, ...]:
     )
 
 
-def _compartment(grid: Grid, tube: Tube, names: Names) -> tuple[Layer, ...]:
+def _compartment(tube: Tube, names: Names) -> tuple[Layer, ...]:
     """Return vessels and small nodes in the fat around the rectum."""
     rng = stream(*names, "compartment")
     layers = []

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from common.cohort import Column, ImageRef, MaskRef
+from common.cohort import Column, Image, ImageRef, MaskRef
 from common.holdings import Holdings
 from common.settings import Frozen, nearest
-from common.sums import Field as SumField
 from common.sums import Array, Schema, Sums, cells, count, real
+from common.sums import Field as SumField
 from common.tasks.augmentation import Augmentation
 from common.tasks.classifier_network import ResidualClassifierSettings
 from common.tasks.encoded import Encoding, encoding_of
@@ -221,7 +221,8 @@ class Classification(Frozen):
         if levels:
             columns["predicted"] = Column(type="category", levels=levels)
             columns["log_likelihood"] = Column(type="number", range=(-30, 0))
-        return Holdings(columns)
+        images = {"saliency": Image(modality="other", required=False)} if self.saliency else {}
+        return Holdings(columns, images)
 
     def _title(self, known: Holdings, name: str) -> str:
         column = known.columns.get(name)

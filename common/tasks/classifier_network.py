@@ -83,9 +83,7 @@ class ResidualClassifierSettings(Frozen):
         clinical = Clinical(n_columns, self.clinical, self.dropout) if n_columns else None
         return ResidualClassifier(
             encoders,
-            self.channels[-1],
             clinical=clinical,
-            n_clinical=self.clinical,
             n_classes=n_classes,
             pool=self.pool,
             dropout=self.dropout,
