@@ -10,8 +10,9 @@ import typer
 
 from client import audit
 from client.audit_words import in_words
-from client.cases import Severity
+from client.cases import Case, Severity
 from client.check import Checked, check
+from client.check_training import doubts
 from client.ingest.decathlon import Columns, import_decathlon
 from client.ingest.medmnist import Labels, import_medmnist
 from client.ingest.phantoms import write
@@ -68,6 +69,7 @@ def check_simulated(study_path: Path, sites_path: Path, runs: Path) -> list[Prob
     study = read_study(study_path.read_text(encoding="utf-8"), str(study_path))
     roster = parse(Roster, sites_path.read_text(encoding="utf-8"), str(sites_path))
     problems: list[Problem] = []
+    developing: dict[str, tuple[Case, ...]] = {}
     for name, site in sorted(roster.sites.items()):
         if site.simulate is None:
             problems.append(Problem(name, "no `simulate: cohort:` in the roster", stops=True))
@@ -76,7 +78,10 @@ def check_simulated(study_path: Path, sites_path: Path, runs: Path) -> list[Prob
         cache = runs / ".checks" / name
         checked = check(study.cohort, folder, renames=site.simulate.columns, cache=cache)
         problems += _problems(name, folder, checked)
-    return problems
+        if name in roster.developing:
+            developing[name] = checked.cases
+    found = doubts(study, developing, all_here=len(developing) == len(roster.developing))
+    return problems + [Problem(d.site or "all sites", d.text, d.stops, not d.stops) for d in found]
 
 
 def _problems(site: str, folder: Path, checked: Checked) -> Iterable[Problem]:
@@ -189,6 +194,9 @@ def check_site(
         for problem in _problems(here.name, folder, checked):
             wrong = wrong or not problem.is_warning
             sys.stdout.write(f"{problem.text}\n")
+        for doubt in doubts(wanted, {here.name: checked.cases}, all_here=False):
+            wrong = wrong or doubt.stops
+            sys.stdout.write(f"{doubt.text}\n")
         flow = checked.flow
         sys.stdout.write(f"{folder}: {flow.n_included} of {flow.n_screened} cases fit\n")
     raise typer.Exit(1 if wrong else 0)
