@@ -23,7 +23,6 @@ from common.tasks.classification import Classification
 from common.tasks.local import Local
 from common.tasks.segmentation import Segmentation
 
-# With a second kind of task: a union, told apart by `kind`; see `common.tasks.task`.
 Task: TypeAlias = Annotated[Segmentation | Classification, Field(discriminator="kind")]
 Baseline: TypeAlias = Literal["local", "ensemble", "pooled"]
 
