@@ -95,9 +95,11 @@ def _release(site: Site, message: Round, posed: Posed, clock: _Clock) -> Reply:
     ledger = Ledger.open(site, message.hello.study)
     release = release_of(step, message, posed, work)
     spent = ledger.check(site.policy, message, posed, release, cohort.n_patients)
+    account = work.account()
     words = _words(site, message, posed, work, clock)
     ledger.note(message, posed, release)
-    _record_release(site, message, posed, work.schema, {"cohort": frozen, "spent": round(spent, 1)})
+    about = {"cohort": frozen, "spent": round(spent, 1), **account}
+    _record_release(site, message, posed, work.schema, about)
     return masking.seal(site, message, posed, words, work.schema)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -28,11 +28,13 @@ class Work:
         schema: the sums it will send.
         summarise: makes them.
         data: digest of the cases it looks at: kept sums of other data are not reused.
+        account: what the audit log says of the privacy it costs; refuses where it is spent.
     """
 
     schema: Schema
     summarise: Callable[[], Sums]
     data: str
+    account: Callable[[], Mapping[str, object]] = dict
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,15 @@ def find_work(site: Site, study: Study, cohort: SiteCohort, message: Round, pose
     data = _digest(cases)
     job = Job(site, study, step, cases, message, posed, cohort)
     schema = schema_of(step, posed.ask, study.contract())
-    return Work(schema, lambda: _summarise(job), data)
+    return Work(schema, lambda: _summarise(job), data, lambda: _account(job))
+
+
+def _account(job: Job) -> Mapping[str, object]:
+    if getattr(job.step, "privacy", None) is None:
+        return {}
+    from client.budget import account_of
+
+    return account_of(job)
 
 
 def _summarise(job: Job) -> Sums:

@@ -25,6 +25,7 @@ class Reason(StrEnum):
     TOO_FEW_SITES = "too_few_sites"
     PER_SITE_NOT_ALLOWED = "per_site_not_allowed"
     NETWORK_NOT_SHARED = "network_not_shared"
+    BUDGET_SPENT = "budget_spent"
     ROSTER_MISMATCH = "roster_mismatch"
     STALE_ASK = "stale_ask"
     WRONG_SHAPE = "wrong_shape"

@@ -40,6 +40,15 @@ class PolicySettings(Frozen):
     most_numbers_per_patient: float = Field(
         1000, gt=0, description="let out of one study; patients: this site's times the sites"
     )
+    most_epsilon: float = Field(
+        10.0,
+        ge=0,
+        description="largest privacy loss of this site's patients, over all trainings with "
+        "privacy in all studies",
+    )
+    budget_delta: float = Field(
+        1e-5, gt=0, le=1e-3, description="chance with which the loss may be larger"
+    )
     share_network: bool = Field(False, description="may a network trained here alone go out?")
 
 

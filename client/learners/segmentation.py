@@ -64,8 +64,13 @@ class Step:
 
     def __call__(self, batch: Batch) -> Tensor:
         """Change the network by one batch and return the loss before."""
+        return self.descend(self.objective(batch))
+
+    def objective(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch: the mean over its images."""
         images, masks = batch
         device = self.setting.device
         with arithmetic(device, self.bench.precision):
             outputs = self.setting.network(laid_out(device, images))
-        return self.descend(self.loss(outputs, masks))
+        loss: Tensor = self.loss(outputs, masks)
+        return loss

@@ -7,6 +7,7 @@ REASONS: dict[Reason, str] = {
     Reason.STUDY_NOT_APPROVED: "the hospital has not approved this version of the study",
     Reason.UNKNOWN_STEP: "the hospital's copy of the study has no such step",
     Reason.COLUMN_NOT_ALLOWED: "the hospital's policy does not open a column it reads",
+    Reason.BUDGET_SPENT: "the hospital's budget of its patients' privacy is spent",
     Reason.COHORT_TOO_SMALL: "fewer cases than the hospital's policy asks for",
     Reason.CELL_TOO_SMALL: "a count would have shown a group of very few patients",
     Reason.SELECTION_TOO_SMALL: "the step looks at a group of very few of the site's patients",
