@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from common.networks.loss import DiceCrossEntropy
     from common.networks.residual_unet import ResidualUNet
 
-_MOST_LABELS = 255  # classes are kept in a byte
+_MOST_LABELS = 254  # classes are kept in a byte, and one value means that nobody knows
 
 Count = Annotated[int, Field(ge=1, le=4096)]
 
@@ -103,6 +103,19 @@ class ResidualUNetSettings(Frozen):
 Network: TypeAlias = ResidualUNetSettings
 
 
+class Consistency(Frozen):
+    """Learning from cases without a mask: a mean teacher (Tarvainen, Valpola, NIPS 2017).
+
+    The teacher is a moving average of the network over the steps of a round and begins
+    with the weights the site received. Both see the same image with other noise; squared
+    differences of their probabilities are added to the loss.
+    """
+
+    weight: float = Field(1.0, gt=0, description="of the mean squared difference")
+    decay: float = Field(0.99, ge=0, lt=1, description="of the moving average, a step")
+    noise: float = Field(0.1, ge=0, description="standard deviation of the teacher's noise")
+
+
 class Scores(Frozen):
     """How predicted masks are scored, beside Dice, HD95 and the error in volume."""
 
@@ -130,6 +143,9 @@ class Segmentation(Frozen):
     loss: Loss = Loss()
     augmentation: Augmentation | None = Augmentation()
     scores: Scores = Scores()
+    consistency: Consistency | None = Field(
+        None, description="also learn from cases without a mask, at every site"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
