@@ -74,7 +74,7 @@ def first_problems(
     elif hasattr(step, "solve_with"):
         from server.training import networks
 
-        found = networks(study.bound[step.network], answers[step.network])
+        found = networks(study.bound[step.network], answers[step.network], roster.developing)
         for part, group in groups(roster, step.over).items():
             solve = _stateless(partial(step.solve_with, found))
             yield Problem(name, part, group, solve, elastic=True)

@@ -29,6 +29,7 @@ TASK = """
 SLICES = """      dimensions: 2
       recipe: {orientation: as_stored, size: [32, 32]}
 """
+SOLID = SLICES.replace("dimensions: 2", "dimensions: 3").replace("[32, 32]", "[32, 32, 32]")
 STUDY = f"""
 name: few_labels
 cohort:
@@ -139,7 +140,11 @@ def test_slices_are_learnt_from_and_measured(answers) -> None:
         ("images: [middle.t1]", "images: [middle.t2]", 'unknown image or mask "middle.t2"'),
         ("mask: pseudo.organ", "mask: found.organ", 'unknown image or mask "found.organ"'),
         ("pseudo_label, network: model1", "pseudo_label, network: model2", '"model2" before it'),
-        (SLICES, SLICES.replace("dimensions: 2", "dimensions: 3").replace("[32, 32]", "[32, 32, 32]"), "a single slice"),
+        (
+            SLICES,
+            SLICES.replace("dimensions: 2", "dimensions: 3").replace("[32, 32]", "[32, 32, 32]"),
+            "a single slice",
+        ),
         ("orientation: as_stored, ", "", "as_stored"),
         ("mask: middle.organ", "mask: organ", "on the grid of another image"),
         ("label: front", "label: top", 'no "top"'),
