@@ -49,7 +49,10 @@ def account_of(job: Job) -> dict[str, object]:
         return {}
     from client.training import account
 
-    mark, spending = account(job)
+    found = account(job)
+    if found is None:
+        return {}
+    mark, spending = found
     epsilon = check_budget(job.site, mark, spending)
     return {"privacy": {"mark": mark, **asdict(spending), "epsilon": round(epsilon, 3)}}
 

@@ -108,7 +108,7 @@ def phantoms(
 
 
 @import_app.command("decathlon")
-def decathlon(
+def decathlon(  # noqa: PLR0913  (options of a command)
     dataset: Annotated[Path, typer.Argument(help="dataset.json, a Decathlon or MONAI data list")],
     splits: Annotated[Path, typer.Option("--splits", help="sites and splits, by patient")],
     out: Annotated[Path, typer.Option("--out", help="folder for the sites' folders")],
@@ -117,9 +117,15 @@ def decathlon(
     link: Annotated[
         Literal["reference", "symlink", "copy"], typer.Option(help="what becomes of the images")
     ] = "reference",
+    test_labels: Annotated[
+        Path | None, typer.Option("--test-labels", help="folder with the labels of tests")
+    ] = None,
 ) -> None:
     """Write one folder a site with cohort.csv from a Decathlon or MONAI data list."""
-    report = import_decathlon(dataset, splits, out, columns=Columns(tuple(image), mask), link=link)
+    named = Columns(tuple(image), mask)
+    report = import_decathlon(
+        dataset, splits, out, columns=named, link=link, test_labels=test_labels
+    )
     sys.stdout.write(f"{report}\n")
 
 

@@ -68,6 +68,9 @@ WORK = {
     "check_cohort": "client.counting",
     "train": "client.training",
     "predict": "client.predicting",
+    "pseudo_label": "client.pseudo_labelling",
+    "measure": "client.measuring",
+    "compare_masks": "client.comparing",
 }
 """The module that does a kind of step at a site, with `summarise(job) -> Sums`.
 

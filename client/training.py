@@ -116,8 +116,10 @@ def _train(
         only,
     )
     bench, cases = bench_of(job, job.step), _usable(job)
-    if not cases:
+    if not cases and job.alone:
         raise Refused(Reason.NO_CASES, f"no training case for a network that {bench.purpose}")
+    if not cases:  # a site without labels adds nothing, and is no loss to the others
+        return Trained(dict(weights), n_cases=0, n_patients=0, loss=0.0)
     if job.step.privacy is not None:
         return _train_privately(job, bench, start, cases)
     return train(bench, local or job.step.local, start, cases)
@@ -126,23 +128,26 @@ def _train(
 def _train_privately(job: Job, bench: Bench, start: Start, cases: Sequence[Case]) -> Trained:
     from client.private_trainer import Protection, train_privately
 
-    mark, spending = account(job)
+    found = account(job)
+    if found is None:
+        raise Refused(Reason.NO_CASES, "no training case")
+    mark, spending = found
     key = noise_key(job.site.identity(), mark.encode())
     protection = Protection(job.step.privacy.clip_norm, spending, key)
     return train_privately(bench, job.step.local, start, cases, protection)
 
 
-def account(job: Job) -> tuple[str, "Spending"]:
-    """Return the mark of a private training ask, and what its round takes.
+def account(job: Job) -> "tuple[str, Spending] | None":
+    """Return the mark of a private training ask, and what its round takes; None of no case.
 
     The mark stands for the ask, the cases and their files: the same mark, the same noise.
     """
     from client.spending import plan
 
     cases = _usable(job)
-    if not cases:
-        raise Refused(Reason.NO_CASES, "no training case")
     words = [job.message.hello.study, job.posed.step, job.posed.ask.digest(), digest_of(cases)]
+    if not cases:
+        return None
     mark = hashlib.sha256(json.dumps(words).encode()).hexdigest()
     n_patients = len({case.patient_id for case in cases})
     return mark, plan(job.step.privacy, job.step.local, n_patients, job.step.n_takes)

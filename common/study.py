@@ -20,10 +20,13 @@ from common.holdings import Holdings, of_cohort
 from common.settings import Frozen, Path, nearest, parse, read_yaml
 from common.step import Step
 from common.sums import Schema, count
+from common.tasks.compare_masks import CompareMasks
+from common.tasks.measure import Measure
 from common.tasks.predict import Predict
+from common.tasks.pseudo_label import PseudoLabel
 from common.tasks.train import Train
 
-KINDS = (CheckCohort, *ANALYSES, Train, Predict)
+KINDS = (CheckCohort, *ANALYSES, Train, Predict, PseudoLabel, Measure, CompareMasks)
 AnyStep: Any = Union[KINDS]  # noqa: UP007  (a tuple, made at run time)
 
 
