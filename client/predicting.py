@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from client.cases import Case
+from client.files import write_atomically
 from client.learners.learner import Learner, Predicted, learner_of
 from client.products import product_path, with_products, write_product
 from client.steps import Job
@@ -67,6 +68,9 @@ def _fill(
         for name, volume in {**found.masks, **found.images}.items():
             path = product_path(job.site, job.run, job.posed.step, prefix + name, case.case_id)
             write_product(path, volume)
+        for name, picture in found.pictures.items():
+            folder = job.site.room("runs", job.run, "pictures", job.posed.step, prefix + name)
+            write_atomically(folder / f"{case.case_id}.png", picture)
     return failed
 
 

@@ -15,6 +15,7 @@ from client.cases import Case
 from client.files import write_atomically
 from client.learners.learner import learner_of
 from client.products import with_products
+from client.shelf import Shelf
 from client.steps import Job
 from client.trainer import Start, Trained, train
 from common.errors import Reason, Refused
@@ -63,16 +64,22 @@ def own_weights(job: Job, step: str) -> Weights | None:
 
 def _train(job: Job, weights: Mapping[str, Array]) -> Trained:
     values = job.posed.ask.values
+    round_ = int(str(values["round"]))
+    shelf = Shelf(job.site.room("runs", job.run, "kept"), job.posed.problem, round_)
     start = Start(
         weights,
-        seed(int(str(values["seed"])), job.site.name, int(str(values["round"]))),
+        seed(int(str(values["seed"])), job.site.name, round_),
         float(str(values["learning_rate"])),
+        round_,
+        shelf.before(),
     )
     bench = bench_of(job, job.step)
     cases = _usable(job, bench)
     if not cases:
         raise Refused(Reason.NO_CASES, f"no training case for a network that {bench.purpose}")
-    return train(bench, job.step.local, start, cases)
+    trained = train(bench, job.step.local, start, cases)
+    shelf.keep(trained.kept)
+    return trained
 
 
 def _train_own(job: Job, first: Mapping[str, Array]) -> Sums:

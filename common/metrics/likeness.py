@@ -69,9 +69,7 @@ def _checked(
     image: Image, original: Image, data_range: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     if image.shape != original.shape:
-        raise ValueError(
-            f"expected images of one shape, got {image.shape} and {original.shape}"
-        )
+        raise ValueError(f"expected images of one shape, got {image.shape} and {original.shape}")
     if not data_range > 0:
         raise ValueError(f"data_range: expected a value above 0, got {data_range:g}")
     return image.astype(np.float64), original.astype(np.float64)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 Factors = tuple[int, int, int]
 
 _SLOPE = 0.2
+_LACKING = 0.1  # so that it begins near the interpolated image
 _RESIDUAL = 0.2  # share of what is added, so that deep networks start calm
 
 
@@ -63,7 +64,7 @@ class Generator(nn.Module):
         first = self.head(coarse)
         features = self.bend(self.rise(first + self.body(first)))
         lacking: Tensor = self.tail(torch.cat([features, interpolated], dim=1))
-        return interpolated + lacking
+        return interpolated + _LACKING * lacking
 
 
 class Discriminator(nn.Module):

@@ -3,15 +3,17 @@
 Plain settings from a study file. Torch is imported only where a network is built.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from common.cohort import Column, Name
+from common.cohort import Column, Image, ImageRef
+from common.holdings import Holdings
 from common.metrics.likeness import MOST_DB
 from common.settings import Frozen
 from common.tasks.acquisition import Acquisition
+from common.tasks.recipe import is_orientation
 
 if TYPE_CHECKING:
     from common.networks.super_resolver import Adversaries
@@ -19,9 +21,9 @@ if TYPE_CHECKING:
 Count = Annotated[int, Field(ge=1, le=4096)]
 Factor = Literal[1, 2]
 Patch = Annotated[int, Field(ge=8, le=512)]
+Interpolation = Literal["linear", "bspline"]
 
-INTERPOLATIONS = ("linear", "bspline")
-FINE = "fine"
+INTERPOLATIONS: tuple[Interpolation, ...] = ("linear", "bspline")
 
 
 class GeneratorSettings(Frozen):
@@ -70,14 +72,19 @@ class SuperResolution(Frozen):
     """
 
     kind: Literal["super_resolution"] = "super_resolution"
-    image: Name = Field(description="of high resolution: what the network shall make")
-    apply_to: Name | None = Field(
+    image: ImageRef = Field(description="of high resolution: what the network shall make")
+    apply_to: ImageRef | None = Field(
         None,
         description="an image of the cohort that predict makes finer; nothing: what "
         "acquisition makes of `image`",
     )
     finer: tuple[Factor, Factor, Factor] = Field(
-        (2, 2, 2), description="fine voxels to a coarse one, (z, y, x), as stored"
+        (2, 2, 2), description="fine voxels to a coarse one, (z, y, x); z counts slices"
+    )
+    orientation: str = Field(
+        "as_stored",
+        description="the axes that finer speaks of: as stored, or where x, y and z run to, "
+        'such as "RAS"',
     )
     acquisition: Acquisition = Acquisition()
     patch: tuple[Patch, Patch, Patch] = Field(
@@ -88,6 +95,12 @@ class SuperResolution(Frozen):
     network: GeneratorSettings = GeneratorSettings()
     discriminator: DiscriminatorSettings = DiscriminatorSettings()
     losses: Losses = Losses()
+    also: tuple[Interpolation, ...] = Field(
+        (), description="interpolated images that predict makes beside the finer one"
+    )
+    panels: bool = Field(
+        True, description="pictures of each case in the site's workspace; they never leave it"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -97,6 +110,11 @@ class SuperResolution(Frozen):
         return self
 
     def _wrong_sizes(self) -> Iterable[str]:
+        if self.orientation != "as_stored" and not is_orientation(self.orientation):
+            yield (
+                'orientation: expected "as_stored" or one letter each of L/R, P/A and S/I, '
+                f'got "{self.orientation}"'
+            )
         if max(self.finer) == 1:
             yield "finer: expected a 2 for one axis at least, got [1, 1, 1]"
         if self.apply_to == self.image:
@@ -108,15 +126,56 @@ class SuperResolution(Frozen):
         if self.losses.needs_discriminator and min(self.patch) < 2**levels:
             yield f"patch: expected {2**levels} or more for the discriminator's {levels} levels"
 
+    def reads(self) -> tuple[str, ...]:
+        """Return the image to learn from, and the one to apply it to."""
+        return (self.image,) if self.apply_to is None else (self.image, self.apply_to)
+
+    def columns(self) -> tuple[str, ...]:
+        """Return nothing: it reads no column."""
+        return ()
+
+    def purpose(self, known: Holdings) -> str:
+        """Return which axes of what are made finer."""
+        del known
+        axes = [axis for axis, factor in zip("zyx", self.finer, strict=True) if factor > 1]
+        return f"makes {self.image} twice as fine along {', '.join(axes)}"
+
+    def problems(self, known: Holdings) -> Iterator[str]:
+        """Yield where the two images are not of one modality."""
+        if self.apply_to is None:
+            return
+        kinds = {name: known.images[name].modality for name in self.reads()}
+        if len(set(kinds.values())) > 1:
+            yield f"apply_to: expected an image of the same modality, got {kinds}"
+
+    def score_names(self, known: Holdings) -> tuple[str, ...]:
+        """Return what validation tells: the PSNR."""
+        del known
+        return ("psnr_db",)
+
+    def made(self, known: Holdings) -> Holdings:
+        """Return the scores of a case, its finer image and the interpolations beside it."""
+        image = known.images.get(self.apply_to or self.image)
+        if image is None:
+            return Holdings()
+        made = Image(modality=image.modality, unit=image.unit, required=False)
+        return Holdings(self.score_columns(), dict.fromkeys(("fine", *self.also), made))
+
+    def network_for(self, known: Holdings) -> "Adversaries":
+        """Return what sites exchange: the generator, and a discriminator that is shared."""
+        del known
+        return self.build()
+
     def build(self) -> "Adversaries":
-        """Return generator and discriminator; their weights are still to be set."""
+        """Return the networks; their weights are still to be set."""
         from common.networks.super_resolver import Adversaries, Discriminator, Generator
 
         generator = Generator(
             channels=self.network.channels, blocks=self.network.blocks, factors=self.finer
         )
-        judge = Discriminator(self.discriminator.channels)
-        return Adversaries(generator, judge if self.losses.needs_discriminator else None)
+        shared = self.losses.needs_discriminator and self.discriminator.kept == "shared"
+        judge = Discriminator(self.discriminator.channels) if shared else None
+        return Adversaries(generator, judge)
 
     def score_columns(self) -> dict[str, Column]:
         """Return the columns that a prediction adds to a case.

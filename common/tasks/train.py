@@ -21,9 +21,10 @@ from common.sums import Field as SumField
 from common.sums import Schema, count, real, weight
 from common.tasks.local import Local
 from common.tasks.segmentation import Segmentation
+from common.tasks.super_resolution import SuperResolution
 
-# With a second kind of task: a union, told apart by `kind`; see `common.tasks.task`.
-Task: TypeAlias = Segmentation
+# A task is told apart by its `kind`; see `common.tasks.task`.
+Task: TypeAlias = Annotated[Segmentation | SuperResolution, Field(discriminator="kind")]
 Baseline: TypeAlias = Literal["local", "ensemble", "pooled"]
 
 WEIGHTS = "weights."
