@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from common.phantoms.liver_lesion import LiverLesion
 from common.phantoms.neck import Neck
 from common.phantoms.organ_lesion import OrganLesion
 from common.phantoms.rectum import Rectum
 
-AnyAnatomy = Annotated[OrganLesion | Rectum | Neck, Field(discriminator="kind")]
+AnyAnatomy = Annotated[OrganLesion | Rectum | Neck | LiverLesion, Field(discriminator="kind")]

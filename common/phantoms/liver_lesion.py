@@ -11,17 +11,28 @@ from typing import Literal
 
 import numpy as np
 
-from common.cohort import Image, Mask
+from common.cohort import Column, Image, Mask
 from common.phantoms.anatomy import Body, Layer, Traits, Weighting
 from common.phantoms.brain_shapes import Names, Space, lump, tube
 from common.phantoms.fields import Floats, Grid, Triple, inside, smooth_field, stream
 from common.settings import Frozen
 
+COLUMNS = {
+    "age": Column(type="integer", unit="years", range=(18, 100), title="Age"),
+    "sex": Column(type="category", levels=("f", "m"), title="Sex"),
+    "afp": Column(type="number", unit="ng/ml", range=(0, 1000), title="Alpha-fetoprotein"),
+    "bclc": Column(type="category", levels=("0", "A", "B", "C"), title="BCLC stage"),
+    "response": Column(type="category", levels=("no", "yes"), title="Response"),
+}
+
+_STAGES = dict(zip(("I", "II", "III", "IV"), COLUMNS["bclc"].levels, strict=True))
+_LARGER = 12.0  # than the lesions of the traits
 _EDGE_MM = 0.55
 _GREY = {"liver": 0.62, "vessel": 1.0, "fat": 0.30, "lesion": 0.80}
 _SPOT_MM = 0.7  # standard deviation of a spot
 _SPOTS_PER_ML = 70
 _PATCHES_MM = 5.0
+_MOST_ML = 5.0  # what fits the field of view
 
 
 class LiverLesion(Frozen):
@@ -29,7 +40,6 @@ class LiverLesion(Frozen):
 
     kind: Literal["liver_lesion"] = "liver_lesion"
     size_mm: Triple = (24.0, 36.0, 36.0)
-    lesion_factor: float = 12.0
 
     def images(self) -> dict[str, Image]:
         """Return the one image."""
@@ -38,6 +48,21 @@ class LiverLesion(Frozen):
     def masks(self) -> dict[str, Mask]:
         """Return the lesion."""
         return {"lesion": Mask(on="mr", labels={"lesion": 1}, required=False)}
+
+    def columns(self) -> dict[str, Column]:
+        """Return what the clinic writes down, and the response to treatment."""
+        return COLUMNS
+
+    def row(self, traits: Traits, cells: dict[str, str], *names: str | int) -> dict[str, str]:
+        """Return the row of a case; `malignant` of the effects is the response."""
+        del names
+        return {
+            "age": cells["age"],
+            "sex": cells["sex"],
+            "afp": cells["marker"],
+            "bclc": _STAGES.get(cells["stage"], cells["stage"]),
+            "response": "yes" if traits.outcome else "no",
+        }
 
     def weighting(self, image: str) -> Weighting:
         """Return the grey values of the arterial phase."""
@@ -48,8 +73,9 @@ class LiverLesion(Frozen):
         """Return the patient of these stream names on a grid."""
         space = Space.bent(grid, traits.left, names)
         rng = stream(*names, "lesion place")
-        middle = tuple(rng.normal(0.0, 1.0, 3).tolist())
-        lesion = lump(space, (middle[0], middle[1], middle[2]), traits.volume_ml, names)
+        middle = rng.normal(0.0, 1.0, 3).tolist()
+        volume_ml = min(_LARGER * traits.volume_ml, _MOST_ML)
+        lesion = lump(space, (middle[0], middle[1], middle[2]), volume_ml, names)
         share = inside(lesion, _EDGE_MM)
         texture = _patches(grid, names) + _spots(grid, traits.heterogeneity, names)
         texture = texture - float((texture * share).sum() / share.sum())
