@@ -21,12 +21,12 @@ def cases(tmp_path):
 
 def run(folder, cases, local=LOCAL, seed=0, rate=0.01, threads=1, on_step=None, **task) -> Trained:
     b = replace(bench(folder, **task), threads=threads)
-    start = Start(initial_weights(b.task, 2, 1), seed, rate)
+    start = Start(initial_weights(b.network(), 1), seed, rate)
     return train(b, local, start, cases, on_step)
 
 
 def first(folder, **task):
-    return initial_weights(bench(folder, **task).task, 2, 1)
+    return initial_weights(bench(folder, **task).network(), 1)
 
 
 def far(a, b) -> float:
@@ -75,7 +75,7 @@ def test_the_global_generators_are_left_alone(tmp_path, cases) -> None:
     network = b.task.build(2)  # torch fills a new network from its global generator
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("client.trainer.network_of", lambda *_: network.eval())
+        patch.setattr("client.bench.Bench.network", lambda _: network)
         train(b, LOCAL, start, cases)
     assert torch.equal(before[0], torch.get_rng_state())
     assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
