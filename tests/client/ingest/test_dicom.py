@@ -122,7 +122,7 @@ def test_a_segment_is_the_same_region(tree: Path, tmp_path: Path) -> None:
 
 def test_two_series_that_fit_and_a_missing_slice_are_named(tree: Path, tmp_path: Path) -> None:
     write_slice(tree / "other.dcm", "1.2.5", 30.0, study="1.2.8")
-    with pytest.raises(ConfigError, match='2 series fit "t1".*--case study'):
+    with pytest.raises(ConfigError, match=r'2 series fit "t1".*--case study'):
         import_dicom(tree, tmp_path / "out", PLAN)
     (tree / "other.dcm").unlink()
     next(p for p in tree.glob("?.dcm") if dcmread(p).ImagePositionPatient[2] == 36).unlink()
