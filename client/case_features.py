@@ -8,7 +8,7 @@ goes on where it was, and a second study with the same profile extracts nothing 
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from client.files import write_atomically
+from client.grey_levels import count_levels
 from client.imageio import Volume
 from client.regions import Bools, Scan, digest_of, read_mask, read_scan, region_in
 from common.radiomics.faults import Fault, Faulty
@@ -138,18 +139,28 @@ def _extracted(text: str, volume: Volume, inside: Bools, about: Mapping[str, Any
     from client.radiomics.engine import extract
     from client.radiomics.errors import RadiomicsError
 
-    mask = Volume(inside.astype(np.uint8), volume.grid)
+    image, mask = to_sitk(volume), to_sitk(Volume(inside.astype(np.uint8), volume.grid))
+    profile = read_profile(text)
     try:
-        found = extract(to_sitk(volume), to_sitk(mask), read_profile(text))
+        found = extract(image, mask, profile)
     except RadiomicsError as error:
         raise Faulty(FAULT_OF.get(str(error.cause), Fault.FAILED), error.detail) from None
     odd = [name for name, value in found.items() if not np.isfinite(value)]
     if odd:
         raise Faulty(Fault.NOT_A_NUMBER, f"{len(odd)} features, such as {odd[0]}")
     came = found.diagnostics
-    more = {"engine": came.engine, "grey_levels": dict(came.grey_levels)}
+    levels = dict(came.grey_levels)
+    if not levels and "Original" in profile.images() and _looks_at_grey(found):
+        levels = {"original": count_levels(image, mask, profile)}
+    if levels.get("original") == 1:
+        raise Faulty(Fault.ONE_GREY_LEVEL, "is the bin width in the image's unit?")
+    more = {"engine": came.engine, "grey_levels": levels}
     warnings = [*came.reasons, *came.warnings]
     return Measured(dict(found), {**about, **more, "warnings": warnings})
+
+
+def _looks_at_grey(names: Iterable[str]) -> bool:
+    return any(not name.startswith("original_shape") for name in names)
 
 
 FAULT_OF = {
