@@ -66,6 +66,7 @@ WORK = {
     "check_cohort": "client.counting",
     "train": "client.training",
     "predict": "client.predicting",
+    "extract": "client.extracting",
 }
 """The module that does a kind of step at a site, with `summarise(job) -> Sums`.
 
