@@ -1,4 +1,4 @@
-"""Masks predicted at the sites: how many were made."""
+"""Cases predicted at the sites: how many were."""
 
 from collections.abc import Iterator
 
@@ -11,12 +11,12 @@ def sentence(view: StepView) -> str:
     """Say which network is applied."""
     return (
         f"Every site applies the network of {view.step.network}, and its baselines, to its "
-        "own cases and scores the masks. Masks and scores stay there."
+        "own cases. What it makes of them and the scores stay there."
     )
 
 
 def blocks(view: StepView) -> Iterator[Block]:
-    """Return counts of masks by part."""
+    """Return counts of cases by part."""
     rows = tuple(
         Row(view.title(part), (whole(values.get("done")), whole(values.get("failed"))))
         for part, values in view.parts.items()

@@ -16,6 +16,8 @@ from server.report.words import listed
 _MOST_LABELS = 3
 _MOST_MARKERS = 30
 _MEAN = "mean of labels"
+_MEASURES = {"segmentation": "Dice", "super_resolution": "PSNR"}
+_SCORES = {"psnr_db": "PSNR, dB"}
 _BASELINES = {
     "local": "a network of each site alone",
     "ensemble": "the ensemble of those",
@@ -60,13 +62,25 @@ def _name(part: str) -> str:
 def _scores(score: Any, between: str = ", ") -> str:
     if not isinstance(score, dict):
         return NONE
-    return between.join(f"{k.replace('_', ' ')} {fixed(v, 3)}" for k, v in score.items())
+    return between.join(f"{_label(k)} {fixed(v, 3)}" for k, v in score.items())
+
+
+def _label(score: str) -> str:
+    return _SCORES.get(score, score.replace("_", " "))
+
+
+def _measure(view: StepView) -> str:
+    """Return what validation measures."""
+    return _MEASURES.get(view.step.task.kind, "score")
 
 
 def _selected(view: StepView, values: Mapping[str, Any]) -> str:
     chosen = values["selected_round"]
     line = next((x for x in _history(values) if x.get("round") == chosen), {})
-    how = "had the best mean validation Dice" if view.step.select == "best" else "are the last"
+    measure = _measure(view)
+    how = (
+        f"had the best mean validation {measure}" if view.step.select == "best" else "are the last"
+    )
     n = line.get("n_validated")
     over = f" over {plural(int(n), 'validation case')}" if is_number(n) else ""
     return (
@@ -101,7 +115,7 @@ def _table(view: StepView) -> Table:
         "First loss",
         "Last loss",
         "Selected after",
-        "Validation Dice",
+        f"Validation {_measure(view)}",
     )
     note = "Sites' own networks are validated at the sites only, by the step that predicts."
     notes = (note,) if any(p.startswith("local.") for p in view.parts) else ()
@@ -127,7 +141,8 @@ def _figure(view: StepView, histories: Mapping[str, Sequence[Mapping[str, Any]]]
                     )
         panels[0].set_title("Training loss")
         for axes, label in zip(panels[1:], labels, strict=True):
-            axes.set_title(f"Validation Dice, {label.replace('_', ' ')}")
+            word = "" if label in _SCORES else f"{_measure(view)}, "
+            axes.set_title(f"Validation {word}{_label(label)}")
             if is_number(main.get("selected_round")):
                 axes.axvline(main["selected_round"], color=charts.FAINT, lw=1, zorder=1)
         for axes in panels:
@@ -139,11 +154,11 @@ def _figure(view: StepView, histories: Mapping[str, Sequence[Mapping[str, Any]]]
     return charts.draw(
         view.figure_name("learning"),
         "Learning curves",
-        f"Training loss and validation Dice over {plural(view.step.rounds, 'round')}, for "
-        f"{listed([_name(part) for part in histories])}.",
+        f"Training loss and validation {_measure(view)} over "
+        f"{plural(view.step.rounds, 'round')}, for {listed([_name(part) for part in histories])}.",
         paint,
         height=2.9,
-        caption="Training loss (mean over the cases of a round) and validation Dice. "
+        caption=f"Training loss (mean over the cases of a round) and validation {_measure(view)}. "
         "Grey line: the selected weights.",
     )
 
