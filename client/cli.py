@@ -15,6 +15,8 @@ from client.check import Checked, check
 from client.check_training import doubts
 from client.ingest.decathlon import Columns, import_decathlon
 from client.ingest.medmnist import Labels, import_medmnist
+from client.ingest.dicom import CasesBy, Plan, import_dicom
+from client.ingest.drawn import import_files, read_pairs, read_patterns
 from client.ingest.phantoms import write
 from client.ingest.table import Roles, import_table
 from client.site import load_site
@@ -140,10 +142,23 @@ def table(  # noqa: PLR0913  (options of a command)
     split: Annotated[str, typer.Option("--split", help="its column of train or test")] = "",
     rename: Annotated[list[str] | None, typer.Option("--rename", help="own=study")] = None,
     recode: Annotated[list[str] | None, typer.Option("--recode", help="column:old=new")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="column=text: rows with this text")
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option("--file", help="image or mask: t1=images/{patient}_T1.nii.gz"),
+    ] = None,
+    files_in: Annotated[
+        Path | None, typer.Option("--files-in", help="their folder; the table's where not given")
+    ] = None,
 ) -> None:
     """Write one folder a site with cohort.csv from one table of several centres."""
-    roles = Roles(tuple(site), patient, split)
-    report = import_table(table, out, roles, renames=rename or (), recodes=recode or ())
+    roles = Roles(tuple(site), patient, split, tuple(only or ()))
+    drawn = read_patterns(files_in or table.parent, file) if file else None
+    report = import_table(
+        table, out, roles, renames=rename or (), recodes=recode or (), drawn=drawn
+    )
     sys.stdout.write(f"{report}\n")
 
 
@@ -159,6 +174,43 @@ def medmnist(
     """Write one folder a site with cohort.csv from a MedMNIST file of volumes."""
     report = import_medmnist(npz, splits, out, Labels(image, outcome, tuple(levels)))
     sys.stdout.write(f"{report}\n")
+@import_app.command("files")
+def files(
+    folder: Annotated[Path, typer.Argument(help="where the images and masks are")],
+    out: Annotated[
+        Path, typer.Option("--out", help="folder of the site, or of the sites' folders")
+    ],
+    file: Annotated[
+        list[str], typer.Option("--file", help="image or mask: t1={site}/{case}_T1.nii.gz")
+    ],
+) -> None:
+    """Write cohort.csv from files alone, found by patterns; the first one finds the cases."""
+    for name, n in import_files(read_patterns(folder, file), out).items():
+        sys.stdout.write(f"{name}: {n} cases\n")
+
+
+@import_app.command("dicom")
+def dicom(
+    tree: Annotated[Path, typer.Argument(help="folder with DICOM files, at any depth")],
+    out: Annotated[Path, typer.Option("--out", help="folder of the site")],
+    image: Annotated[list[str], typer.Option("--image", help='name and pattern: "t2=MR *T2*"')],
+    mask: Annotated[
+        list[str] | None,
+        typer.Option("--mask", help='name, image and pattern of the region: "tumour=t2:GTV*"'),
+    ] = None,
+    case: Annotated[CasesBy, typer.Option("--case", help="what a case is")] = "patient",
+    prefer: Annotated[
+        Literal["rtstruct", "seg"], typer.Option(help="which wins where both drew a region")
+    ] = "seg",
+) -> None:
+    """Write a site's folder from a DICOM tree with RTSTRUCT or SEG."""
+    masks = {
+        name: (on, pattern)
+        for name, text in read_pairs("--mask", mask or ()).items()
+        for on, _, pattern in [text.partition(":")]
+    }
+    plan = Plan(read_pairs("--image", image), masks, case, prefer)
+    sys.stdout.write(f"{import_dicom(tree, out, plan)}\n")
 
 
 @site_app.command("audit")

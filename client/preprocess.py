@@ -76,7 +76,7 @@ def load_image(bench: Bench, case: Case, centre_mm: Vector | None = None) -> tup
         ValueError: an image is missing, not finite or constant; says which.
     """
     recipe = bench.task.recipe
-    volumes = {name: _open(case.images, name) for name in bench.task.images}
+    volumes = {name: open_image(case.images, name) for name in bench.task.images}
     frame = frame_of(bench, next(iter(volumes.values())).grid, centre_mm)
     channels = []
     for name, volume in volumes.items():
@@ -160,7 +160,12 @@ def restore(chances: Floats, frame: Frame, onto: Grid, recipe: Recipe) -> Classe
     return found
 
 
-def _open(images: Mapping[str, Path], name: str) -> Volume:
+def open_image(images: Mapping[str, Path], name: str) -> Volume:
+    """Return an image of a case as float32.
+
+    Raises:
+        ValueError: it is missing, not finite or constant.
+    """
     if name not in images:
         raise ValueError(f'image "{name}": the case has none')
     path = images[name]

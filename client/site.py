@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import Field
@@ -26,6 +27,12 @@ class SiteSettings(Frozen):
     device: str = Field("auto", description="auto, cpu, cuda:0, ...")
     threads: int = Field(
         1, ge=1, description="threads of a training; the last bits of a result depend on it"
+    )
+    processes: int = Field(
+        0, ge=0, description="that extract features at the same time; 0: one for each core"
+    )
+    scales: dict[Name, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="grey levels of an image times this are in the study's unit: {adc: 1000}"
     )
     policy: PolicySettings = PolicySettings()
 

@@ -71,6 +71,7 @@ WORK = {
     "pseudo_label": "client.pseudo_labelling",
     "measure": "client.measuring",
     "compare_masks": "client.comparing",
+    "extract": "client.extracting",
 }
 """The module that does a kind of step at a site, with `summarise(job) -> Sums`.
 

@@ -19,6 +19,7 @@ from client.dataset import digest_of
 from client.learners.learner import learner_of
 from client.own_networks import OwnNetworks
 from client.products import with_products
+from client.shelf import Shelf
 from client.steps import Job
 from client.tables import with_columns
 from client.trainer import Start, Trained, train
@@ -109,11 +110,15 @@ def _train(
     only: tuple[str, ...] = (),
 ) -> Trained:
     values = job.posed.ask.values
+    round_ = int(str(values["round"]))
+    shelf = Shelf(job.site.room("runs", job.run, "kept"), job.posed.problem, round_)
     start = Start(
         weights,
-        seed(int(str(values["seed"])), job.site.name, _round(job)),
+        seed(int(str(values["seed"])), job.site.name, round_),
         float(str(values["learning_rate"])) if rate is None else rate,
         only,
+        round_,
+        shelf.before(),
     )
     bench, cases = bench_of(job, job.step), _usable(job)
     if not cases and job.alone:
@@ -122,7 +127,9 @@ def _train(
         return Trained(dict(weights), n_cases=0, n_patients=0, loss=0.0)
     if job.step.privacy is not None:
         return _train_privately(job, bench, start, cases)
-    return train(bench, local or job.step.local, start, cases)
+    trained = train(bench, local or job.step.local, start, cases)
+    shelf.keep(trained.kept)
+    return trained
 
 
 def _train_privately(job: Job, bench: Bench, start: Start, cases: Sequence[Case]) -> Trained:

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     OUT_OF_BOUND = "out_of_bound"
     COHORT_INVALID = "cohort_invalid"
     NO_CASES = "no_cases"
+    OTHER_SOFTWARE = "other_software"
     OUT_OF_MEMORY = "out_of_memory"
     DISK_FULL = "disk_full"
     MALFORMED_ASK = "malformed_ask"

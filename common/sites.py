@@ -59,6 +59,12 @@ class SimulatedSite(Frozen):
     columns: dict[str, str] = Field({}, description="the site's own column names: {own: study's}")
     policy: PolicySettings = PolicySettings()
     device: str = Field("auto", description="auto, cpu, cuda:0, ...")
+    processes: int = Field(
+        0, ge=0, description="that extract features at the same time; 0: one for each core"
+    )
+    scales: dict[str, float] = Field(
+        {}, description="grey levels of an image times this are in the study's unit: {adc: 1000}"
+    )
 
 
 class RosterSite(Frozen):

@@ -17,6 +17,7 @@ from common.cohort import Cohort, Column, Name
 from common.errors import ConfigError, Finding
 from common.flow import CheckCohort
 from common.holdings import Holdings, of_cohort
+from common.radiomics.extract import Extract
 from common.settings import Frozen, Path, nearest, parse, read_yaml
 from common.step import Step
 from common.sums import Schema, count
@@ -26,7 +27,7 @@ from common.tasks.predict import Predict
 from common.tasks.pseudo_label import PseudoLabel
 from common.tasks.train import Train
 
-KINDS = (CheckCohort, *ANALYSES, Train, Predict, PseudoLabel, Measure, CompareMasks)
+KINDS = (CheckCohort, *ANALYSES, Train, Predict, PseudoLabel, Measure, CompareMasks, Extract)
 AnyStep: Any = Union[KINDS]  # noqa: UP007  (a tuple, made at run time)
 
 

@@ -23,10 +23,13 @@ from common.tasks.classification import Classification
 from common.tasks.local import Local
 from common.tasks.privacy import Privacy
 from common.tasks.segmentation import Segmentation
+from common.tasks.super_resolution import SuperResolution
 from common.tasks.task import calibrates
 
-# With a second kind of task: a union, told apart by `kind`; see `common.tasks.task`.
-Task: TypeAlias = Annotated[Segmentation | Classification, Field(discriminator="kind")]
+# A task is told apart by its `kind`; see `common.tasks.task`.
+Task: TypeAlias = Annotated[
+    Segmentation | Classification | SuperResolution, Field(discriminator="kind")
+]
 Baseline: TypeAlias = Literal["local", "ensemble", "pooled"]
 
 WEIGHTS = "weights."

@@ -28,6 +28,8 @@ REASONS: dict[Reason, str] = {
     Reason.NOT_FINITE: "a computation at the site gave a number that is not finite",
     Reason.OUT_OF_BOUND: "a sum was larger than the study's declared ranges allow",
     Reason.COHORT_INVALID: "the site's cohort does not fit the study's data contract",
+    Reason.OTHER_SOFTWARE: "the site's software would extract other features than the "
+    "coordinator's under this profile",
     Reason.NO_CASES: "the site has no case that this step looks at",
     Reason.OUT_OF_MEMORY: "the site's computer ran out of memory",
     Reason.DISK_FULL: "the site's disk was full",

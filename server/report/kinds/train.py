@@ -16,6 +16,8 @@ from server.report.words import listed
 _MOST_LABELS = 3
 _MOST_MARKERS = 30
 _MEAN = "mean of labels"
+_MEASURES = {"segmentation": "Dice", "super_resolution": "PSNR"}
+_SCORES = {"psnr_db": "PSNR, dB"}
 _BASELINES = {
     "local": "a network of each site alone",
     "ensemble": "the ensemble of those",
@@ -79,15 +81,19 @@ def _name(part: str) -> str:
     return f"{name}, without fold {fold}" if "fold." in part else name
 
 
-def _measure(view: StepView) -> str:
-    """Return what validation scores are: of a segmentation, Dice."""
-    return "Dice" if view.step.task.kind == "segmentation" else "score"
-
-
 def _scores(score: Any, between: str = ", ") -> str:
     if not isinstance(score, dict):
         return NONE
-    return between.join(f"{k.replace('_', ' ')} {fixed(v, 3)}" for k, v in score.items())
+    return between.join(f"{_label(k)} {fixed(v, 3)}" for k, v in score.items())
+
+
+def _label(score: str) -> str:
+    return _SCORES.get(score, score.replace("_", " "))
+
+
+def _measure(view: StepView) -> str:
+    """Return what validation measures."""
+    return _MEASURES.get(view.step.task.kind, "score")
 
 
 def _selected(view: StepView, values: Mapping[str, Any]) -> str:
@@ -156,7 +162,8 @@ def _figure(view: StepView, histories: Mapping[str, Sequence[Mapping[str, Any]]]
                     )
         panels[0].set_title("Training loss")
         for axes, label in zip(panels[1:], labels, strict=True):
-            axes.set_title(f"Validation {_measure(view)}, {label.replace('_', ' ')}")
+            word = "" if label in _SCORES else f"{_measure(view)}, "
+            axes.set_title(f"Validation {word}{_label(label)}")
             if is_number(main.get("selected_round")):
                 axes.axvline(main["selected_round"], color=charts.FAINT, lw=1, zorder=1)
         for axes in panels:
