@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,6 +15,7 @@ from client.check import Checked, check
 from client.ingest.decathlon import Columns, import_decathlon
 from client.ingest.phantoms import write
 from client.ingest.table import Roles, import_table
+from client.keys import make_identity, public_half
 from client.site import load_site
 from common.errors import Finding
 from common.phantoms.spec import load_spec
@@ -145,14 +146,42 @@ def show_audit(
     if not path.exists():
         sys.stderr.write(f"{path}: no audit log here; a site that ever replied has one\n")
         raise typer.Exit(1)
+    entries = _verified(path)
+    for ledger in sorted((path.parent / "ledger").glob("*.jsonl")):
+        _verified(ledger)
+    for entry in entries[-last:]:
+        sys.stdout.write(in_words(entry) + "\n")
+
+
+def _verified(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a log and say that they are whole, or leave with an error."""
     try:
-        entries = audit.entries(path)
+        entries, head = audit.entries(path), audit.read_head(path)
     except audit.AuditBroken as broken:
         sys.stderr.write(f"{path}: BROKEN: {broken}\n")
         raise typer.Exit(1) from None
-    sys.stdout.write(f"{path}: {len(entries)} lines, the chain holds\n")
-    for entry in entries[-last:]:
-        sys.stdout.write(in_words(entry) + "\n")
+    last = f", the last has sha256 {head.sha256}" if head and head.n else ""
+    sys.stdout.write(f"{path}: {len(entries)} lines, the chain holds{last}\n")
+    return entries
+
+
+@site_app.command("key")
+def make_key(
+    site: Annotated[Path, typer.Argument(help="the site's site.yaml")],
+    show: Annotated[bool, typer.Option("--show", help="print that of the key there is")] = False,
+) -> None:
+    """Make the site's identity key and print its public half, which goes into the rosters."""
+    here = load_site(site)
+    path = here.folder / here.settings.identity
+    try:
+        public = public_half(path) if show else make_identity(path)
+    except FileExistsError:
+        sys.stderr.write(f"{path}: there is a key, and it stays; print its public half: --show\n")
+        raise typer.Exit(1) from None
+    except ValueError:
+        sys.stderr.write(f"{path}: this is no identity key\n")
+        raise typer.Exit(1) from None
+    sys.stdout.write(f"{public}\n")
 
 
 @site_app.command("check")

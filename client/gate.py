@@ -71,6 +71,8 @@ def _reason(error: Exception) -> tuple[Reason, str]:
         return error.reason, error.detail
     if isinstance(error, Malformed):
         return Reason.MALFORMED_ASK, str(error)
+    if isinstance(error, audit.AuditBroken):
+        return Reason.AUDIT_BROKEN, str(error)
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return Reason.OUT_OF_MEMORY, str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -150,7 +152,7 @@ def _record_release(
 
 
 def _record_refusal(site: Site, message: Round, posed: Posed, reason: Reason, detail: str) -> None:
-    """Note a refusal; it leaves the site even where the disk takes no more lines."""
+    """Note a refusal; it leaves the site even where the log takes no more lines."""
     try:
         audit.record(
             site.workspace / "audit.jsonl",
@@ -159,7 +161,7 @@ def _record_refusal(site: Site, message: Round, posed: Posed, reason: Reason, de
             reason=str(reason),
             detail=detail[:2000],
         )
-    except OSError:
+    except (OSError, audit.AuditBroken):
         log.exception("the audit log could not be written")
 
 
