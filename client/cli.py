@@ -74,7 +74,9 @@ def check_simulated(study_path: Path, sites_path: Path, runs: Path) -> list[Prob
             continue
         folder = sites_path.parent / site.simulate.cohort
         cache = runs / ".checks" / name
-        checked = check(study.cohort, folder, renames=site.simulate.columns, cache=cache)
+        further = [sites_path.parent / named for named in site.simulate.further_folders]
+        renames = site.simulate.columns
+        checked = check(study.cohort, folder, renames=renames, further=further, cache=cache)
         problems += _problems(name, folder, checked)
     return problems
 
@@ -198,6 +200,7 @@ def check_site(
             wanted.cohort,
             folder,
             renames=here.settings.columns,
+            further=here.further_folders,
             cache=here.room("cache", "check"),
         )
         for problem in _problems(here.name, folder, checked):

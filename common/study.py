@@ -16,7 +16,8 @@ from common.analyses.analysis import APPLY, Ask
 from common.cohort import Cohort, Column, Name
 from common.errors import ConfigError, Finding
 from common.flow import CheckCohort
-from common.settings import Frozen, Path, nearest, parse, read_yaml
+from common.salvage import Path, Salvaged, salvage
+from common.settings import Frozen, findings_of, line_of, nearest, read_yaml
 from common.step import Step
 from common.sums import Schema, count
 from common.tasks.predict import Predict
@@ -66,15 +67,17 @@ def read_study(text: str, file: str) -> Study:
     Raises:
         ConfigError: with every mistake: of form, and names nothing stands behind.
     """
-    study = parse(Study, text, file)
-    _, lines = read_yaml(text, file)
-    findings = [
-        Finding(file, _line(lines, path), ".".join(map(str, path)), message)
-        for path, message in _unknown_names(study)
-    ]
-    if findings:
+    data, lines = read_yaml(text, file)
+    found = salvage(Study, data, lines)
+    findings = findings_of(found, Study, lines, file)
+    if found.model is not None:
+        findings += [
+            Finding(file, line_of(path, lines), ".".join(map(str, path)), message)
+            for path, message in _unknown_names(found.model, found)
+        ]
+    if findings or found.model is None:
         raise ConfigError(sorted(findings, key=lambda f: f.line or 0))
-    return study
+    return found.model
 
 
 def schema_of(step: Any, ask: Ask, contract: Mapping[str, Column]) -> Schema:
@@ -90,33 +93,35 @@ def study_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _line(lines: Mapping[Path, int], path: Path) -> int | None:
-    return next((lines[path[:i]] for i in range(len(path), -1, -1) if path[:i] in lines), None)
-
-
-def _unknown_names(study: Study) -> Iterator[tuple[Path, str]]:
+def _unknown_names(study: Study, found: Salvaged[Study]) -> Iterator[tuple[Path, str]]:
+    """Yield what names nothing; not where it may name what was taken away as wrong."""
     before: dict[str, Step] = {}
     for name, step in study.bound.items():
         at = ("steps", name)
         for need in step.needs():
-            if need not in before:
+            if need not in before and not found.doubts("steps", need):
                 yield at, f'needs a step "{need}" before it{nearest(need, list(before))}'
-        yield from _unknown_data(study, at, step, list(study.contract(before)))
+        yield from _unknown_data(study, at, step, list(study.contract(before)), found)
         yield from _unknown_levels(study, at, step)
-        if isinstance(step, Predict) and not isinstance(before.get(step.network), Train | None):
+        network = before.get(step.network) if isinstance(step, Predict) else None
+        if not isinstance(network, Train | None):
             yield (*at, "network"), f'"{step.network}" trains no network'
         before[name] = step
 
 
 def _unknown_data(
-    study: Study, at: Path, step: Step, columns: list[str]
+    study: Study, at: Path, step: Step, columns: list[str], found: Salvaged[Study]
 ) -> Iterator[tuple[Path, str]]:
     drawn = [*study.cohort.images, *study.cohort.masks]
     for image in step.images():
-        if image not in drawn:
+        doubt = any(found.doubts("cohort", part, image) for part in ("images", "masks"))
+        if image not in drawn and not doubt:
             yield at, f'unknown image or mask "{image}"{nearest(image, drawn)}'
     for column in (*step.columns(), *step.cases.where):
-        if column not in columns:
+        maker = column.partition(".")[0]
+        doubt = found.doubts("cohort", "columns", column)
+        doubt = doubt or ("." in column and found.touched("steps", maker))
+        if column not in columns and not doubt:
             yield at, f'unknown column "{column}"{nearest(column, columns)}'
 
 
