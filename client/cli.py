@@ -20,7 +20,7 @@ from client.site import load_site
 from common.errors import Finding
 from common.phantoms.spec import load_spec
 from common.settings import parse
-from common.sites import Roster
+from common.sites import PolicySettings, Roster
 from common.study import Study, read_study
 
 site_app = typer.Typer(no_args_is_help=True, help="What a hospital does with its own site.")
@@ -78,6 +78,7 @@ def check_simulated(study_path: Path, sites_path: Path, runs: Path) -> list[Prob
         renames = site.simulate.columns
         checked = check(study.cohort, folder, renames=renames, further=further, cache=cache)
         problems += _problems(name, folder, checked)
+        problems += _too_small(name, checked.flow.n_patients, site.simulate.policy)
     return problems
 
 
@@ -89,6 +90,12 @@ def _problems(site: str, folder: Path, checked: Checked) -> Iterable[Problem]:
     for problem in checked.problems:
         warning_only = problem.severity is Severity.WARNING
         yield Problem(site, f"{folder / 'cohort.csv'}: {problem}", is_warning=warning_only)
+
+
+def _too_small(site: str, n_patients: int, policy: PolicySettings) -> Iterable[Problem]:
+    if 0 < n_patients < policy.smallest_cohort:
+        text = f"{n_patients} patients fit the study, its policy asks for {policy.smallest_cohort}"
+        yield Problem(site, f"will refuse everything: {text}", is_warning=True)
 
 
 def _placed(finding: Finding, folder: Path) -> str:

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -43,6 +44,12 @@ class PolicySettings(Frozen):
         1000, gt=0, description="let out of one study; patients: this site's times the sites"
     )
     share_network: bool = Field(False, description="may a network trained here alone go out?")
+
+    def opens(self, column: str) -> bool:
+        """Tell whether a study may read a column; what a step made itself it may."""
+        if self.columns is None or "." in column:
+            return True
+        return any(fnmatchcase(column, pattern) for pattern in self.columns)
 
 
 class SimulatedSite(Frozen):
