@@ -171,6 +171,8 @@ def _existing_run(folder: Path) -> None:
 def _drive(folder: Path, *, engine: str | None, workers: int | None, as_json: bool) -> None:
     """Drive a run, show it, write its report, and leave with a code that tells how it was."""
     from server.display import shown
+    from server.report.record import read_record
+    from server.report.share import shares
     from server.report.write import write_report
     from server.run import Run
     from server.simulate import simulate as go
@@ -181,6 +183,8 @@ def _drive(folder: Path, *, engine: str | None, workers: int | None, as_json: bo
             go(run, engine=engine, workers=workers)
     finally:
         try:
+            for share in shares(read_record(run)):
+                sys.stderr.write(f"{share}\n")
             sys.stderr.write(f"report: {write_report(run)}\n")
         except OSError as error:
             sys.stderr.write(f"the report could not be written: {error}\n")
