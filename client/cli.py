@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -19,11 +19,12 @@ from client.ingest.dicom import CasesBy, Plan, import_dicom
 from client.ingest.drawn import import_files, read_pairs, read_patterns
 from client.ingest.phantoms import write
 from client.ingest.table import Roles, import_table
+from client.keys import make_identity, public_half
 from client.site import load_site
 from common.errors import Finding
 from common.phantoms.spec import load_spec
 from common.settings import parse
-from common.sites import Roster
+from common.sites import PolicySettings, Roster
 from common.study import Study, read_study
 
 site_app = typer.Typer(no_args_is_help=True, help="What a hospital does with its own site.")
@@ -78,8 +79,11 @@ def check_simulated(study_path: Path, sites_path: Path, runs: Path) -> list[Prob
             continue
         folder = sites_path.parent / site.simulate.cohort
         cache = runs / ".checks" / name
-        checked = check(study.cohort, folder, renames=site.simulate.columns, cache=cache)
+        further = [sites_path.parent / named for named in site.simulate.further_folders]
+        renames = site.simulate.columns
+        checked = check(study.cohort, folder, renames=renames, further=further, cache=cache)
         problems += _problems(name, folder, checked)
+        problems += _too_small(name, checked.flow.n_patients, site.simulate.policy)
         if name in roster.developing:
             developing[name] = checked.cases
     found = doubts(study, developing, all_here=len(developing) == len(roster.developing))
@@ -94,6 +98,12 @@ def _problems(site: str, folder: Path, checked: Checked) -> Iterable[Problem]:
     for problem in checked.problems:
         warning_only = problem.severity is Severity.WARNING
         yield Problem(site, f"{folder / 'cohort.csv'}: {problem}", is_warning=warning_only)
+
+
+def _too_small(site: str, n_patients: int, policy: PolicySettings) -> Iterable[Problem]:
+    if 0 < n_patients < policy.smallest_cohort:
+        text = f"{n_patients} patients fit the study, its policy asks for {policy.smallest_cohort}"
+        yield Problem(site, f"will refuse everything: {text}", is_warning=True)
 
 
 def _placed(finding: Finding, folder: Path) -> str:
@@ -223,14 +233,42 @@ def show_audit(
     if not path.exists():
         sys.stderr.write(f"{path}: no audit log here; a site that ever replied has one\n")
         raise typer.Exit(1)
+    entries = _verified(path)
+    for ledger in sorted((path.parent / "ledger").glob("*.jsonl")):
+        _verified(ledger)
+    for entry in entries[-last:]:
+        sys.stdout.write(in_words(entry) + "\n")
+
+
+def _verified(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a log and say that they are whole, or leave with an error."""
     try:
-        entries = audit.entries(path)
+        entries, head = audit.entries(path), audit.read_head(path)
     except audit.AuditBroken as broken:
         sys.stderr.write(f"{path}: BROKEN: {broken}\n")
         raise typer.Exit(1) from None
-    sys.stdout.write(f"{path}: {len(entries)} lines, the chain holds\n")
-    for entry in entries[-last:]:
-        sys.stdout.write(in_words(entry) + "\n")
+    last = f", the last has sha256 {head.sha256}" if head and head.n else ""
+    sys.stdout.write(f"{path}: {len(entries)} lines, the chain holds{last}\n")
+    return entries
+
+
+@site_app.command("key")
+def make_key(
+    site: Annotated[Path, typer.Argument(help="the site's site.yaml")],
+    show: Annotated[bool, typer.Option("--show", help="print that of the key there is")] = False,
+) -> None:
+    """Make the site's identity key and print its public half, which goes into the rosters."""
+    here = load_site(site)
+    path = here.folder / here.settings.identity
+    try:
+        public = public_half(path) if show else make_identity(path)
+    except FileExistsError:
+        sys.stderr.write(f"{path}: there is a key, and it stays; print its public half: --show\n")
+        raise typer.Exit(1) from None
+    except ValueError:
+        sys.stderr.write(f"{path}: this is no identity key\n")
+        raise typer.Exit(1) from None
+    sys.stdout.write(f"{public}\n")
 
 
 @site_app.command("check")
@@ -247,6 +285,7 @@ def check_site(
             wanted.cohort,
             folder,
             renames=here.settings.columns,
+            further=here.further_folders,
             cache=here.room("cache", "check"),
         )
         for problem in _problems(here.name, folder, checked):

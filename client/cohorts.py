@@ -73,6 +73,7 @@ def _check(site: Site, study: Study, i: int) -> Checked:
         study.cohort,
         site.cohorts[i],
         renames=site.settings.columns,
+        further=site.further_folders,
         cache=site.room("cache", "check"),
     )
 

@@ -18,6 +18,9 @@ class SiteSettings(Frozen):
 
     name: Name = Field(description="the name under which the roster lists this site")
     cohort: str | tuple[str, ...] = Field(description="folder, or folders, with cohort.csv")
+    further_folders: tuple[str, ...] = Field(
+        (), description="besides the cohort's own, where files that cohort.csv names may lie"
+    )
     workspace: str = Field("workspace", description="audit log, caches, predictions, tables")
     identity: str = Field("identity.key", description="file with this site's private key")
     partners: dict[Name, Hex] = Field(
@@ -64,6 +67,11 @@ class Site:
         """Folders with cohort.csv."""
         named = self.settings.cohort
         return tuple(self.folder / c for c in ((named,) if isinstance(named, str) else named))
+
+    @property
+    def further_folders(self) -> tuple[Path, ...]:
+        """Folders besides the cohort's own in which its files may lie."""
+        return tuple(self.folder / named for named in self.settings.further_folders)
 
     @property
     def workspace(self) -> Path:

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     OTHER_SOFTWARE = "other_software"
     OUT_OF_MEMORY = "out_of_memory"
     DISK_FULL = "disk_full"
+    AUDIT_BROKEN = "audit_broken"
     MALFORMED_ASK = "malformed_ask"
     INTERNAL = "internal"
     # What the coordinator notes about a site that sent nothing usable.

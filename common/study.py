@@ -18,7 +18,8 @@ from common.errors import ConfigError, Finding
 from common.flow import CheckCohort
 from common.holdings import Holdings, of_cohort
 from common.radiomics.extract import Extract
-from common.settings import Frozen, Path, nearest, parse, read_yaml
+from common.salvage import Path, Salvaged, salvage
+from common.settings import Frozen, findings_of, line_of, nearest, read_yaml
 from common.step import Step
 from common.sums import Schema, count
 from common.tasks.compare_masks import CompareMasks
@@ -73,15 +74,17 @@ def read_study(text: str, file: str) -> Study:
     Raises:
         ConfigError: with every mistake: of form, and names nothing stands behind.
     """
-    study = parse(Study, text, file)
-    _, lines = read_yaml(text, file)
-    findings = [
-        Finding(file, _line(lines, path), ".".join(map(str, path)), message)
-        for path, message in _unknown_names(study)
-    ]
-    if findings:
+    data, lines = read_yaml(text, file)
+    found = salvage(Study, data, lines)
+    findings = findings_of(found, Study, lines, file)
+    if found.model is not None:
+        findings += [
+            Finding(file, line_of(path, lines), ".".join(map(str, path)), message)
+            for path, message in _unknown_names(found.model, found)
+        ]
+    if findings or found.model is None:
         raise ConfigError(sorted(findings, key=lambda f: f.line or 0))
-    return study
+    return found.model
 
 
 def schema_of(step: Any, ask: Ask, contract: Mapping[str, Column]) -> Schema:
@@ -97,38 +100,45 @@ def study_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _line(lines: Mapping[Path, int], path: Path) -> int | None:
-    return next((lines[path[:i]] for i in range(len(path), -1, -1) if path[:i] in lines), None)
-
-
-def _unknown_names(study: Study) -> Iterator[tuple[Path, str]]:
+def _unknown_names(study: Study, found: Salvaged[Study]) -> Iterator[tuple[Path, str]]:
+    """Yield what names nothing; not where it may name what was taken away as wrong."""
     before: dict[str, Any] = {}
     known = of_cohort(study.cohort)
     for name, step in study.bound.items():
         at = ("steps", name)
-        wrong = [*_unknown_steps(at, step, before), *_unknown_data(at, step, known)]
+        wrong = [*_unknown_steps(at, step, before, found), *_unknown_data(at, step, known, found)]
         wrong += _unknown_levels(study, at, step)
         # What does not fit can be told only where every name means something.
-        yield from wrong or ((at, text) for text in step.problems(known, before))
+        fits = not wrong and not found.gone
+        yield from ((at, text) for text in step.problems(known, before)) if fits else wrong
         known |= step.makes(known, before).prefixed(name)
         before[name] = step
 
 
-def _unknown_steps(at: Path, step: Step, before: Mapping[str, Step]) -> Iterator[tuple[Path, str]]:
+def _unknown_steps(
+    at: Path, step: Step, before: Mapping[str, Step], found: Salvaged[Study]
+) -> Iterator[tuple[Path, str]]:
     for need in step.needs():
-        if need not in before:
+        if need not in before and not found.doubts("steps", need):
             yield at, f'needs a step "{need}" before it{nearest(need, list(before))}'
     if isinstance(step, Predict) and not isinstance(before.get(step.network), Train | None):
         yield (*at, "network"), f'"{step.network}" trains no network'
 
 
-def _unknown_data(at: Path, step: Step, known: Holdings) -> Iterator[tuple[Path, str]]:
+def _unknown_data(
+    at: Path, step: Step, known: Holdings, found: Salvaged[Study]
+) -> Iterator[tuple[Path, str]]:
     drawn, columns = [*known.images, *known.masks], list(known.columns)
     for image in step.images():
-        if image not in drawn:
+        doubt = any(found.doubts("cohort", part, image) for part in ("images", "masks"))
+        doubt = doubt or ("." in image and found.touched("steps", image.partition(".")[0]))
+        if image not in drawn and not doubt:
             yield at, f'unknown image or mask "{image}"{nearest(image, drawn)}'
     for column in (*step.columns(), *step.cases.where):
-        if column not in columns:
+        maker = column.partition(".")[0]
+        doubt = found.doubts("cohort", "columns", column)
+        doubt = doubt or ("." in column and found.touched("steps", maker))
+        if column not in columns and not doubt:
             yield at, f'unknown column "{column}"{nearest(column, columns)}'
 
 

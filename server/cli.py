@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from common.errors import ConfigError, Finding
+from common.outlook import foreseen_refusals
 from common.settings import parse
 from common.sites import Roster
 from common.study import Study, read_study
@@ -73,6 +74,7 @@ def simulate(  # noqa: PLR0913  (options of a command)
 ) -> None:
     """Run a study with all its sites on this machine."""
     _check_files(study, sites)
+    _warn_of_refusals(study, sites)
     site_commands.make_phantoms_for(sites)
     _refuse_bad_cohorts(study, sites, runs, leave_out=leave_out)
     from server.simulate import prepare
@@ -99,6 +101,7 @@ def check(
         read_study(study.read_text(encoding="utf-8"), str(study))
     else:
         _check_files(study, sites)
+        _warn_of_refusals(study, sites)
         site_commands.make_phantoms_for(sites)
         _refuse_bad_cohorts(study, sites, runs, leave_out=False)
     sys.stdout.write("no mistakes found\n")
@@ -135,6 +138,14 @@ def _check_files(study: Path, sites: Path) -> None:
         raise ConfigError(findings)
 
 
+def _warn_of_refusals(study: Path, sites: Path) -> None:
+    """Say what the policies of the roster will refuse; the study is run without it."""
+    read = read_study(study.read_text(encoding="utf-8"), str(study))
+    roster = parse(Roster, sites.read_text(encoding="utf-8"), str(sites))
+    for site, text in foreseen_refusals(read, roster):
+        sys.stderr.write(f"{site}: warning: will refuse {text}\n")
+
+
 def _refuse_bad_cohorts(study: Path, sites: Path, runs: Path, *, leave_out: bool) -> None:
     problems = site_commands.check_simulated(study, sites, runs)
     for problem in problems:
@@ -160,6 +171,8 @@ def _existing_run(folder: Path) -> None:
 def _drive(folder: Path, *, engine: str | None, workers: int | None, as_json: bool) -> None:
     """Drive a run, show it, write its report, and leave with a code that tells how it was."""
     from server.display import shown
+    from server.report.record import read_record
+    from server.report.share import shares
     from server.report.write import write_report
     from server.run import Run
     from server.simulate import simulate as go
@@ -170,6 +183,8 @@ def _drive(folder: Path, *, engine: str | None, workers: int | None, as_json: bo
             go(run, engine=engine, workers=workers)
     finally:
         try:
+            for share in shares(read_record(run)):
+                sys.stderr.write(f"{share}\n")
             sys.stderr.write(f"report: {write_report(run)}\n")
         except OSError as error:
             sys.stderr.write(f"the report could not be written: {error}\n")

@@ -33,6 +33,8 @@ REASONS: dict[Reason, str] = {
     Reason.NO_CASES: "the site has no case that this step looks at",
     Reason.OUT_OF_MEMORY: "the site's computer ran out of memory",
     Reason.DISK_FULL: "the site's disk was full",
+    Reason.AUDIT_BROKEN: "the site's audit log is damaged or was changed; it sends nothing until "
+    "its people have looked",
     Reason.MALFORMED_ASK: "the site could not read the question",
     Reason.INTERNAL: "something failed at the site; its own log says what",
     Reason.NO_REPLY: "no reply within the deadline",

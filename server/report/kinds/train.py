@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
 from server.report import charts
-from server.report.blocks import Block, Figure, Row, Table, Text
+from server.report.blocks import Block, Figure, Note, Row, Table, Text
 from server.report.numbers import NONE, fixed, is_number, plural, whole
 from server.report.view import StepView
 from server.report.words import listed
@@ -18,6 +18,10 @@ _MOST_MARKERS = 30
 _MEAN = "mean of labels"
 _MEASURES = {"segmentation": "Dice", "super_resolution": "PSNR"}
 _SCORES = {"psnr_db": "PSNR, dB"}
+_NOT_LEARNED = (
+    "No round was better on the validation cases than the network before any training: too few "
+    "rounds, or a learning rate that does not fit."
+)
 _BASELINES = {
     "local": "a network of each site alone",
     "ensemble": "the ensemble of those",
@@ -61,6 +65,8 @@ def blocks(view: StepView) -> Iterator[Block]:
     main = view.parts.get("development")
     if main is not None and is_number(main.get("selected_round")):
         yield Text(_selected(view, main))
+        if main["selected_round"] == 0:
+            yield Note(_NOT_LEARNED, "warn")
     if histories:
         yield _figure(view, histories)
     yield _table(view)
