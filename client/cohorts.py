@@ -14,6 +14,7 @@ from common.flow import Code
 from common.step import Cases
 from common.study import Study
 from common.sums import Sums
+from common.table import outer_fold
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,10 @@ def _named(cases: Iterable[Case], i: int, n: int) -> Iterable[Case]:
 def _fits(study: Study, case: Case, wanted: Cases) -> bool:
     if case.split and case.split not in wanted.split:
         return False
+    if wanted.outside is not None:
+        fold, n_folds = wanted.outside
+        if outer_fold(study.name, case.patient_id, n_folds) == fold:
+            return False
     for column, levels in wanted.where.items():
         value = case.values.get(column, float("nan"))
         known = study.cohort.columns[column].levels

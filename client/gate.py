@@ -20,7 +20,7 @@ from client.cohorts import load_cohort
 from client.disclosure import check_cohort, check_saturation, check_selection, check_sums
 from client.files import write_atomically
 from client.ledger import Ledger, freeze, release_of
-from client.policy import approved_study, check_columns, check_group
+from client.policy import approved_study, check_columns, check_group, narrowed
 from client.site import Site
 from client.steps import Work, find_work
 from common.codec import Malformed
@@ -79,12 +79,13 @@ def _reason(error: Exception) -> tuple[Reason, str]:
 
 
 def _release(site: Site, message: Round, posed: Posed, clock: _Clock) -> Reply:
-    study = approved_study(site, message.hello.study)
+    whole = approved_study(site, message.hello.study)
     masking.check_members(site, message)
     check_group(site, posed.group)
-    step = study.bound.get(posed.step)
-    if step is None:
+    if posed.step not in whole.bound:
         raise Refused(Reason.UNKNOWN_STEP, f'the study has no step "{posed.step}"')
+    study = narrowed(whole, posed.ask.chosen)
+    step = study.bound[posed.step]
     check_columns(site.policy, step.columns())
     cohort = load_cohort(site, study)
     check_cohort(site.policy, cohort.n_patients)
@@ -93,7 +94,8 @@ def _release(site: Site, message: Round, posed: Posed, clock: _Clock) -> Reply:
     frozen = freeze(site, study, message.hello.study, cohort)
     work = find_work(site, study, cohort, message, posed)
     ledger = Ledger.open(site, message.hello.study)
-    release = release_of(step, message, posed, work)
+    knowable = len(whole.bound[posed.step].columns())
+    release = release_of(step, message, posed, work, knowable)
     spent = ledger.check(site.policy, message, posed, release, cohort.n_patients)
     words = _words(site, message, posed, work, clock)
     ledger.note(message, posed, release)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from client.site import Site
+from common.choices import Choices, NotAChoice
 from common.errors import Reason, Refused
 from common.sites import PolicySettings
 from common.study import Study, read_study, study_hash
@@ -24,6 +25,18 @@ def approved_study(site: Site, sha256: str) -> Study:
     if study_hash(text) != sha256:
         raise Refused(Reason.STUDY_NOT_APPROVED, f"the copy of study {sha256} was changed")
     return read_study(text, path.name)
+
+
+def narrowed(study: Study, chosen: Choices) -> Study:
+    """Return the study where steps have chosen columns, as the coordinator says.
+
+    Raises:
+        Refused: MALFORMED_ASK: a step of this study could not have chosen them.
+    """
+    try:
+        return study.narrowed(chosen)
+    except NotAChoice as error:
+        raise Refused(Reason.MALFORMED_ASK, str(error)) from None
 
 
 def check_columns(policy: PolicySettings, columns: Iterable[str]) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,13 @@ from threadpoolctl import threadpool_limits
 from client.cases import Case
 from client.cohorts import SiteCohort, flow_sums, select
 from client.site import Site
-from client.tables import keep_columns, make_table, require
+from client.tables import Source, keep_columns, make_table, require
 from common.analyses.analysis import APPLY, Answer
 from common.flow import CheckCohort
 from common.messages import Posed, Round
 from common.study import Study, schema_of
 from common.sums import Schema, Sums
+from common.table import Table
 from common.tasks.predict import Predict
 from common.tasks.train import Train
 
@@ -42,7 +43,7 @@ class Job:
     """Everything a site needs to work on one ask.
 
     Attributes:
-        cases: those the step selects.
+        cases: those the step selects; where it makes columns, all of the site.
     """
 
     site: Site
@@ -67,7 +68,8 @@ class Job:
 def find_work(site: Site, study: Study, cohort: SiteCohort, message: Round, posed: Posed) -> Work:
     """Return the work of one ask; nothing heavy has happened yet."""
     step = study.bound[posed.step]
-    cases = select(study, cohort.cases, step.cases)
+    applies = posed.ask.phase == APPLY
+    cases = cohort.cases if applies else select(study, cohort.cases, step.cases)
     job = Job(site, study, step, cases, message, posed, cohort)
     schema = schema_of(step, posed.ask, study.contract())
     return Work(schema, lambda: _summarise(job), _digest(cases))
@@ -88,23 +90,34 @@ def _summarise(job: Job) -> Sums:
 
 
 def _analyse(job: Job) -> Sums:
-    table = make_table(job.site, job.study, job.cases, job.run, alone=job.alone)
-    require(table, job.step.columns())
+    table = _table(job)
     with threadpool_limits(1):  # many small products: threads would only wait for each other
         sums: Sums = job.step.summarise(table, job.posed.ask)
     return sums
 
 
 def _apply(job: Job) -> Sums:
-    """Make the columns of an answered analysis from this site's own rows."""
-    table = make_table(job.site, job.study, job.cases, job.run, alone=job.alone)
-    require(table, job.step.columns())
+    """Make the columns of an answered analysis for every case of this site.
+
+    Cases outside the step's own `cases` too: a model fitted on one split is there to
+    predict the others.
+    """
+    table = _table(job)
+    chosen = {case.case_id for case in select(job.study, job.cases, job.step.cases)}
+    table = replace(table, chosen=np.array([c.case_id in chosen for c in job.cases], np.bool_))
     ask = job.posed.ask
     columns = job.step.columns_from(table, Answer(ask.values, ask.arrays))
     ids = [case.case_id for case in job.cases]
     keep_columns(job.site, job.run, job.posed.step, ids, columns)
     filled = np.logical_and.reduce([~np.isnan(c) for c in columns.values()])
     return {"n": np.array(table.n), "filled": np.array(int(filled.sum()))}
+
+
+def _table(job: Job) -> Table:
+    columns = tuple(dict.fromkeys(job.step.columns()))
+    table = make_table(Source(job.site, job.study, job.run), job.cases, columns, alone=job.alone)
+    require(table, columns)
+    return table
 
 
 def _digest(cases: tuple[Case, ...]) -> str:

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from common.cohort import Column
 from common.settings import Frozen
+
+HELD_OUT = ".held_out."
+"""In the name of a column: each case by the refit that had not seen its patient."""
 
 Over = Literal["development", "external", "all", "each"]
 
@@ -18,6 +21,9 @@ class Cases(Frozen):
     split: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")
     where: dict[str, tuple[str, ...]] = Field(
         {}, description="only cases whose category is one of these levels, by column"
+    )
+    outside: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=2, le=20)]] | None = Field(
+        None, description="only patients outside one fold, as [fold, folds]; see `nested`"
     )
 
 
@@ -48,6 +54,10 @@ class Step(Frozen):
         """Return the columns it adds to every site's table, without the step's name."""
         return {}
 
+    def chooses(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the columns it may choose for later steps, by the answer's list of them."""
+        return {}
+
 
 def expand_patterns(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
     """Return the columns that patterns such as "scores.dice_*" name, each once.
@@ -62,5 +72,7 @@ def expand_patterns(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[
 
 
 def _fits(column: str, pattern: str) -> bool:
-    """Tell whether a pattern names a column; those of single folds only if it says "fold"."""
-    return fnmatchcase(column, pattern) and (".fold" not in column or "fold" in pattern)
+    """Tell whether a pattern names a column; those of folds only if it says so."""
+    return fnmatchcase(column, pattern) and all(
+        mark not in column or mark[1:] in pattern for mark in (".fold", HELD_OUT)
+    )

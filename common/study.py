@@ -13,9 +13,11 @@ from pydantic import Discriminator, Field
 
 from common.analyses import ANALYSES
 from common.analyses.analysis import APPLY, Ask
+from common.choices import MARK, Choices, allowed, candidates, references, spelled_out
 from common.cohort import Cohort, Column, Name
 from common.errors import ConfigError, Finding
 from common.flow import CheckCohort
+from common.nested import Nested, base_of, unfit
 from common.settings import Frozen, Path, nearest, parse, read_yaml
 from common.step import Step
 from common.sums import Schema, count
@@ -35,23 +37,83 @@ class Study(Frozen):
     reference: str = Field("", description="the publication whose design it follows")
     cohort: Cohort
     steps: dict[Name, Annotated[AnyStep, Discriminator("kind")]] = Field(min_length=1)
+    nested: Nested | None = None
 
     @cached_property
     def bound(self) -> dict[str, Any]:
-        """The steps with patterns of columns spelled out, in the order of the file."""
-        bound: dict[str, Any] = {}
+        """The steps and refits with patterns of columns spelled out, in the file's order.
+
+        A reference to columns that another step chooses stands for all its candidates.
+        """
+        return self._bind({})
+
+    def narrowed(self, chosen: Choices) -> "Study":
+        """Return the study where steps have chosen these columns.
+
+        Raises:
+            NotAChoice: a choice of other columns than the step's candidates.
+        """
+        if not chosen:
+            return self
+        key = tuple(sorted((at, tuple(names)) for at, names in chosen.items()))
+        if key not in self._narrowed:
+            study = self.model_copy()
+            for of_all in ("bound", "_contract", "_narrowed"):
+                study.__dict__.pop(of_all, None)
+            study.__dict__["bound"] = self._bind(chosen)
+            self._narrowed[key] = study
+        return self._narrowed[key]
+
+    def contract(self, steps: Mapping[str, Step] | None = None) -> Mapping[str, Column]:
+        """Return every column of a site's table: of the cohort, and made by steps."""
+        return self._contract if steps is None else self._columns(steps)
+
+    def candidates(self) -> Choices:
+        """Return the columns each step may choose among."""
+        return {
+            at: of for name, step in self.bound.items() for at, of in candidates(name, step).items()
+        }
+
+    @cached_property
+    def _contract(self) -> dict[str, Column]:
+        return self._columns(self.bound)
+
+    @cached_property
+    def _narrowed(self) -> dict[Any, "Study"]:
+        return {}
+
+    @cached_property
+    def written(self) -> dict[str, Any]:
+        """The steps and refits as the file names their columns, in its order."""
+        written: dict[str, Any] = {}
         for name, step in self.steps.items():
-            known = self.contract(bound)
+            written[name] = step
+            if self.nested is not None and hasattr(step, "summarise"):
+                written |= self.nested.refits(name, step)
+        return written
+
+    def _bind(self, chosen: Choices) -> dict[str, Any]:
+        bound: dict[str, Any] = {}
+        choices: dict[str, tuple[str, ...]] = {}
+        known = dict(self.cohort.columns)
+        for name, written in self.written.items():
+            step = spelled_out(written, choices)
             expand = getattr(step, "expand", None)
             bound[name] = expand(tuple(known)) if expand else step
+            known |= self._columns_of(name, bound[name])
+            for at, among in candidates(name, bound[name]).items():
+                choices[at] = allowed(at, chosen[at], among) if at in chosen else among
         return bound
 
-    def contract(self, steps: Mapping[str, Step] | None = None) -> dict[str, Column]:
-        """Return every column of a site's table: of the cohort, and made by steps."""
+    def _columns(self, steps: Mapping[str, Step]) -> dict[str, Column]:
         columns = dict(self.cohort.columns)
-        for name, step in (self.bound if steps is None else steps).items():
-            columns |= {f"{name}.{c}": column for c, column in self._made_by(step).items()}
+        for name, step in steps.items():
+            columns |= self._columns_of(name, step)
         return columns
+
+    def _columns_of(self, name: str, step: Step) -> dict[str, Column]:
+        made = {f"{name}.{c}": column for c, column in self._made_by(step).items()}
+        return made | (self.nested.held_out(name, step) if self.nested is not None else {})
 
     def _made_by(self, step: Step) -> Mapping[str, Column]:
         if isinstance(step, Predict):
@@ -70,7 +132,7 @@ def read_study(text: str, file: str) -> Study:
     _, lines = read_yaml(text, file)
     findings = [
         Finding(file, _line(lines, path), ".".join(map(str, path)), message)
-        for path, message in _unknown_names(study)
+        for path, message in dict.fromkeys(_unknown_names(study))
     ]
     if findings:
         raise ConfigError(sorted(findings, key=lambda f: f.line or 0))
@@ -96,16 +158,22 @@ def _line(lines: Mapping[Path, int], path: Path) -> int | None:
 
 def _unknown_names(study: Study) -> Iterator[tuple[Path, str]]:
     before: dict[str, Step] = {}
+    if study.nested is not None:
+        yield from ((("nested", "steps"), why) for why in unfit(study.nested, study.steps))
+    lists: dict[str, None] = {}
     for name, step in study.bound.items():
-        at = ("steps", name)
+        at = ("steps", base_of(name))
         for need in step.needs():
             if need not in before:
                 yield at, f'needs a step "{need}" before it{nearest(need, list(before))}'
         yield from _unknown_data(study, at, step, list(study.contract(before)))
+        for one in references(step):
+            yield at, f'unknown list of columns "{MARK}{one}"{nearest(one, list(lists))}'
         yield from _unknown_levels(study, at, step)
         if isinstance(step, Predict) and not isinstance(before.get(step.network), Train | None):
             yield (*at, "network"), f'"{step.network}" trains no network'
         before[name] = step
+        lists |= dict.fromkeys(candidates(name, step))
 
 
 def _unknown_data(
@@ -116,7 +184,7 @@ def _unknown_data(
         if image not in drawn:
             yield at, f'unknown image or mask "{image}"{nearest(image, drawn)}'
     for column in (*step.columns(), *step.cases.where):
-        if column not in columns:
+        if column not in columns and not column.startswith(MARK):
             yield at, f'unknown column "{column}"{nearest(column, columns)}'
 
 

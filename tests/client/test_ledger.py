@@ -18,6 +18,7 @@ from common.cohort import Column
 from common.errors import Refused
 from common.messages import Hello, Posed, Round
 from common.sites import PolicySettings
+from common.step import Step
 from server.simulate import simulate
 from tests.attacks.coordinator import coordinator
 from tests.runs import make_run
@@ -80,11 +81,15 @@ def _wide(p: int) -> dict[str, Column]:
     return {**columns, "y": Column(type="category", levels=("no", "yes"))}
 
 
+def _release(step: Step, message: Round, posed: Posed, work: Work) -> Release:
+    return release_of(step, message, posed, work, len(step.columns()))
+
+
 def _gram(p: int, method: str = "pearson") -> Release:
     step = Correlate(of=tuple(f"f{i}" for i in range(p)), method=method)  # type: ignore[arg-type]
     ask = Ask("products", {}, {"centre": np.zeros((1, p)), "scale": np.ones(p)})
     work = Work(step.schema(ask, _wide(p)), dict, "data")
-    return release_of(step, ROUND, _posed(ask), work)
+    return _release(step, ROUND, _posed(ask), work)
 
 
 @pytest.mark.parametrize("method", ["pearson", "spearman"])
@@ -108,16 +113,16 @@ def test_a_score_histogram_is_no_number_of_its_kind() -> None:
     columns = {**_wide(1), "y": Column(type="category", levels=("no", "yes"))}
     step, ask = Roc(outcome="y", scores=("f0",)), Ask("counts", {"alone": False})
     work = Work(step.schema(ask, columns), dict, "data")
-    assert release_of(step, ROUND, _posed(ask), work).numbers == 0
+    assert _release(step, ROUND, _posed(ask), work).numbers == 0
 
 
 def test_a_column_a_step_has_made_is_another_in_another_run() -> None:
     step, ask = Logistic(outcome="y", models={"m": ("scores.dice",)}), Ask("scale")
     work = Work({}, dict, "data")
     other = replace(ROUND, hello=replace(ROUND.hello, run="other"))
-    assert release_of(step, ROUND, _posed(ask), work) != release_of(step, other, _posed(ask), work)
+    assert _release(step, ROUND, _posed(ask), work) != _release(step, other, _posed(ask), work)
     plain = Logistic(outcome="y", models={"m": ("f0",)})
-    assert release_of(plain, ROUND, _posed(ask), work) == release_of(
+    assert _release(plain, ROUND, _posed(ask), work) == _release(
         plain, other, _posed(ask), work
     )
 
