@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,15 @@ def entries(path: Path) -> list[dict[str, Any]]:
     Raises:
         AuditBroken: a line was changed, removed or inserted.
     """
-    previous, checked = _START, []
-    lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    data = path.read_bytes() if path.exists() else b""
+    known = _KNOWN.get(path, _Known(0, hashlib.sha256().digest(), _START, ()))
+    if hashlib.sha256(data[: known.size]).digest() != known.sha256 or len(data) < known.size:
+        known = _Known(0, b"", _START, ())
+    previous, checked = known.last, list(known.entries)
+    lines = data[known.size :].split(b"\n")
     if lines[-1]:
-        raise AuditBroken(f"line {len(lines)} is cut off")
-    for number, line in enumerate(lines[:-1], start=1):
+        raise AuditBroken(f"line {len(checked) + len(lines)} is cut off")
+    for number, line in enumerate(lines[:-1], start=len(checked) + 1):
         entry = _parse(line, number)
         claimed = entry.pop("sha256", None)
         if claimed != _digest(json.dumps(entry, sort_keys=True)):
@@ -62,7 +67,24 @@ def entries(path: Path) -> list[dict[str, Any]]:
             raise AuditBroken(f"before line {number} lines were removed or put in")
         previous = str(claimed)
         checked.append(entry)
+    while len(_KNOWN) >= _MOST_KNOWN:
+        del _KNOWN[next(iter(_KNOWN))]
+    _KNOWN[path] = _Known(len(data), hashlib.sha256(data).digest(), previous, tuple(checked))
     return checked
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Lines that this process has checked: the first `size` bytes, by their hash."""
+
+    size: int
+    sha256: bytes
+    last: str
+    entries: tuple[dict[str, Any], ...]
+
+
+_KNOWN: dict[Path, _Known] = {}
+_MOST_KNOWN = 16
 
 
 def _parse(line: bytes, number: int) -> dict[str, Any]:

@@ -89,7 +89,10 @@ def _release(site: Site, message: Round, posed: Posed, clock: _Clock) -> Reply:
     check_columns(site.policy, step.columns())
     cohort = load_cohort(site, study)
     check_cohort(site.policy, cohort.n_patients)
-    check_selection(site.policy, study, cases=cohort.cases, posed=posed)
+    judged = (site.policy, message.hello.study, posed.step, len(posed.group))
+    if judged not in cohort.known:  # the same for every round of a step
+        check_selection(site.policy, whole, cases=cohort.cases, posed=posed)
+        cohort.known[judged] = True
     check_saturation(site.policy, study, cases=cohort.cases, posed=posed)
     frozen = freeze(site, study, message.hello.study, cohort)
     work = find_work(site, study, cohort, message, posed)

@@ -232,6 +232,13 @@ def freeze(site: Site, study: Study, sha256: str, cohort: SiteCohort) -> str:
     Raises:
         Refused: COHORT_CHANGED.
     """
+    if (study.name, sha256) in cohort.known:
+        return str(cohort.known[study.name, sha256])
+    digest = cohort.known[study.name, sha256] = _freeze(site, study, sha256, cohort)
+    return digest
+
+
+def _freeze(site: Site, study: Study, sha256: str, cohort: SiteCohort) -> str:
     rows = _rows(cohort.cases, site.room("cache", "check"))
     whole = _marks(cohort.cases, rows)
     digest = hashlib.sha256(json.dumps(sorted(whole.items())).encode()).hexdigest()

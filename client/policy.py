@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from client.site import Site
 from common.choices import Choices, NotAChoice
@@ -24,7 +25,13 @@ def approved_study(site: Site, sha256: str) -> Study:
     text = path.read_text(encoding="utf-8")
     if study_hash(text) != sha256:
         raise Refused(Reason.STUDY_NOT_APPROVED, f"the copy of study {sha256} was changed")
-    return read_study(text, path.name)
+    return _read(text, path.name)
+
+
+@lru_cache(maxsize=8)
+def _read(text: str, file: str) -> Study:
+    """Read a study once for all asks of a process: it is its text, and never changes."""
+    return read_study(text, file)
 
 
 def narrowed(study: Study, chosen: Choices) -> Study:

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from client.cases import Case
 from client.cohorts import SiteCohort, flow_sums, select
@@ -72,7 +74,7 @@ def find_work(site: Site, study: Study, cohort: SiteCohort, message: Round, pose
     cases = cohort.cases if applies else select(study, cohort.cases, step.cases)
     job = Job(site, study, step, cases, message, posed, cohort)
     schema = schema_of(step, posed.ask, study.contract())
-    return Work(schema, lambda: _summarise(job), _digest(cases))
+    return Work(schema, lambda: _summarise(job), _digest(cohort, cases))
 
 
 def _summarise(job: Job) -> Sums:
@@ -91,9 +93,20 @@ def _summarise(job: Job) -> Sums:
 
 def _analyse(job: Job) -> Sums:
     table = _table(job)
-    with threadpool_limits(1):  # many small products: threads would only wait for each other
+    # Many small products: threads would only wait for each other.
+    with _threads(*(name in sys.modules for name in _WITH_THREADS)).limit(limits=1):
         sums: Sums = job.step.summarise(table, job.posed.ask)
     return sums
+
+
+_WITH_THREADS = ("scipy.linalg", "sklearn", "torch")
+
+
+@lru_cache(maxsize=8)
+def _threads(*loaded: bool) -> ThreadpoolController:
+    """Return what limits threads; looked for again where libraries have been loaded since."""
+    del loaded
+    return ThreadpoolController()
 
 
 def _apply(job: Job) -> Sums:
@@ -120,6 +133,13 @@ def _table(job: Job) -> Table:
     return table
 
 
-def _digest(cases: tuple[Case, ...]) -> str:
-    rows = [[c.case_id, c.patient_id, c.split, sorted(c.values.items())] for c in cases]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+def _digest(cohort: SiteCohort, cases: tuple[Case, ...]) -> str:
+    """Return the digest of cases; that of each is worked out once for a cohort."""
+    known = cohort.known.setdefault("digests", {})
+    sha = hashlib.sha256()
+    for case in cases:
+        if case.case_id not in known:
+            row = [case.case_id, case.patient_id, case.split, sorted(case.values.items())]
+            known[case.case_id] = hashlib.sha256(json.dumps(row).encode()).digest()
+        sha.update(known[case.case_id])
+    return sha.hexdigest()

@@ -183,8 +183,9 @@ def _unknown_data(
     for image in step.images():
         if image not in drawn:
             yield at, f'unknown image or mask "{image}"{nearest(image, drawn)}'
+    known = set(columns)
     for column in (*step.columns(), *step.cases.where):
-        if column not in columns and not column.startswith(MARK):
+        if column not in known and not column.startswith(MARK):
             yield at, f'unknown column "{column}"{nearest(column, columns)}'
 
 

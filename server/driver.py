@@ -61,6 +61,7 @@ class Driver:
     failed: dict[str, dict[str, str]] = field(default_factory=dict)
     _running: dict[str, Running] = field(default_factory=dict)
     _begun: set[str] = field(default_factory=set)
+    _needs: dict[str, set[str]] = field(default_factory=dict)
     _asked: set[tuple[str, str]] = field(default_factory=set)
 
     def run(self) -> None:
@@ -91,10 +92,12 @@ class Driver:
                     again = True
 
     def _ready(self, name: str) -> bool:
-        return all(
-            need in self._begun and not self._under_way(need)
-            for need in needed_steps(self.study, name)
-        )
+        return all(need in self._begun and not self._under_way(need) for need in self._needed(name))
+
+    def _needed(self, name: str) -> set[str]:
+        if name not in self._needs:
+            self._needs[name] = needed_steps(self.study, name)
+        return self._needs[name]
 
     def _under_way(self, step: str) -> bool:
         """Tell whether a step still lacks an answer.
@@ -106,7 +109,7 @@ class Driver:
 
     def _begin_step(self, name: str) -> None:
         self.answers.setdefault(name, {})
-        unmet = [n for n in needed_steps(self.study, name) if not self.answers.get(n)]
+        unmet = [n for n in self._needed(name) if not self.answers.get(n)]
         if unmet:
             self._fail(name, "", f"needs {', '.join(unmet)}, which gave no answer")
             return

@@ -122,9 +122,7 @@ def test_a_column_a_step_has_made_is_another_in_another_run() -> None:
     other = replace(ROUND, hello=replace(ROUND.hello, run="other"))
     assert _release(step, ROUND, _posed(ask), work) != _release(step, other, _posed(ask), work)
     plain = Logistic(outcome="y", models={"m": ("f0",)})
-    assert _release(plain, ROUND, _posed(ask), work) == _release(
-        plain, other, _posed(ask), work
-    )
+    assert _release(plain, ROUND, _posed(ask), work) == _release(plain, other, _posed(ask), work)
 
 
 def test_through_the_gate_a_study_ends_where_the_numbers_do(tmp_path: Path) -> None:
