@@ -49,6 +49,7 @@ class Release:
         numbers: how many sums of values, see `release_of`.
         knowable: how many numbers there are to know of a patient: the columns of the
             step, all those it could be narrowed to.
+        guarded: there are counts in it that this site would not show alone.
         chosen: digest of the columns that earlier steps have chosen, "" without.
     """
 
@@ -57,6 +58,7 @@ class Release:
     numbers: int
     knowable: int
     chosen: str = ""
+    guarded: bool = False
 
 
 def release_of(step: Step, message: Round, posed: Posed, work: Work, knowable: int) -> Release:
@@ -79,7 +81,14 @@ def release_of(step: Step, message: Round, posed: Posed, work: Work, knowable: i
     words = [settings, posed.ask.digest(), work.data, message.hello.run if made else ""]
     numbers = sum(f.size for f in work.schema.values() if not _counts_patients(f))
     chosen = sorted((at, *of) for at, of in posed.ask.chosen.items())
-    return Release(_digest(words), posed.step, numbers, knowable, _digest(chosen) if chosen else "")
+    return Release(
+        _digest(words),
+        posed.step,
+        numbers,
+        knowable,
+        chosen=_digest(chosen) if chosen else "",
+        guarded=any(field.alone != "free" for field in work.schema.values()),
+    )
 
 
 def _counts_patients(field: Field) -> bool:
@@ -128,7 +137,7 @@ class Ledger:
         """
         self._check_turn(message, posed)
         self._check_choice(message, release)
-        if len(posed.group) > 1 and not policy.per_site:
+        if len(posed.group) > 1 and (release.guarded or not policy.per_site):
             self._check_sites(policy.fewest_sites, message, posed, release.what)
         spent = self._spent(release, n * len(posed.group), masked=len(posed.group) > 1)
         if release.numbers and spent > policy.most_numbers_per_patient:
@@ -191,7 +200,9 @@ class Ledger:
         Subtracting would show the sums of those few alone: each site guards its partners.
         Within a problem a group may only lose sites, as it does when a site fails; that
         a site has failed this one cannot know. A policy that lets this site's own numbers
-        out is taken to be one of a consortium that shows them.
+        out is taken to be one of a consortium that shows them; but not cells and grids,
+        which no site shows alone: a total over all sites beside that over the developing
+        ones would show those of the external site.
         """
         group = set(posed.group)
         for entry in self.entries:

@@ -112,6 +112,7 @@ class Coordinator:
         ask = ask or next(study.bound[step].solve(study.contract(), alone=len(group) == 1))
         posed = Posed(f"{step}/{part}", step, tuple(sorted(group)), ask)
         message = self._round(posed, **of_round)
+        study = study.narrowed(ask.chosen)
         schema, total = schema_of(study.bound[step], ask, study.contract()), None
         for name in posed.group:
             (reply,) = answer(self.site(name), message).replies

@@ -127,9 +127,10 @@ def test_a_column_a_step_has_made_is_another_in_another_run() -> None:
 
 def test_through_the_gate_a_study_ends_where_the_numbers_do(tmp_path: Path) -> None:
     steps = "  table1: {kind: describe, of: [age, marker]}\n"
-    attacker = coordinator(tmp_path, steps, most_numbers_per_patient=0.12)
-    attacker.total("table1")  # 2 sums
-    spread = [Ask("spread", {"alone": False}, {"means": np.array([m, m])}) for m in (1.0, 2.0)]
+    attacker = coordinator(tmp_path, steps, most_numbers_per_patient=0.22)
+    attacker.total("table1")  # 8 numbers: sums and magnitudes, each on two scales
+    arrays = [{"means": np.array([m, m]), "unit": np.ones(2)} for m in (1.0, 2.0)]
+    spread = [Ask("spread", {"alone": False}, of) for of in arrays]
     attacker.total("table1", spread[0])  # 4 more, of 14 patients times 4 sites
     with pytest.raises(Refused, match="too_many_numbers: east"):
         attacker.total("table1", spread[1])
@@ -141,7 +142,7 @@ def test_a_ledger_that_was_changed_stops_everything(tmp_path: Path) -> None:
     attacker = coordinator(tmp_path, "  table1: {kind: describe, of: [age, marker]}\n")
     attacker.total("table1")
     path = attacker.site("east").workspace / "ledger" / f"{attacker.run.study_hash}.jsonl"
-    path.write_text(path.read_text().replace('"numbers": 2', '"numbers": 0'))
+    path.write_text(path.read_text().replace('"numbers": 8', '"numbers": 0'))
     with pytest.raises(AuditBroken):
         Ledger.open(attacker.site("east"), attacker.run.study_hash)
     with pytest.raises(Refused, match="internal: east"):
