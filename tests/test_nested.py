@@ -136,7 +136,7 @@ def test_a_site_takes_only_columns_that_the_step_could_have_chosen(tmp_path: Pat
 def test_a_step_reads_one_choice_in_a_run(tmp_path: Path) -> None:
     """Without it sums could be asked of every subset of what the study has approved."""
     attacker = coordinator(tmp_path, STEPS)
-    attacker.total("sums", _ask("marker", "age"))
-    attacker.total("sums", _ask("age", "marker"), number=1, attempt=2)  # the same choice
+    attacker.total("sums", _ask("age", "marker"))
+    attacker.total("sums", _ask("age", "marker"), number=1, attempt=2)  # the same again
     with pytest.raises(Refused, match="differencing"):
         attacker.total("sums", _ask("marker"))
