@@ -83,13 +83,38 @@ def entries(path: Path) -> list[dict[str, Any]]:
     """
     head = read_head(path)  # first: a line written meanwhile makes the log longer, not shorter
     data = path.read_bytes() if path.exists() else b""
-    checked, previous = [], _START
     whole = data[: data.rfind(b"\n") + 1]
-    for number, line in enumerate(whole.splitlines(), start=1):
+    known = _known_of(path, whole)
+    previous, checked = known.last, list(known.entries)
+    for number, line in enumerate(whole[known.size :].splitlines(), start=len(checked) + 1):
         entry, previous = _checked(line, number, previous)
         checked.append(entry)
     _agrees(head, data, len(checked))
+    while len(_KNOWN) >= _MOST_KNOWN:
+        del _KNOWN[next(iter(_KNOWN))]
+    _KNOWN[path] = _Known(len(whole), hashlib.sha256(whole).digest(), previous, tuple(checked))
     return checked
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Lines that this process has checked: the first `size` bytes, by their hash."""
+
+    size: int = 0
+    sha256: bytes = b""
+    last: str = _START
+    entries: tuple[dict[str, Any], ...] = ()
+
+
+_KNOWN: dict[Path, _Known] = {}
+_MOST_KNOWN = 16
+
+
+def _known_of(path: Path, data: bytes) -> _Known:
+    """Return what was checked of a log, as far as it still begins so."""
+    known = _KNOWN.get(path, _Known())
+    same = hashlib.sha256(data[: known.size]).digest() == known.sha256
+    return known if same and len(data) >= known.size else _Known()
 
 
 def read_head(path: Path) -> Head | None:

@@ -14,9 +14,9 @@ from client.cases import Case, Severity
 from client.check import Checked, check
 from client.check_training import doubts
 from client.ingest.decathlon import Columns, import_decathlon
-from client.ingest.medmnist import Labels, import_medmnist
 from client.ingest.dicom import CasesBy, Plan, import_dicom
 from client.ingest.drawn import import_files, read_pairs, read_patterns
+from client.ingest.medmnist import Labels, import_medmnist
 from client.ingest.phantoms import write
 from client.ingest.table import Roles, import_table
 from client.keys import make_identity, public_half
@@ -184,6 +184,8 @@ def medmnist(
     """Write one folder a site with cohort.csv from a MedMNIST file of volumes."""
     report = import_medmnist(npz, splits, out, Labels(image, outcome, tuple(levels)))
     sys.stdout.write(f"{report}\n")
+
+
 @import_app.command("files")
 def files(
     folder: Annotated[Path, typer.Argument(help="where the images and masks are")],

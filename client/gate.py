@@ -20,7 +20,7 @@ from client.cohorts import load_cohort
 from client.disclosure import check_cohort, check_saturation, check_selection, check_sums
 from client.files import boot, overwrite
 from client.ledger import Ledger, freeze, release_of
-from client.policy import approved_study, check_columns, check_group
+from client.policy import approved_study, check_columns, check_group, narrowed
 from client.site import Site
 from client.steps import Work, find_work
 from common.codec import Malformed
@@ -81,21 +81,26 @@ def _reason(error: Exception) -> tuple[Reason, str]:
 
 
 def _release(site: Site, message: Round, posed: Posed, clock: _Clock) -> Reply:
-    study = approved_study(site, message.hello.study)
+    whole = approved_study(site, message.hello.study)
     masking.check_members(site, message)
     check_group(site, posed.group)
-    step = study.bound.get(posed.step)
-    if step is None:
+    if posed.step not in whole.bound:
         raise Refused(Reason.UNKNOWN_STEP, f'the study has no step "{posed.step}"')
+    study = narrowed(whole, posed.ask.chosen)
+    step = study.bound[posed.step]
     check_columns(site.policy, step.columns())
     cohort = load_cohort(site, study)
     check_cohort(site.policy, cohort.n_patients)
-    check_selection(site.policy, study, cases=cohort.cases, posed=posed)
+    judged = (site.policy, message.hello.study, posed.step, len(posed.group))
+    if judged not in cohort.known:  # the same for every round of a step
+        check_selection(site.policy, whole, cases=cohort.cases, posed=posed)
+        cohort.known[judged] = True
     check_saturation(site.policy, study, cases=cohort.cases, posed=posed)
     frozen = freeze(site, study, message.hello.study, cohort)
     work = find_work(site, study, cohort, message, posed)
     ledger = Ledger.open(site, message.hello.study)
-    release = release_of(step, message, posed, work)
+    knowable = len(whole.bound[posed.step].columns())
+    release = release_of(step, message, posed, work, knowable)
     spent = ledger.check(site.policy, message, posed, release, cohort.n_patients)
     account = work.account()
     words = _words(site, message, posed, work, clock)

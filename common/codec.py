@@ -181,11 +181,13 @@ def _read_reply(head: Mapping[str, Any], blobs: Any) -> Reply:
 def _posed_head(posed: Posed) -> dict[str, Any]:
     ask = posed.ask
     place = {"problem": posed.problem, "step": posed.step, "group": list(posed.group)}
-    return {**place, "phase": ask.phase, "values": dict(ask.values)}
+    chosen = {"chosen": dict(ask.chosen)} if ask.chosen else {}
+    return {**place, "phase": ask.phase, "values": dict(ask.values), **chosen}
 
 
 def _read_posed(head: Mapping[str, Any], blob: Blob) -> Posed:
-    ask = Ask(_text(head, "phase"), dict(head["values"]), unpack(blob))
+    chosen = {str(at): tuple(map(str, of)) for at, of in head.get("chosen", {}).items()}
+    ask = Ask(_text(head, "phase"), dict(head["values"]), unpack(blob), chosen=chosen)
     group = tuple(str(name) for name in head["group"])
     return Posed(_text(head, "problem"), _text(head, "step"), group, ask)
 
