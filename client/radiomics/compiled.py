@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
+# An index without a sign: Numba then adds no check for "counted from the end".
+Place = int | np.unsignedinteger[Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _HERE = Path(__file__).parent
@@ -46,18 +48,19 @@ def _writable_folder() -> Path:
 
 
 if "NUMBA_CACHE_DIR" not in os.environ:
-    numba.config.CACHE_DIR = str(cache_folder())
+    config: Any = numba.config
+    config.CACHE_DIR = str(cache_folder())
 
 
 def kernel(function: F) -> F:
     """Compile a function that keeps the order of floating-point operations as written."""
-    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    return compiled
+    compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return cast(F, compiled)
 
 
 def regrouping_kernel(function: F) -> F:
     """Compile a function whose sums may be taken in any order."""
-    compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_REGROUP)(
+    compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_REGROUP)(
         function
     )
-    return compiled
+    return cast(F, compiled)

@@ -5,7 +5,7 @@ Counts as PyRadiomics' C code makes them, over a grid that is padded with zeros.
 
 import numpy as np
 
-from client.radiomics.compiled import Array, kernel
+from client.radiomics.compiled import Array, Place, kernel
 
 
 @kernel
@@ -103,7 +103,7 @@ def dependence_and_difference(
 def _count_plane(
     grid: Array,
     index: Array,
-    first: int,
+    first: Place,
     sums: tuple[Array, Array, Array],
     tables: tuple[Array, Array],
 ) -> None:

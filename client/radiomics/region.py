@@ -51,6 +51,21 @@ class Region:
         """Return how many voxels the region has."""
         return len(self.index)
 
+    @property
+    def plane(self) -> tuple[int, int, int]:
+        """Return the voxels of a padded plane, of a padded row, and the padding."""
+        return self.shape[1] * self.shape[2], self.shape[2], self.pad
+
+    @property
+    def to_neighbours(self) -> tuple[Array, Array, Array, Array]:
+        """Return what a kernel needs to visit every voxel's neighbours."""
+        return self.index, self.planes, self.rows, self.offsets
+
+    @property
+    def along_lines(self) -> tuple[Array, Array, Array, Array]:
+        """Return what a kernel needs to follow every line."""
+        return self.index, self.planes, self.rows, self.lines
+
 
 def bounding_box(inside: Array) -> Box:
     """Return lower and upper index (exclusive) of the true voxels; all zero if there are none."""
@@ -148,4 +163,4 @@ def _is_empty(inside: Array, where: Array, step: Array) -> bool:
         return False
     axis = int(np.flatnonzero(step)[0])
     starts = where - where[axis] * (step[:, None] * step[axis])
-    return len(np.unique(starts, axis=1).T) == where.shape[1]
+    return bool(np.unique(starts, axis=1).shape[1] == where.shape[1])

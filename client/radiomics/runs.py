@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from client.radiomics.compiled import Array, kernel
+from client.radiomics.compiled import Array, Place, kernel
 
 
 @kernel
@@ -102,7 +102,7 @@ def _end(levels: tuple[Array, Array], this: Array, ended: Array) -> None:
 
 
 @kernel
-def _count(grid: Array, index: Array, first: int, ended: Array, table: Array) -> None:
+def _count(grid: Array, index: Array, first: Place, ended: Array, table: Array) -> None:
     for t in range(index.shape[0]):
         i = index[t]
         table[grid[i], ended[i - first]] += np.uint32(1)

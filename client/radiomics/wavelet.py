@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pywt
 
-from client.radiomics.compiled import Array, kernel
+from client.radiomics.compiled import Array, Place, kernel
 from client.radiomics.gaussian import Box
 
 _LETTERS = ("L", "H")
@@ -59,7 +59,7 @@ def filter_length(name: str) -> int:
 def _taps(name: str, kind: type) -> tuple[Array, Array]:
     # PyWavelets rounds its single-precision filters in a way of its own: ask it for them.
     n = 2 * filter_length(name)
-    pulse = np.zeros(n, kind)
+    pulse: Array = np.zeros(n, kind)
     pulse[n // 2] = 1
     low, high = pywt.swt(pulse, name, level=1)[0]
     first = n // 2 - n // 4
@@ -149,7 +149,7 @@ def _convolve_lines(part: Array, out: Array, taps: Array, inner: int) -> None:
 
 
 @kernel
-def _convolve_at(part: Array, start: Array, stride: int, taps: Array, out: Array) -> None:
+def _convolve_at(part: Array, start: Array, stride: Place, taps: Array, out: Array) -> None:
     n_taps = taps.shape[0]
     for i in range(out.shape[0]):
         at = start[i]

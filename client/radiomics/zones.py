@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from client.radiomics.compiled import Array, kernel
+from client.radiomics.compiled import Array, Place, kernel
 
 
 @kernel
-def zones(grid: Array, index: Array, strides: tuple[int, int], flat: bool) -> tuple[Array, Array]:
+def zones(  # noqa: PLR0912, PLR0915  (the decision tree is one piece)
+    grid: Array, index: Array, strides: tuple[int, int], flat: bool
+) -> tuple[Array, Array]:
     """Find zones: voxels of one level that touch by face, edge or corner.
 
     Union-find in one sweep over the voxels already seen. Where the voxel above has the
@@ -40,7 +42,7 @@ def zones(grid: Array, index: Array, strides: tuple[int, int], flat: bool) -> tu
             if not flat:
                 name = _join_row(grid, names, (parent, size), i - plane + row, (here, name))
         else:
-            name = np.int32(-1)
+            name = -1
             if grid[i - one] == here:
                 name = _root(parent, names[i - one])
             else:
@@ -52,7 +54,7 @@ def zones(grid: Array, index: Array, strides: tuple[int, int], flat: bool) -> tu
                 name = _join(grid, names, (parent, size), i - plane + one, (here, name))
                 name = _join_row(grid, names, (parent, size), i - plane + row, (here, name))
             if name < 0:
-                name = np.int32(n_names)
+                name = n_names
                 parent[name] = name
                 size[name] = 0
                 level[name] = here
@@ -87,7 +89,7 @@ def _root(parent: Array, name: int) -> int:
 
 @kernel
 def _join(
-    grid: Array, names: Array, trees: tuple[Array, Array], i: int, own: tuple[int, int]
+    grid: Array, names: Array, trees: tuple[Array, Array], i: Place, own: tuple[int, int]
 ) -> int:
     """Join the zone of one neighbour, if it has the same level, and return the joint name."""
     here, name = own
@@ -105,7 +107,7 @@ def _join(
 
 @kernel
 def _join_row(
-    grid: Array, names: Array, trees: tuple[Array, Array], i: int, own: tuple[int, int]
+    grid: Array, names: Array, trees: tuple[Array, Array], i: Place, own: tuple[int, int]
 ) -> int:
     """Join three neighbours in a row; the middle one touches the other two."""
     here, name = own
