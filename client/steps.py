@@ -67,6 +67,7 @@ WORK = {
     "train": "client.training",
     "predict": "client.predicting",
     "extract": "client.extracting",
+    "deep_features": "client.deep_features",
 }
 """The module that does a kind of step at a site, with `summarise(job) -> Sums`.
 

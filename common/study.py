@@ -17,6 +17,7 @@ from common.cohort import Cohort, Column, Name
 from common.errors import ConfigError, Finding
 from common.flow import CheckCohort
 from common.holdings import Holdings, of_cohort
+from common.radiomics.deep_features import DeepFeatures
 from common.radiomics.extract import Extract
 from common.settings import Frozen, Path, nearest, parse, read_yaml
 from common.step import Step
@@ -24,7 +25,7 @@ from common.sums import Schema, count
 from common.tasks.predict import Predict
 from common.tasks.train import Train
 
-KINDS = (CheckCohort, *ANALYSES, Train, Predict, Extract)
+KINDS = (CheckCohort, *ANALYSES, Train, Predict, Extract, DeepFeatures)
 AnyStep: Any = Union[KINDS]  # noqa: UP007  (a tuple, made at run time)
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from common.analyses.analysis import APPLY, Answer, Ask, Solve, State
+from common.radiomics.deep_features import DeepFeatures
 from common.sites import Roster
 from common.study import Study
 from common.tasks.predict import Predict
@@ -78,6 +79,13 @@ def first_problems(
         found = networks(study.bound[step.network], answers[step.network])
         for part, group in groups(roster, step.over).items():
             solve = _stateless(partial(step.solve_with, found))
+            yield Problem(name, part, group, solve, elastic=True)
+    elif isinstance(step, DeepFeatures) and step.network:
+        from server.training import networks
+
+        found = networks(study.bound[step.network], answers[step.network])
+        for part, group in groups(roster, step.over).items():
+            solve = _stateless(partial(step.solve_with, found, alone=len(group) == 1))
             yield Problem(name, part, group, solve, elastic=True)
     else:
         if hasattr(step, "given"):
