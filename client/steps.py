@@ -68,6 +68,7 @@ WORK = {
     "predict": "client.predicting",
     "extract": "client.extracting",
     "deep_features": "client.deep_features",
+    "image_quality": "client.image_quality",
 }
 """The module that does a kind of step at a site, with `summarise(job) -> Sums`.
 

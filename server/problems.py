@@ -88,6 +88,10 @@ def first_problems(
             solve = _stateless(partial(step.solve_with, found, alone=len(group) == 1))
             yield Problem(name, part, group, solve, elastic=True)
     else:
+        if hasattr(step, "given_parts"):
+            given = step.given_parts({need: answers[need] for need in step.needs()})
+            yield Problem(name, "all", (), _stateless(partial(given.solve, study.contract())))
+            return
         if hasattr(step, "given"):
             step = step.given({need: _main_answer(answers[need]) for need in step.needs()})
         yield from _analysis_problems(study, roster, name, step)
