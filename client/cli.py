@@ -10,8 +10,9 @@ import typer
 
 from client import audit
 from client.audit_words import in_words
-from client.cases import Severity
+from client.cases import Case, Severity
 from client.check import Checked, check
+from client.check_learning import lacks
 from client.ingest.decathlon import Columns, import_decathlon
 from client.ingest.dicom import CasesBy, Plan, import_dicom
 from client.ingest.drawn import import_files, read_pairs, read_patterns
@@ -69,6 +70,7 @@ def check_simulated(study_path: Path, sites_path: Path, runs: Path) -> list[Prob
     study = read_study(study_path.read_text(encoding="utf-8"), str(study_path))
     roster = parse(Roster, sites_path.read_text(encoding="utf-8"), str(sites_path))
     problems: list[Problem] = []
+    cohorts: dict[str, tuple[Case, ...]] = {}
     for name, site in sorted(roster.sites.items()):
         if site.simulate is None:
             problems.append(Problem(name, "no `simulate: cohort:` in the roster", stops=True))
@@ -77,6 +79,11 @@ def check_simulated(study_path: Path, sites_path: Path, runs: Path) -> list[Prob
         cache = runs / ".checks" / name
         checked = check(study.cohort, folder, renames=site.simulate.columns, cache=cache)
         problems += _problems(name, folder, checked)
+        cohorts[name] = checked.cases
+    problems += [
+        Problem(lack.site or "all sites", lack.text, stops=lack.stops, is_warning=not lack.stops)
+        for lack in lacks(study, roster, cohorts)
+    ]
     return problems
 
 
@@ -104,7 +111,7 @@ def phantoms(
 
 
 @import_app.command("decathlon")
-def decathlon(
+def decathlon(  # noqa: PLR0913  (options of a command)
     dataset: Annotated[Path, typer.Argument(help="dataset.json, a Decathlon or MONAI data list")],
     splits: Annotated[Path, typer.Option("--splits", help="sites and splits, by patient")],
     out: Annotated[Path, typer.Option("--out", help="folder for the sites' folders")],
@@ -113,9 +120,15 @@ def decathlon(
     link: Annotated[
         Literal["reference", "symlink", "copy"], typer.Option(help="what becomes of the images")
     ] = "reference",
+    test_labels: Annotated[
+        Path | None, typer.Option("--test-labels", help="folder with the labels of tests")
+    ] = None,
 ) -> None:
     """Write one folder a site with cohort.csv from a Decathlon or MONAI data list."""
-    report = import_decathlon(dataset, splits, out, columns=Columns(tuple(image), mask), link=link)
+    named = Columns(tuple(image), mask)
+    report = import_decathlon(
+        dataset, splits, out, columns=named, link=link, test_labels=test_labels
+    )
     sys.stdout.write(f"{report}\n")
 
 

@@ -117,7 +117,7 @@ def _key(bench: Bench, case: Case) -> str:
     images = [(name, list(_stamps(case.images.get(name)))) for name in task.images]
     # The order of the labels matters, which sorted keys would lose.
     labels = list(bench.mask.labels.items())
-    mask = (labels, list(_stamps(case.masks.get(task.mask))))
+    mask = (labels, bench.mask.ignored, list(_stamps(case.masks.get(task.mask))))
     made = [_VERSION, images, mask, task.recipe.model_dump()]
     return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:32]
 

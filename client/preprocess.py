@@ -16,6 +16,7 @@ from client.bench import Bench
 from client.cases import Case
 from client.imageio import Grid, Volume, Voxels, read_image, resample, turn_to
 from client.nifti import count_not_finite, is_nifti
+from common.tasks.loss import IGNORED
 from common.tasks.recipe import Normalise, Percentile, Recipe, Window
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,8 @@ def onto_array(mask: Volume, frame: Frame, recipe: Recipe) -> Classes:
 def read_classes(bench: Bench, case: Case) -> Volume | None:
     """Return the case's mask as stored, with classes 1, 2, ... for its labels.
 
+    Voxels whose label nobody knows get the class `IGNORED`.
+
     Raises:
         ValueError: a value is no label of the contract.
     """
@@ -100,6 +103,8 @@ def read_classes(bench: Bench, case: Case) -> Volume | None:
         return None
     stored = read_image(path)
     classes = np.zeros(stored.voxels.shape, np.uint8)
+    if bench.mask.ignored is not None:
+        classes[stored.voxels == bench.mask.ignored] = IGNORED
     for i, value in enumerate(labels, start=1):
         classes[stored.voxels == value] = i
     odd = np.unique(stored.voxels[(classes == 0) & (stored.voxels != 0)])

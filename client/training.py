@@ -70,8 +70,10 @@ def _train(job: Job, weights: Mapping[str, Array]) -> Trained:
     )
     bench = bench_of(job, job.step)
     cases = _usable(job, bench)
-    if not cases:
+    if not cases and job.alone:
         raise Refused(Reason.NO_CASES, f"no training case for a network that {bench.purpose}")
+    if not cases:  # a site without labels adds nothing, and is no loss to the others
+        return Trained(dict(weights), n_cases=0, n_patients=0, loss=0.0)
     return train(bench, job.step.local, start, cases)
 
 

@@ -23,10 +23,24 @@ from common.radiomics.image_quality import ImageQuality
 from common.settings import Frozen, Path, nearest, parse, read_yaml
 from common.step import Step
 from common.sums import Schema, count
+from common.tasks.compare_masks import CompareMasks
+from common.tasks.measure import Measure
 from common.tasks.predict import Predict
+from common.tasks.pseudo_label import PseudoLabel
 from common.tasks.train import Train
 
-KINDS = (CheckCohort, *ANALYSES, Train, Predict, Extract, DeepFeatures, ImageQuality)
+KINDS = (
+    CheckCohort,
+    *ANALYSES,
+    Train,
+    Predict,
+    PseudoLabel,
+    Measure,
+    CompareMasks,
+    Extract,
+    DeepFeatures,
+    ImageQuality,
+)
 AnyStep: Any = Union[KINDS]  # noqa: UP007  (a tuple, made at run time)
 
 

@@ -9,7 +9,6 @@ from common.analyses.analysis import APPLY, Answer, Ask, Solve, State
 from common.radiomics.deep_features import DeepFeatures
 from common.sites import Roster
 from common.study import Study
-from common.tasks.predict import Predict
 from common.tasks.train import Train
 
 Answers = Mapping[str, Mapping[str, Answer]]
@@ -73,7 +72,7 @@ def first_problems(
         from server.training import problems
 
         yield from problems(study, roster, name, pooled=pooled)
-    elif isinstance(step, Predict):
+    elif hasattr(step, "solve_with"):
         from server.training import networks
 
         found = networks(study.bound[step.network], answers[step.network])

@@ -47,14 +47,15 @@ sites:
 """
 
 
-def training_run(folder: Path, study: str = STUDY) -> Run:
-    """Return a prepared run of a tiny training over four sites and an external one."""
+def training_run(folder: Path, study: str = STUDY, phantoms: str = PHANTOMS) -> Run:
+    """Return a prepared run of a tiny training over phantom sites, the last one external."""
     folder.mkdir(parents=True, exist_ok=True)
-    write(load_spec(PHANTOMS, "phantoms.yaml"), folder / "cohorts")
+    spec = load_spec(phantoms, "phantoms.yaml")
+    write(spec, folder / "cohorts")
     policy = {"per_site": True, "share_network": True}
     sites = {
         name: {"simulate": {"cohort": f"cohorts/{name}", "policy": policy, "device": "cpu"}}
-        for name in ("north", "east", "south", "west", "abroad")
+        for name in spec.sites
     }
     sites["abroad"]["role"] = "external"  # type: ignore[assignment]
     (folder / "study.yaml").write_text(study)

@@ -12,6 +12,7 @@ from common.analyses.cox import Cox
 from common.analyses.cross_tabulate import CrossTabulate
 from common.analyses.cutoff_scan import CutoffScan
 from common.analyses.decision_curve import DecisionCurve
+from common.analyses.derive import Derive
 from common.analyses.describe import Describe
 from common.analyses.forest import Forest
 from common.analyses.histogram import Histogram
@@ -44,6 +45,7 @@ ANALYSES = (
     ComparePaired,
     Icc,
     Correlate,
+    Derive,
     Standardise,
     Combat,
     UnivariableLogistic,

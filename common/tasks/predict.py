@@ -54,19 +54,24 @@ class Predict(Step):
 
     def solve_with(self, networks: Networks) -> Solve:
         """Send the networks of every variant, count what was done."""
-        sizes: dict[str, Json] = {variant: len(weights) for variant, weights in networks.items()}
-        arrays = {
-            f"{variant}/{k}/{name}": array
-            for variant, ensemble in networks.items()
-            for k, weights in enumerate(ensemble)
-            for name, array in weights.items()
-        }
-        total = yield Ask("predict", {"variants": sizes}, arrays)
+        total = yield ask_with(networks)
         return Answer({name: int(total[name]) for name in ("done", "failed")})
 
 
+def ask_with(networks: Networks) -> Ask:
+    """Return an ask that carries the networks of every variant."""
+    sizes: dict[str, Json] = {variant: len(weights) for variant, weights in networks.items()}
+    arrays = {
+        f"{variant}/{k}/{name}": array
+        for variant, ensemble in networks.items()
+        for k, weights in enumerate(ensemble)
+        for name, array in weights.items()
+    }
+    return Ask("predict", {"variants": sizes}, arrays)
+
+
 def networks_of(ask: Ask) -> Iterator[tuple[str, list[dict[str, Array]]]]:
-    """Return variant and networks of a predict ask, the inverse of `solve_with`."""
+    """Return variant and networks of a predict ask, the inverse of `ask_with`."""
     variants = ask.values["variants"]
     for variant, n in variants.items() if isinstance(variants, dict) else ():
         ensemble: list[dict[str, Array]] = [{} for _ in range(int(str(n)))]
