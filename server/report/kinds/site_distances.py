@@ -1,6 +1,7 @@
 """How far the sites' distributions lie apart: a matrix, and the columns that differ most."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def blocks(view: StepView) -> Iterator[Block]:
             view.figure_name(part),
             "Distances between sites",
             "A matrix of sites; a darker cell is a larger distance.",
-            lambda canvas, pairs=pairs: _paint(canvas, pairs),
+            partial(_paint, pairs=pairs),
             height=3.2,
             caption="Distance of the sites' distributions, in standard deviations; in brackets "
             "what two sites of one distribution would show by chance and noise.",
