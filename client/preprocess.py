@@ -109,6 +109,11 @@ def load_mask(bench: Bench, case: Case, frame: Frame) -> Classes | None:
     return _fit(onto_work, frame)
 
 
+def onto_array(mask: Volume, frame: Frame, recipe: Recipe) -> Classes:
+    """Return a mask of 0 and 1 (uint8), stored on any grid, over the array of a frame."""
+    return _fit(_onto(mask, frame, recipe).astype(np.uint8), frame)
+
+
 def read_classes(bench: Bench, case: Case) -> Volume | None:
     """Return the case's mask as stored, with classes 1, 2, ... for its labels.
 

@@ -19,7 +19,9 @@ from common.errors import ConfigError, Finding
 from common.flow import CheckCohort
 from common.holdings import Holdings, of_cohort
 from common.nested import Nested
+from common.radiomics.deep_features import DeepFeatures
 from common.radiomics.extract import Extract
+from common.radiomics.image_quality import ImageQuality
 from common.salvage import salvage
 from common.settings import Frozen, findings_of, line_of, read_yaml
 from common.study_names import unknown_names
@@ -30,7 +32,18 @@ from common.tasks.predict import Predict
 from common.tasks.pseudo_label import PseudoLabel
 from common.tasks.train import Train
 
-KINDS = (CheckCohort, *ANALYSES, Train, Predict, PseudoLabel, Measure, CompareMasks, Extract)
+KINDS = (
+    CheckCohort,
+    *ANALYSES,
+    Train,
+    Predict,
+    PseudoLabel,
+    Measure,
+    CompareMasks,
+    Extract,
+    DeepFeatures,
+    ImageQuality,
+)
 AnyStep: Any = Union[KINDS]  # noqa: UP007  (a tuple, made at run time)
 
 

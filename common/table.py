@@ -70,7 +70,7 @@ def outer_fold(key: str, patient: str, k: int) -> int:
 
     Of another draw than a step's own folds, or leaving out an outer fold would empty inner ones.
     """
-    return _fold(f"{key}\0outer", patient, k)
+    return fold_of(f"{key}\0outer", patient, k)
 
 
 def fold_of(key: str, patient: str, k: int) -> int:

@@ -7,6 +7,7 @@ from functools import partial
 from common.analyses.analysis import APPLY, Answer, Ask, Solve, State
 from common.choices import Choices, chosen_in, references
 from common.nested import AT, base_of
+from common.radiomics.deep_features import DeepFeatures
 from common.sites import Roster
 from common.step import HELD_OUT
 from common.study import Study
@@ -82,7 +83,18 @@ def first_problems(
         for part, group in groups(roster, step.over).items():
             solve = _stateless(partial(step.solve_with, found))
             yield Problem(name, part, group, solve, elastic=True)
+    elif isinstance(step, DeepFeatures) and step.network:
+        from server.training import networks
+
+        found = networks(study.bound[step.network], answers[step.network])
+        for part, group in groups(roster, step.over).items():
+            solve = _stateless(partial(step.solve_with, found, alone=len(group) == 1))
+            yield Problem(name, part, group, solve, elastic=True)
     else:
+        if hasattr(step, "given_parts"):
+            given = step.given_parts({need: answers[need] for need in step.needs()})
+            yield Problem(name, "all", (), _stateless(partial(given.solve, study.contract())))
+            return
         chosen = choices_for(study, name, answers)
         narrowed = study.narrowed(chosen)
         step = narrowed.bound[name]
