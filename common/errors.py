@@ -35,6 +35,7 @@ class Reason(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     DISK_FULL = "disk_full"
     MALFORMED_ASK = "malformed_ask"
+    STOPPED = "stopped"
     INTERNAL = "internal"
     # What the coordinator notes about a site that sent nothing usable.
     NO_REPLY = "no_reply"
