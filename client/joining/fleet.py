@@ -45,7 +45,7 @@ class Fleet:
         with FleetHttpClient.from_server_address(
             self.place.kit.coordinator,
             insecure=False,
-            root_certificates=str(self.place.authority),
+            root_certificates=self.place.authority.read_bytes(),
             interceptors=[
                 RuntimeVersionHttpInterceptor(component_name="consortium"),
                 NodeAuthHttpInterceptor(key, key.public_key()),

@@ -196,7 +196,7 @@ class Control:
             client = ControlHttpClient.from_server_address(
                 server_address=self.link.address,
                 insecure=False,
-                root_certificates=str(self.link.folder / "ca.pem"),
+                root_certificates=(self.link.folder / "ca.pem").read_bytes(),
                 interceptors=[RuntimeVersionHttpInterceptor(component_name="consortium")],
             )
         try:

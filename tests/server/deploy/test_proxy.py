@@ -17,10 +17,10 @@ from server.deploy.proxy import Proxy, nginx
 class _Upstream(BaseHTTPRequestHandler):
     """Says which path and which signature it was called with."""
 
-    def do_POST(self) -> None:  # noqa: N802  (the name is http.server's)
+    def do_POST(self) -> None:
         self._answer()
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answer()
 
     def _answer(self) -> None:
