@@ -12,6 +12,11 @@ def in_words(entry: Mapping[str, Any]) -> str:
         return f"{when}  SENT     {what}: {_sent(entry)}{_private(entry)}"
     if entry.get("event") == "refusal":
         return f"{when}  REFUSED  {what}: {entry.get('reason')} - {entry.get('detail')}"
+    if entry.get("event") == "approval":
+        study, bundle = str(entry.get("study"))[:12], str(entry.get("bundle"))[:12]
+        return f"{when}  LET IN   study {study} and code {bundle}"
+    if entry.get("event") == "withdrawal":
+        return f"{when}  LET OUT  study {str(entry.get('study'))[:12]}"
     return f"{when}  {entry.get('event')}"
 
 

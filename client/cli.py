@@ -13,6 +13,8 @@ from client.audit_words import in_words
 from client.cases import Case, Severity
 from client.check import Checked, check
 from client.check_training import doubts
+from client.commands.checking import check_here, site_file
+from client.commands.joining import register
 from client.ingest.decathlon import Columns, import_decathlon
 from client.ingest.dicom import CasesBy, Plan, import_dicom
 from client.ingest.drawn import import_files, read_pairs, read_patterns
@@ -28,6 +30,7 @@ from common.sites import PolicySettings, Roster
 from common.study import Study, read_study
 
 site_app = typer.Typer(no_args_is_help=True, help="What a hospital does with its own site.")
+register(site_app)
 import_app = typer.Typer(no_args_is_help=True, help="Write cohort.csv from what there is.")
 
 
@@ -231,7 +234,7 @@ def show_audit(
     last: Annotated[int, typer.Option(min=1, help="how many of the last lines")] = 50,
 ) -> None:
     """Verify the site's audit log and say in words what left the site."""
-    path = load_site(site).workspace / "audit.jsonl"
+    path = load_site(site_file(site)).workspace / "audit.jsonl"
     if not path.exists():
         sys.stderr.write(f"{path}: no audit log here; a site that ever replied has one\n")
         raise typer.Exit(1)
@@ -275,11 +278,14 @@ def make_key(
 
 @site_app.command("check")
 def check_site(
-    site: Annotated[Path, typer.Argument(help="the site's site.yaml")],
-    study: Annotated[Path, typer.Argument(help="the study file")],
+    site: Annotated[Path, typer.Argument(help="the site's folder, or its site.yaml")],
+    study: Annotated[Path | None, typer.Argument(help="the study file")] = None,
 ) -> None:
-    """Check this site's cohort against a study; nothing leaves the site."""
-    here = load_site(site)
+    """Check this machine, and the cohort against a study; nothing of it leaves the site."""
+    fit = check_here(site)
+    if study is None:
+        raise typer.Exit(0 if fit else 1)
+    here = load_site(site_file(site))
     wanted: Study = read_study(study.read_text(encoding="utf-8"), str(study))
     wrong = False
     for folder in here.cohorts:
@@ -298,4 +304,4 @@ def check_site(
             sys.stdout.write(f"{doubt.text}\n")
         flow = checked.flow
         sys.stdout.write(f"{folder}: {flow.n_included} of {flow.n_screened} cases fit\n")
-    raise typer.Exit(1 if wrong else 0)
+    raise typer.Exit(1 if wrong or not fit else 0)

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import Field
 
 from common.cohort import Name
+from common.deployment import APPROVED, Approved
 from common.privacy.identity import read_identity
 from common.settings import Frozen, parse
 from common.sites import Hex, PolicySettings
@@ -92,7 +93,17 @@ class Site:
 def load_site(path: Path) -> Site:
     """Return the site whose `site.yaml` is `path`.
 
+    What `consortium site approve` has let in, in the file beside it, counts as if it stood there.
+
     Raises:
-        ConfigError: the file has mistakes.
+        ConfigError: a file has mistakes.
     """
-    return Site(parse(SiteSettings, path.read_text(encoding="utf-8"), str(path)), path.parent)
+    settings = parse(SiteSettings, path.read_text(encoding="utf-8"), str(path))
+    beside = path.parent / APPROVED
+    if beside.exists():
+        approved = parse(Approved, beside.read_text(encoding="utf-8"), str(beside))
+        studies = (*settings.policy.approved_studies, *approved.studies)
+        policy = settings.policy.model_copy(update={"approved_studies": studies})
+        partners = {**approved.partners, **settings.partners}
+        settings = settings.model_copy(update={"policy": policy, "partners": partners})
+    return Site(settings, path.parent)

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     DISK_FULL = "disk_full"
     AUDIT_BROKEN = "audit_broken"
     MALFORMED_ASK = "malformed_ask"
+    STOPPED = "stopped"
     INTERNAL = "internal"
     # What the coordinator notes about a site that sent nothing usable.
     NO_REPLY = "no_reply"

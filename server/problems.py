@@ -7,7 +7,6 @@ from functools import partial
 from common.analyses.analysis import APPLY, Answer, Ask, Solve, State
 from common.choices import Choices, chosen_in, references
 from common.nested import AT, base_of
-from common.radiomics.deep_features import DeepFeatures
 from common.sites import Roster
 from common.step import HELD_OUT
 from common.study import Study
@@ -76,34 +75,32 @@ def first_problems(
         from server.training import problems
 
         yield from problems(study, roster, name, pooled=pooled)
-    elif hasattr(step, "solve_with"):
+    elif hasattr(step, "solve_with") and step.network:
         from server.training import networks
 
         found = networks(study.bound[step.network], answers[step.network], roster.developing)
         for part, group in groups(roster, step.over).items():
-            solve = _stateless(partial(step.solve_with, found))
-            yield Problem(name, part, group, solve, elastic=True)
-    elif isinstance(step, DeepFeatures) and step.network:
-        from server.training import networks
-
-        found = networks(study.bound[step.network], answers[step.network])
-        for part, group in groups(roster, step.over).items():
             solve = _stateless(partial(step.solve_with, found, alone=len(group) == 1))
             yield Problem(name, part, group, solve, elastic=True)
+    elif hasattr(step, "given_parts"):
+        given = step.given_parts({need: answers[need] for need in step.needs()})
+        yield Problem(name, "all", (), _stateless(partial(given.solve, study.contract())))
     else:
-        if hasattr(step, "given_parts"):
-            given = step.given_parts({need: answers[need] for need in step.needs()})
-            yield Problem(name, "all", (), _stateless(partial(given.solve, study.contract())))
-            return
-        chosen = choices_for(study, name, answers)
-        narrowed = study.narrowed(chosen)
-        step = narrowed.bound[name]
-        if hasattr(step, "given"):
-            step = step.given({need: _main_answer(answers[need]) for need in step.needs()})
-        for part, group in groups(roster, step.over).items():
-            solve = partial(step.solve, narrowed.contract(), alone=len(group) == 1)
-            begin = _with_choices(solve, chosen)
-            yield Problem(name, part, group, begin, elastic=step.elastic, chosen=chosen)
+        yield from _analysis_problems(study, roster, name, answers)
+
+
+def _analysis_problems(
+    study: Study, roster: Roster, name: str, answers: Answers
+) -> Iterator[Problem]:
+    chosen = choices_for(study, name, answers)
+    narrowed = study.narrowed(chosen)
+    step = narrowed.bound[name]
+    if hasattr(step, "given"):
+        step = step.given({need: _main_answer(answers[need]) for need in step.needs()})
+    for part, group in groups(roster, step.over).items():
+        solve = partial(step.solve, narrowed.contract(), alone=len(group) == 1)
+        begin = _with_choices(solve, chosen)
+        yield Problem(name, part, group, begin, elastic=step.elastic, chosen=chosen)
 
 
 def choices_for(study: Study, name: str, answers: Answers) -> Choices:

@@ -11,13 +11,13 @@ from typing import Any
 
 from flwr.app import Context, RecordDict
 
+from common.machine.flower import QUIET_FLOWER
 from common.settings import parse
 from common.sites import POOLED, PolicySettings, Roster
 from common.study import read_study
 from server.app import RUN, app
 from server.local_grid import RUN_ID, LocalGrid
 from server.played import PlayedSite, settings_of
-from server.quiet import QUIET_FLOWER
 from server.run import Run, create_run
 from server.workers import ProcessWorker, ThreadWorker, WorkerFactory
 

@@ -113,7 +113,7 @@ class DeepFeatures(Step):
 
     def solve_with(self, networks: "Networks", *, alone: bool = False) -> Solve:
         """Send the network of all sites; ask for its features."""
-        weights = networks[""][0]
+        weights = networks.variants[""][0][0]
         most = 2 * sum(w.shape[0] for w in weights.values() if w.ndim > 3)
         if self.features > most:
             raise ValueError(f"features: the network has at most {most}, got {self.features}")

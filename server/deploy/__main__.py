@@ -18,12 +18,11 @@ import typer
 import yaml
 
 from common.errors import ConfigError
+from common.machine.processes import stopped_by_signals
 from common.settings import read_yaml
 from common.study import read_study
 from server.deploy.compare import differences, n_arrays
-from server.deploy.kits import Deployment, lay_out
-from server.deploy.localhost import deploy
-from server.deploy.processes import stopped_by_signals
+from server.deploy.localhost import Localhost, deploy, lay_out_localhost
 from server.journal import read_events
 from server.run import Run, parse_name
 from server.simulate import prepare, simulate
@@ -48,11 +47,10 @@ def command(
     with stopped_by_signals(), _in_words():
         # What a site does is loaded by name, as Flower loads apps: the server imports no client.
         importlib.import_module("client.cli").make_phantoms_for(sites)
-        deployment = _laid_out(study, sites, folder)
-        deploy(deployment, limit_s=limit, tell=_say)
-        run = deployment.run
-        _summarise(deployment)
-        equal = not compare or _equals_simulation(run, sites, deployment.folder / "simulation")
+        here = _laid_out(study, sites, folder)
+        run = deploy(here, limit_s=limit, tell=_say).run
+        _summarise(here, run)
+        equal = not compare or _equals_simulation(run, sites, here.folder / "simulation")
     if not equal:
         raise typer.Exit(UNEQUAL)
     if run.losses():
@@ -89,13 +87,13 @@ def without_pooled(study: str, file: str) -> str:
     return yaml.safe_dump(data, sort_keys=False) if pooled else study
 
 
-def _laid_out(study: Path, sites: Path, folder: Path | None) -> Deployment:
+def _laid_out(study: Path, sites: Path, folder: Path | None) -> Localhost:
     text = without_pooled(study.read_text(encoding="utf-8"), str(study))
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     folder = folder or Path("runs") / "deployments" / f"{parse_name(text)}-{stamp}"
-    deployment = lay_out(text, sites, folder)
-    sys.stdout.write(f"deployment: {deployment.folder}\n")
-    return deployment
+    here = lay_out_localhost(text, sites, folder)
+    sys.stdout.write(f"deployment: {here.folder}\n")
+    return here
 
 
 def _say(event: Mapping[str, Any]) -> None:
@@ -113,8 +111,8 @@ def _say(event: Mapping[str, Any]) -> None:
         sys.stdout.flush()
 
 
-def _summarise(deployment: Deployment) -> None:
-    events = read_events(deployment.run.folder / "journal.jsonl")
+def _summarise(here: Localhost, run: Run) -> None:
+    events = read_events(run.folder / "journal.jsonl")
     rounds = [event for event in events if event["event"] == "exchanged"]
     seconds = [float(event["seconds"]) for event in rounds]
     work = [max(event["work_s"].values(), default=0.0) for event in rounds]
@@ -122,7 +120,7 @@ def _summarise(deployment: Deployment) -> None:
     each, beside = (sum(s) / max(len(s), 1) for s in (seconds, idle))
     sys.stdout.write(
         f"{len(rounds)} rounds, {each:.1f} s each, {beside:.1f} s of it beside the sites' work\n"
-        f"run: {deployment.run.folder}\nlogs: {deployment.logs}\n"
+        f"run: {run.folder}\nlogs: {here.logs}, of each owner in its own folder\n"
     )
 
 
