@@ -1,12 +1,13 @@
 """What every step of a study may say, whatever its kind."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from common.cohort import Column
+from common.holdings import Holdings
 from common.settings import Frozen
 
 HELD_OUT = ".held_out."
@@ -28,7 +29,14 @@ class Cases(Frozen):
 
 
 class Step(Frozen):
-    """The part of a step's settings that all kinds share."""
+    """The part of a step's settings that all kinds share.
+
+    Attributes:
+        elastic: each round takes whichever sites reply, as totals need not be over the
+            same sites; else a lost site means beginning again without it.
+    """
+
+    elastic: ClassVar[bool] = False
 
     over: tuple[Over, ...] = Field(
         ("development",),
@@ -57,6 +65,21 @@ class Step(Frozen):
     def chooses(self) -> Mapping[str, tuple[str, ...]]:
         """Return the columns it may choose for later steps, by the answer's list of them."""
         return {}
+
+    def makes(self, before: Holdings, steps: "Mapping[str, Step]") -> Holdings:
+        """Return all it makes of every case, without the step's name.
+
+        Args:
+            before: what cases have before this step.
+            steps: the steps before it, by name.
+        """
+        del before, steps
+        return Holdings(columns=self.produces())
+
+    def problems(self, before: Holdings, steps: "Mapping[str, Step]") -> Iterator[str]:
+        """Yield, in words, what of it cannot work, beyond unknown names."""
+        del before, steps
+        yield from ()
 
 
 def expand_patterns(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:

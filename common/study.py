@@ -17,6 +17,7 @@ from common.choices import MARK, Choices, allowed, candidates, references, spell
 from common.cohort import Cohort, Column, Name
 from common.errors import ConfigError, Finding
 from common.flow import CheckCohort
+from common.holdings import Holdings, of_cohort
 from common.nested import Nested, base_of, unfit
 from common.settings import Frozen, Path, nearest, parse, read_yaml
 from common.step import Step
@@ -45,7 +46,16 @@ class Study(Frozen):
 
         A reference to columns that another step chooses stands for all its candidates.
         """
-        return self._bind({})
+        return self._all_bound[0]
+
+    @cached_property
+    def holdings(self) -> Holdings:
+        """What a case may have: of the cohort, and made by steps."""
+        return self._all_bound[1]
+
+    def contract(self) -> Mapping[str, Column]:
+        """Return every column of a site's table: of the cohort, and made by steps."""
+        return self.holdings.columns
 
     def narrowed(self, chosen: Choices) -> "Study":
         """Return the study where steps have chosen these columns.
@@ -58,29 +68,16 @@ class Study(Frozen):
         key = tuple(sorted((at, tuple(names)) for at, names in chosen.items()))
         if key not in self._narrowed:
             study = self.model_copy()
-            for of_all in ("bound", "_contract", "_narrowed"):
+            for of_all in ("bound", "holdings", "_narrowed"):
                 study.__dict__.pop(of_all, None)
-            study.__dict__["bound"] = self._bind(chosen)
+            study.__dict__["_all_bound"] = self._bind(chosen)
             self._narrowed[key] = study
         return self._narrowed[key]
 
-    def contract(self, steps: Mapping[str, Step] | None = None) -> Mapping[str, Column]:
-        """Return every column of a site's table: of the cohort, and made by steps."""
-        return self._contract if steps is None else self._columns(steps)
-
     def candidates(self) -> Choices:
         """Return the columns each step may choose among."""
-        return {
-            at: of for name, step in self.bound.items() for at, of in candidates(name, step).items()
-        }
-
-    @cached_property
-    def _contract(self) -> dict[str, Column]:
-        return self._columns(self.bound)
-
-    @cached_property
-    def _narrowed(self) -> dict[Any, "Study"]:
-        return {}
+        lists = [candidates(name, step) for name, step in self.bound.items()]
+        return {at: of for one in lists for at, of in one.items()}
 
     @cached_property
     def written(self) -> dict[str, Any]:
@@ -92,34 +89,36 @@ class Study(Frozen):
                 written |= self.nested.refits(name, step)
         return written
 
-    def _bind(self, chosen: Choices) -> dict[str, Any]:
+    def made_by(
+        self, name: str, known: Holdings, before: Mapping[str, Step], step: Any
+    ) -> Holdings:
+        """Return what a step makes, with its name; of refits also what is put together."""
+        made: Holdings = step.makes(known, before).prefixed(name)
+        if self.nested is None:
+            return made
+        return made | Holdings(columns=self.nested.held_out(name, step))
+
+    @cached_property
+    def _all_bound(self) -> tuple[dict[str, Any], Holdings]:
+        return self._bind({})
+
+    @cached_property
+    def _narrowed(self) -> dict[Any, "Study"]:
+        return {}
+
+    def _bind(self, chosen: Choices) -> tuple[dict[str, Any], Holdings]:
         bound: dict[str, Any] = {}
         choices: dict[str, tuple[str, ...]] = {}
-        known = dict(self.cohort.columns)
+        known = of_cohort(self.cohort)
         for name, written in self.written.items():
             step = spelled_out(written, choices)
             expand = getattr(step, "expand", None)
-            bound[name] = expand(tuple(known)) if expand else step
-            known |= self._columns_of(name, bound[name])
-            for at, among in candidates(name, bound[name]).items():
+            one = expand(tuple(known.columns)) if expand else step
+            known |= self.made_by(name, known, bound, one)
+            bound[name] = one
+            for at, among in candidates(name, one).items():
                 choices[at] = allowed(at, chosen[at], among) if at in chosen else among
-        return bound
-
-    def _columns(self, steps: Mapping[str, Step]) -> dict[str, Column]:
-        columns = dict(self.cohort.columns)
-        for name, step in steps.items():
-            columns |= self._columns_of(name, step)
-        return columns
-
-    def _columns_of(self, name: str, step: Step) -> dict[str, Column]:
-        made = {f"{name}.{c}": column for c, column in self._made_by(step).items()}
-        return made | (self.nested.held_out(name, step) if self.nested is not None else {})
-
-    def _made_by(self, step: Step) -> Mapping[str, Column]:
-        if isinstance(step, Predict):
-            trained = self.steps.get(step.network)
-            return step.scores(trained, self.cohort) if isinstance(trained, Train) else {}
-        return step.produces()
+        return bound, known
 
 
 def read_study(text: str, file: str) -> Study:
@@ -157,35 +156,41 @@ def _line(lines: Mapping[Path, int], path: Path) -> int | None:
 
 
 def _unknown_names(study: Study) -> Iterator[tuple[Path, str]]:
-    before: dict[str, Step] = {}
+    before: dict[str, Any] = {}
+    lists: dict[str, None] = {}
+    known = of_cohort(study.cohort)
     if study.nested is not None:
         yield from ((("nested", "steps"), why) for why in unfit(study.nested, study.steps))
-    lists: dict[str, None] = {}
     for name, step in study.bound.items():
         at = ("steps", base_of(name))
-        for need in step.needs():
-            if need not in before:
-                yield at, f'needs a step "{need}" before it{nearest(need, list(before))}'
-        yield from _unknown_data(study, at, step, list(study.contract(before)))
-        for one in references(step):
-            yield at, f'unknown list of columns "{MARK}{one}"{nearest(one, list(lists))}'
-        yield from _unknown_levels(study, at, step)
-        if isinstance(step, Predict) and not isinstance(before.get(step.network), Train | None):
-            yield (*at, "network"), f'"{step.network}" trains no network'
+        wrong = [*_unknown_steps(at, step, before), *_unknown_data(at, step, known)]
+        wrong += [
+            (at, f'unknown list of columns "{MARK}{one}"{nearest(one, list(lists))}')
+            for one in references(step)
+        ]
+        wrong += _unknown_levels(study, at, step)
+        # What does not fit can be told only where every name means something.
+        yield from wrong or ((at, text) for text in step.problems(known, before))
+        known |= study.made_by(name, known, before, step)
         before[name] = step
         lists |= dict.fromkeys(candidates(name, step))
 
 
-def _unknown_data(
-    study: Study, at: Path, step: Step, columns: list[str]
-) -> Iterator[tuple[Path, str]]:
-    drawn = [*study.cohort.images, *study.cohort.masks]
+def _unknown_steps(at: Path, step: Step, before: Mapping[str, Step]) -> Iterator[tuple[Path, str]]:
+    for need in step.needs():
+        if need not in before:
+            yield at, f'needs a step "{need}" before it{nearest(need, list(before))}'
+    if isinstance(step, Predict) and not isinstance(before.get(step.network), Train | None):
+        yield (*at, "network"), f'"{step.network}" trains no network'
+
+
+def _unknown_data(at: Path, step: Step, known: Holdings) -> Iterator[tuple[Path, str]]:
+    drawn, columns = [*known.images, *known.masks], list(known.columns)
     for image in step.images():
         if image not in drawn:
             yield at, f'unknown image or mask "{image}"{nearest(image, drawn)}'
-    known = set(columns)
     for column in (*step.columns(), *step.cases.where):
-        if column not in known and not column.startswith(MARK):
+        if column not in known.columns and not column.startswith(MARK):
             yield at, f'unknown column "{column}"{nearest(column, columns)}'
 
 

@@ -91,7 +91,8 @@ def first_problems(
             step = step.given({need: _main_answer(answers[need]) for need in step.needs()})
         for part, group in groups(roster, step.over).items():
             solve = partial(step.solve, narrowed.contract(), alone=len(group) == 1)
-            yield Problem(name, part, group, _with_choices(solve, chosen), chosen=chosen)
+            begin = _with_choices(solve, chosen)
+            yield Problem(name, part, group, begin, elastic=step.elastic, chosen=chosen)
 
 
 def choices_for(study: Study, name: str, answers: Answers) -> Choices:
@@ -176,7 +177,8 @@ def apply_problem(
 def needed_steps(study: Study, name: str) -> set[str]:
     """Return the steps that must have ended before this one can begin."""
     step = study.bound[name]
-    made = [c for c in (*step.columns(), *step.cases.where) if "." in c]
+    read = (*step.columns(), *step.cases.where, *step.images())
+    made = [c for c in read if "." in c]
     by = {c.split(".")[0] for c in made if HELD_OUT not in c}
     refits = {c.split(".")[0] for c in made if HELD_OUT in c}
     by |= {other for other in study.bound if AT in other and base_of(other) in refits}
