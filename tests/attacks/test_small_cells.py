@@ -41,7 +41,7 @@ def _fitting(answer: dict[str, float]) -> list[int]:
     """Return the cells (y, y) of all tables with this n, chi-square and odds ratio."""
     n = int(answer["n"])
     found = []
-    for a, b, c in product(range(n + 1), repeat=3):
+    for a, b, c in product(range(51), repeat=3):
         d = n - a - b - c
         rows, columns = (a + b) * (c + d), (a + c) * (b + d)
         if d < 0 or not rows * columns or not b * c or not a * d:
