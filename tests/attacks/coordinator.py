@@ -118,8 +118,8 @@ class Coordinator:
             if reply.words is None:
                 assert reply.reason is not None
                 raise Refused(reply.reason, name)
-            study = study.narrowed(ask.chosen)  # no site has refused the choice
-            schema = schema_of(study.bound[step], ask, study.contract())
+            narrow = study.narrowed(ask.chosen)  # no site has refused the choice
+            schema = schema_of(narrow.bound[step], ask, narrow.contract())
             if total is None:
                 total = np.array(reply.words)
             else:
