@@ -48,14 +48,17 @@ def extract(
     Raises:
         RadiomicsError: the region has no features; its cause is one of a fixed list.
     """
-    case = read_case(image, mask, profile.setting, label)
+    case = read_case(image, mask, profile, label)
     reasons = tuple(covers(profile))
+    n_voxels = int(np.count_nonzero(case.inside))
     if reasons:
         log.info("PyRadiomics runs, not the fast engine: %s", "; ".join(reasons))
         values = extract_with_pyradiomics(image, mask, profile, label)
-        n_voxels = int(np.count_nonzero(case.inside))
         return Features(values, Diagnostics("pyradiomics", reasons, n_voxels))
-    return _extract_fast(case, profile, n_threads)
+    values, levels = measure(case, profile, n_threads)
+    _check_levels(levels)
+    warnings = tuple(_warnings(levels))
+    return Features(values, Diagnostics("fast", (), n_voxels, levels, warnings))
 
 
 def covers(profile: Profile) -> list[str]:
@@ -90,7 +93,10 @@ def _rounded(value: float) -> str:
     return "0" if abs(value) < 1e-9 else f"{value:.6e}"
 
 
-def _extract_fast(case: Case, profile: Profile, n_threads: int) -> Features:
+def measure(
+    case: Case, profile: Profile, n_threads: int = 1
+) -> tuple[dict[str, float], dict[str, int]]:
+    """Return the fast engine's features, and the grey levels of each image, unjudged."""
     features = profile.features()
     out = _shapes(case, profile)
     wanted = tuple(name for name in CLASSES if name in features)
@@ -99,10 +105,7 @@ def _extract_fast(case: Case, profile: Profile, n_threads: int) -> Features:
         for name in features:
             if name not in _SHAPES:
                 out.update(_named(image_name, name, features[name], classes[name]))
-    levels = {image_name: n for image_name, n, _ in found}
-    _check_levels(levels)
-    n_voxels = int(np.count_nonzero(case.inside))
-    return Features(out, Diagnostics("fast", (), n_voxels, levels, tuple(_warnings(levels))))
+    return out, {image_name: n for image_name, n, _ in found}
 
 
 def _shapes(case: Case, profile: Profile) -> dict[str, float]:
@@ -133,7 +136,7 @@ def _textures(
 
     def measured(one: Made) -> Found:
         image_name, settings, values = one
-        levels = discretise(values, settings)
+        levels = discretise(values, settings, _origin(profile, image_name))
         region = regions[_neighbourhood(settings)]
         classes = texture_features(values, levels, region, settings, wanted)
         return image_name, levels.n_present, classes
@@ -146,6 +149,14 @@ def _textures(
     with ThreadPoolExecutor(n_threads) as pool:
         filters = list(pool.map(lambda source: list(made(source)), parts))
         yield from pool.map(measured, [one for part in filters for one in part])
+
+
+def _origin(profile: Profile, image_name: str) -> float | None:
+    """Return where IBSI's first grey level begins: at the lower bound of re-segmentation."""
+    limits = profile.setting.resegment_range
+    if not (profile.ibsi and limits and image_name == "original"):
+        return None
+    return float(min(limits))
 
 
 def _neighbourhood(settings: Settings) -> tuple[tuple[int, ...], int | None]:
