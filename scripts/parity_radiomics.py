@@ -10,8 +10,8 @@
 
 Two values agree if |a - b| <= 1e-6 |b| + floor. The floor is 1e-12, but 1e-7 of its scale
 for a number that can be zero by cancellation: the grey values of the region for mean,
-median and percentiles, the fourth moment for cluster shade, one for what lies within
-[-1, 1]. Exit status 1 if anything does not agree.
+median and percentiles, the fourth moment for cluster shade, the longest axis for the others,
+one for what lies within [-1, 1]. Exit status 1 if anything does not agree.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from common.radiomics.profile import read_profile
 
 RELATIVE, OF_SCALE, FLOOR = 1e-6, 1e-7, 1e-12
 GREY = ("Mean", "Median", "10Percentile", "90Percentile", "Minimum", "Maximum")
-UNIT = ("Skewness", "Imc1", "Imc2", "MCC", "Correlation")
+UNIT = ("Skewness", "Imc1", "Imc2", "MCC", "Correlation", "Flatness", "Elongation")
 
 Values = Mapping[str, float]
 
@@ -87,6 +87,8 @@ def _floor(name: str, reference: Values) -> float:
         return OF_SCALE * max(map(abs, ends))
     if feature == "ClusterShade":
         return OF_SCALE * float(reference.get(f"{image}_glcm_ClusterProminence", 0.0) ** 0.75)
+    if feature.endswith("AxisLength"):
+        return OF_SCALE * reference.get(name.replace(feature, "MajorAxisLength"), 0.0)
     return OF_SCALE if feature in UNIT else FLOOR
 
 
@@ -109,6 +111,8 @@ def main() -> None:
     parser.add_argument("--only", default="real,fuzz,baseline,ibsi")
     parser.add_argument("--regions", default=",".join(cases.REAL))
     chosen = parser.parse_args()
+    if not cases.DATA.is_dir() and chosen.only != "fuzz":
+        parser.error(f"no real data at {cases.DATA}; set CONSORTIUM_TEST_DATA, or --only fuzz")
     warm_up()
     good = []
     if "real" in chosen.only:

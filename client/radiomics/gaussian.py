@@ -120,6 +120,23 @@ def _filter_rows(image: Array, out: Array, coefficients: Floats, first: int) -> 
 
 
 @kernel
+def filter_rows_double(image: Floats, out: Floats, coefficients: Floats) -> None:
+    """Filter along the last axis without rounding the result to single precision."""
+    n_rows, n = image.shape
+    data = np.zeros((n, _LANES))
+    result = np.zeros((n, _LANES))
+    for row in range(0, n_rows, _LANES):
+        width = min(_LANES, n_rows - row)
+        for lane in range(width):
+            for i in range(n):
+                data[i, lane] = image[row + lane, i]
+        _filter_lanes(data, result, coefficients)
+        for lane in range(width):
+            for i in range(n):
+                out[row + lane, i] = result[i, lane]
+
+
+@kernel
 def _filter_columns(image: Array, out: Array, coefficients: Floats, first: int) -> None:
     """Filter along the middle axis, sixteen neighbouring columns at a time."""
     n_planes, n, n_columns = image.shape

@@ -73,7 +73,6 @@ class TorchCounts:
     def zones(self) -> tuple[Array, Array]:
         """Return level and size of every zone, by passing on the lowest name in it."""
         region = self.region
-        one = max(1, region.pad)
         row = region.shape[2]
         plane = region.shape[1] * row
         planes = (0,) if region.flat else (-plane, 0, plane)
@@ -85,7 +84,7 @@ class TorchCounts:
         same = self.grid[near] == self.here
         own = torch.arange(len(self.index), device=self.index.device)
         near = torch.where(same, places[near], own)
-        name = own * one // one
+        name = own
         while True:
             lowest = torch.minimum(name, name[near].amin(0))
             # Let the old name's holder know too, so that long zones need few turns.

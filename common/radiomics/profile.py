@@ -87,9 +87,7 @@ class Profile(Frozen):
 
     def features(self) -> dict[str, tuple[str, ...]]:
         """Return each feature class with the names of its features, in PyRadiomics' order."""
-        chosen = self.feature_class or {
-            name: () for name in FEATURES if name != "shape2D" or self.setting.force2d
-        }
+        chosen = self.feature_class or {name: () for name in FEATURES if name != "shape2D"}
         return {name: tuple(features) or FEATURES[name] for name, features in chosen.items()}
 
     def fingerprint(self) -> str:
