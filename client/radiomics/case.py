@@ -12,8 +12,10 @@ import numpy as np
 from client.radiomics.compiled import Array
 from client.radiomics.errors import Cause, RadiomicsError
 from client.radiomics.gaussian import Box
+from client.radiomics.ibsi import resampled
 from client.radiomics.reference import on_its_grid
 from client.radiomics.region import bounding_box
+from common.radiomics.profile import Profile
 from common.radiomics.settings import Settings
 
 
@@ -38,7 +40,7 @@ class Case:
     outline: Array
 
 
-def read_case(image: Any, mask: Any, settings: Settings, label: int) -> Case:
+def read_case(image: Any, mask: Any, profile: Profile, label: int) -> Case:
     """Return the region `mask == label`, checked.
 
     Raises:
@@ -46,10 +48,10 @@ def read_case(image: Any, mask: Any, settings: Settings, label: int) -> Case:
     """
     import SimpleITK as sitk  # noqa: N813
 
+    settings = profile.setting
     _check_image(image, sitk)
     mask = _one_channel(mask, settings, sitk)
-    if _needs_a_grid(settings) or (settings.correct_mask and not _same_grid(image, mask, settings)):
-        image, mask = on_its_grid(image, mask, settings, label)
+    image, mask = _on_grid(image, mask, profile, label)
     if not _same_grid(image, mask, settings):
         _fail_on_grid(image, mask)
     array = sitk.GetArrayViewFromImage(image)
@@ -62,7 +64,9 @@ def read_case(image: Any, mask: Any, settings: Settings, label: int) -> Case:
         inside = _resegmented(array[_slices(box)], inside, settings)
         outline = inside if settings.resegment_shape else outline
         inner = bounding_box(inside)
-        box, inside, outline = _cropped(box, inner, inside, outline)
+        box, inside = _shifted(box, inner), inside[_slices(inner)]
+        # PyRadiomics takes shape from what lies inside the smaller box; IBSI from the outline.
+        outline = outline if profile.ibsi else outline[_slices(inner)]
         _check_size(inside, settings)
     spacing = np.array(image.GetSpacing()[::-1])
     return Case(image, array, spacing, box, np.ascontiguousarray(inside), outline)
@@ -88,6 +92,17 @@ def _one_channel(mask: Any, settings: Settings, sitk: Any) -> Any:
     if sitk.GetArrayViewFromImage(mask).dtype.kind not in "iu":
         mask = sitk.Cast(mask, sitk.sitkUInt32)
     return mask
+
+
+def _on_grid(image: Any, mask: Any, profile: Profile, label: int) -> tuple[Any, Any]:
+    settings = profile.setting
+    if profile.ibsi and settings.resampled_pixel_spacing is not None:
+        if not _same_grid(image, mask, settings):
+            _fail_on_grid(image, mask)
+        return resampled(image, mask, settings, label)
+    if _needs_a_grid(settings) or (settings.correct_mask and not _same_grid(image, mask, settings)):
+        return on_its_grid(image, mask, settings, label)
+    return image, mask
 
 
 def _needs_a_grid(settings: Settings) -> bool:
@@ -155,10 +170,9 @@ def _resegmented(array: Array, inside: Array, settings: Settings) -> Array:
     return out
 
 
-def _cropped(box: Box, inner: Box, inside: Array, outline: Array) -> tuple[Box, Array, Array]:
+def _shifted(box: Box, inner: Box) -> Box:
     pairs = [(low + a, low + b) for (low, _), (a, b) in zip(box, inner, strict=True)]
-    part = _slices(inner)
-    return (pairs[0], pairs[1], pairs[2]), inside[part], outline[part]
+    return (pairs[0], pairs[1], pairs[2])
 
 
 def _slices(box: Box) -> tuple[slice, ...]:

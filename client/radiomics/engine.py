@@ -15,9 +15,16 @@ from client.radiomics.features import Diagnostics, Features
 from client.radiomics.images import Source, sources, values_of
 from client.radiomics.phantom import phantom
 from client.radiomics.reference import extract_with_pyradiomics, flat_shape
-from client.radiomics.region import region_of
+from client.radiomics.region import Region, region_of
 from client.radiomics.shape import shape_features
-from client.radiomics.textures import CLASSES, discretise, texture_features
+from client.radiomics.textures import (
+    CLASSES,
+    CompiledCounts,
+    Counts,
+    Discretisation,
+    discretise,
+    texture_features,
+)
 from common.radiomics.names import FEATURES, ON_REQUEST
 from common.radiomics.profile import Profile, read_profile
 from common.radiomics.settings import Settings
@@ -33,8 +40,9 @@ Found = tuple[str, int, dict[str, Floats]]
 
 
 def extract(
-    image: Any, mask: Any, profile: Profile, label: int = 1, *, n_threads: int = 1
-) -> Features:
+    image: Any, mask: Any, profile: Profile, label: int = 1,
+    *, n_threads: int = 1, device: str | None = None,
+) -> Features:  # fmt: skip
     """Return the features of the region `mask == label`, with PyRadiomics' names and values.
 
     Args:
@@ -44,18 +52,23 @@ def extract(
         label: the mask's value inside the region.
         n_threads: images that are worked on at once; for a cohort, one process a core with
             one thread each is faster.
+        device: a torch device that filters and counts, such as "cuda"; None for the
+            compiled kernels, which are faster than a GPU on small regions.
 
     Raises:
         RadiomicsError: the region has no features; its cause is one of a fixed list.
     """
-    case = read_case(image, mask, profile.setting, label)
+    case = read_case(image, mask, profile, label)
     reasons = tuple(covers(profile))
+    n_voxels = int(np.count_nonzero(case.inside))
     if reasons:
         log.info("PyRadiomics runs, not the fast engine: %s", "; ".join(reasons))
         values = extract_with_pyradiomics(image, mask, profile, label)
-        n_voxels = int(np.count_nonzero(case.inside))
         return Features(values, Diagnostics("pyradiomics", reasons, n_voxels))
-    return _extract_fast(case, profile, n_threads)
+    values, levels = measure(case, profile, n_threads, device)
+    _check_levels(levels)
+    warnings = tuple(_warnings(levels))
+    return Features(values, Diagnostics("fast", (), n_voxels, levels, warnings))
 
 
 def covers(profile: Profile) -> list[str]:
@@ -90,19 +103,19 @@ def _rounded(value: float) -> str:
     return "0" if abs(value) < 1e-9 else f"{value:.6e}"
 
 
-def _extract_fast(case: Case, profile: Profile, n_threads: int) -> Features:
+def measure(
+    case: Case, profile: Profile, n_threads: int = 1, device: str | None = None
+) -> tuple[dict[str, float], dict[str, int]]:
+    """Return the fast engine's features, and the grey levels of each image, unjudged."""
     features = profile.features()
     out = _shapes(case, profile)
     wanted = tuple(name for name in CLASSES if name in features)
-    found = list(_textures(case, profile, wanted, n_threads)) if wanted else []
+    found = list(_textures(case, profile, wanted, n_threads, device)) if wanted else []
     for image_name, _, classes in _in_order(found):
         for name in features:
             if name not in _SHAPES:
                 out.update(_named(image_name, name, features[name], classes[name]))
-    levels = {image_name: n for image_name, n, _ in found}
-    _check_levels(levels)
-    n_voxels = int(np.count_nonzero(case.inside))
-    return Features(out, Diagnostics("fast", (), n_voxels, levels, tuple(_warnings(levels))))
+    return out, {image_name: n for image_name, n, _ in found}
 
 
 def _shapes(case: Case, profile: Profile) -> dict[str, float]:
@@ -120,7 +133,7 @@ def _shapes(case: Case, profile: Profile) -> dict[str, float]:
 
 
 def _textures(
-    case: Case, profile: Profile, wanted: tuple[str, ...], n_threads: int
+    case: Case, profile: Profile, wanted: tuple[str, ...], n_threads: int, device: str | None
 ) -> Iterator[Found]:
     images = profile.images()
     regions = {key: region_of(case.inside, case.box, case.spacing_mm, *key)
@@ -128,14 +141,15 @@ def _textures(
 
     def made(source: Source) -> Iterator[Made]:
         region = regions[_neighbourhood(source[1])]
-        for image_name, values in values_of(source, case, region):
+        for image_name, values in values_of(source, case, region, device):
             yield image_name, source[1], values
 
     def measured(one: Made) -> Found:
         image_name, settings, values = one
-        levels = discretise(values, settings)
+        levels = discretise(values, settings, _origin(profile, image_name))
         region = regions[_neighbourhood(settings)]
-        classes = texture_features(values, levels, region, settings, wanted)
+        counts = _counts(region, levels, device)
+        classes = texture_features(values, levels, region, settings, wanted, counts)
         return image_name, levels.n_present, classes
 
     parts = sources(images)
@@ -146,6 +160,22 @@ def _textures(
     with ThreadPoolExecutor(n_threads) as pool:
         filters = list(pool.map(lambda source: list(made(source)), parts))
         yield from pool.map(measured, [one for part in filters for one in part])
+
+
+def _counts(region: Region, found: Discretisation, device: str | None) -> Counts:
+    if device is None:
+        return CompiledCounts(region, found.levels, found.n_levels)
+    from client.radiomics.torch_counts import TorchCounts
+
+    return TorchCounts(region, found.levels, found.n_levels, device)
+
+
+def _origin(profile: Profile, image_name: str) -> float | None:
+    """Return where IBSI's first grey level begins: at the lower bound of re-segmentation."""
+    limits = profile.setting.resegment_range
+    if not (profile.ibsi and limits and image_name == "original"):
+        return None
+    return float(min(limits))
 
 
 def _neighbourhood(settings: Settings) -> tuple[tuple[int, ...], int | None]:

@@ -43,25 +43,33 @@ def laplacian_of_gaussian(image: Array, spacing_mm: Array, sigma_mm: float, box:
     Returns:
         Single precision, shape of the box.
     """
-    outer = tuple(
-        _reach(low, high, n, sigma_mm / s)
-        for (low, high), n, s in zip(box, image.shape, spacing_mm, strict=True)
-    )
-    crop = image[tuple(slice(low, high) for low, high in outer)]
+    outer, inner = crop_for(image.shape, spacing_mm, sigma_mm, box)
+    crop = image[outer]
     exact = crop.dtype.itemsize <= 2 or crop.dtype == np.float32
     crop = np.ascontiguousarray(crop, np.float32 if exact else np.float64)
-    inner = [(low - o[0], high - o[0]) for (low, high), o in zip(box, outer, strict=True)]
     total = np.zeros([high - low for low, high in inner], np.float32)
     # ITK counts axes x, y, z: the derivative runs first, then the other axes in that order.
     for axis in (2, 1, 0):
-        second = _second_derivative(sigma_mm / spacing_mm[axis], sigma_mm * sigma_mm)
+        second = second_derivative(sigma_mm / spacing_mm[axis], sigma_mm * sigma_mm)
         part = _along(crop, axis, second, inner[axis])
         for other in (2, 1, 0):
             if other != axis:
-                smooth = _smoothing(sigma_mm / spacing_mm[other])
+                smooth = smoothing(sigma_mm / spacing_mm[other])
                 part = _along(part, other, smooth, inner[other])
         _accumulate(total.ravel(), part.ravel(), float(spacing_mm[axis]) ** 2)
     return total
+
+
+def crop_for(
+    shape: tuple[int, ...], spacing_mm: Array, sigma_mm: float, box: Box
+) -> tuple[tuple[slice, ...], list[tuple[int, int]]]:
+    """Return the part of the image that the filter feels, and where the box lies in it."""
+    outer = [
+        _reach(low, high, n, sigma_mm / s)
+        for (low, high), n, s in zip(box, shape, spacing_mm, strict=True)
+    ]
+    inner = [(low - o[0], high - o[0]) for (low, high), o in zip(box, outer, strict=True)]
+    return tuple(slice(low, high) for low, high in outer), inner
 
 
 def _reach(low: int, high: int, n: int, sigma: float) -> tuple[int, int]:
@@ -109,6 +117,23 @@ def _filter_rows(image: Array, out: Array, coefficients: Floats, first: int) -> 
             target = out[row + lane]
             for i in range(m):
                 target[i] = np.float32(result[first + i, lane])
+
+
+@kernel
+def filter_rows_double(image: Floats, out: Floats, coefficients: Floats) -> None:
+    """Filter along the last axis without rounding the result to single precision."""
+    n_rows, n = image.shape
+    data = np.zeros((n, _LANES))
+    result = np.zeros((n, _LANES))
+    for row in range(0, n_rows, _LANES):
+        width = min(_LANES, n_rows - row)
+        for lane in range(width):
+            for i in range(n):
+                data[i, lane] = image[row + lane, i]
+        _filter_lanes(data, result, coefficients)
+        for lane in range(width):
+            for i in range(n):
+                out[row + lane, i] = result[i, lane]
 
 
 @kernel
@@ -215,14 +240,14 @@ _A1, _B1 = (1.3530, -0.6724, -1.3563), (1.8151, -3.4327, 5.2318)
 _A2, _B2 = (-0.3531, 0.6724, 0.3446), (0.0902, 0.6100, -2.2355)
 
 
-def _smoothing(sigma: float) -> Floats:
+def smoothing(sigma: float) -> Floats:
     """Return the recursion's twenty coefficients for a Gaussian of a sigma in voxels."""
     d, bottom = _denominator(sigma)
     n, top = _numerator(sigma, 0)
     return _with_edges(n * (1.0 / (2 * top.s / bottom.s - n[0])), d)
 
 
-def _second_derivative(sigma: float, scale: float) -> Floats:
+def second_derivative(sigma: float, scale: float) -> Floats:
     """Return the coefficients for its second derivative, times a scale."""
     d, bottom = _denominator(sigma)
     zeroth, top = _numerator(sigma, 0)

@@ -25,7 +25,9 @@ def sources(images: dict[str, Settings]) -> list[Source]:
     return found
 
 
-def values_of(source: Source, case: Case, region: Region) -> Iterator[tuple[str, Array]]:
+def values_of(
+    source: Source, case: Case, region: Region, device: str | None = None
+) -> Iterator[tuple[str, Array]]:
     """Give name and values at the region's voxels of every image of a source.
 
     Raises:
@@ -37,7 +39,7 @@ def values_of(source: Source, case: Case, region: Region) -> Iterator[tuple[str,
         yield "original", case.array[place]
     elif sigma is not None:
         _check_log(case, float(sigma))
-        image = laplacian_of_gaussian(case.array, case.spacing_mm, float(sigma), case.box)
+        image = _log(case, float(sigma), device)
         yield f"log-sigma-{str(sigma).replace('.', '-')}-mm-3D", image[tuple(region.where)]
     elif name == "Wavelet" and _is_simple(case, settings):
         bands = wavelet_bands(case.array, case.box, region.where, settings.wavelet, _axes(settings))
@@ -46,6 +48,15 @@ def values_of(source: Source, case: Case, region: Region) -> Iterator[tuple[str,
         place = tuple(w + low for w, (low, _) in zip(region.where, case.box, strict=True))
         for image_name, array in filtered(name, case.image, settings):
             yield image_name, array[place]
+
+
+def _log(case: Case, sigma_mm: float, device: str | None) -> Array:
+    if device is None:
+        return laplacian_of_gaussian(case.array, case.spacing_mm, sigma_mm, case.box)
+    from client.radiomics import torch_filters
+
+    where = (case.array, case.spacing_mm, sigma_mm, case.box)
+    return torch_filters.laplacian_of_gaussian(*where, device)
 
 
 def _axes(settings: Settings) -> list[int]:

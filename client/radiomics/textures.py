@@ -1,7 +1,9 @@
 """All grey-value features of one image of a region, in one call without the interpreter."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -19,10 +21,21 @@ from client.radiomics.sizes import (
     zone_features,
 )
 from client.radiomics.zones import zones
-from common.radiomics.settings import Settings
+
+if TYPE_CHECKING:
+    from common.radiomics.settings import Settings
 
 CLASSES = ("firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm")
 _MOST_LEVELS = 4096
+
+
+class Counts(Protocol):
+    """What counts the grey levels of one image: the compiled kernels, or a torch device."""
+
+    def cooccurrence(self) -> Array: ...  # noqa: D102  (see `CompiledCounts`)
+    def run_lengths(self) -> Array: ...  # noqa: D102
+    def zones(self) -> tuple[Array, Array]: ...  # noqa: D102
+    def dependence_and_difference(self, alpha: int) -> tuple[Array, Array]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +106,41 @@ def _digitise(values: Floats, edges: Floats) -> Array:
     return out
 
 
+class CompiledCounts:
+    """One image's grey levels in a grid, ready to be counted by the compiled kernels."""
+
+    def __init__(self, region: Region, levels: Array, n_levels: int) -> None:
+        self._region, self._n_levels = region, n_levels
+        self._grid = np.zeros(region.shape, np.uint16).ravel()
+        fill(self._grid, region.index, levels)
+
+    def cooccurrence(self) -> Array:
+        """Return (A, levels + 1, levels + 1) one-sided pair counts."""
+        region = self._region
+        return cooccurrence(self._grid, region.index, region.offsets, self._n_levels)
+
+    def run_lengths(self) -> Array:
+        """Return (directions, levels + 1, longest + 1) counts of runs."""
+        region = self._region
+        longest = max(region.shape)
+        return run_lengths(self._grid, region.along_lines, region.plane, self._n_levels, longest)
+
+    def zones(self) -> tuple[Array, Array]:
+        """Return level and size of every zone."""
+        region = self._region
+        return zones(self._grid, region.index, region.plane[:2], region.flat)
+
+    def dependence_and_difference(self, alpha: int) -> tuple[Array, Array]:
+        """Return GLDM counts, and voxels and summed differences of each level for the NGTDM."""
+        region = self._region
+        around = (self._grid, region.to_neighbours, region.plane)
+        return dependence_and_difference(*around, self._n_levels, alpha)
+
+
 def texture_features(
-    values: Array,
-    found: Discretisation,
-    region: Region,
-    settings: Settings,
-    wanted: tuple[str, ...],
-) -> dict[str, Floats]:
+    values: Array, found: Discretisation, region: Region, settings: Settings,
+    wanted: tuple[str, ...], counts: Counts,
+) -> dict[str, Floats]:  # fmt: skip
     """Return the features of each wanted class, in the order of `common.radiomics.names`.
 
     Args:
@@ -108,43 +149,34 @@ def texture_features(
         region: the geometry.
         settings: of this image type.
         wanted: among `CLASSES`.
+        counts: what counts the grey levels.
     """
-    grid = np.zeros(region.shape, np.uint16).ravel()
-    histogram = fill(grid, region.index, found.levels, found.n_levels)
-    n_levels, plane = found.n_levels, region.plane
+    histogram = np.bincount(found.levels, minlength=found.n_levels + 1)
     out: dict[str, Floats] = {}
     if "firstorder" in wanted:
-        shift = float(settings.voxel_array_shift)
-        out["firstorder"] = first_order(
-            values.astype(np.float64), histogram, shift, region.voxel_mm3
-        )
+        shift, volume = float(settings.voxel_array_shift), region.voxel_mm3
+        out["firstorder"] = first_order(values.astype(np.float64), histogram, shift, volume)
     if "glcm" in wanted:
-        counts = cooccurrence(grid, region.index, region.offsets, n_levels)
         weights = pair_weights(region.steps_mm, settings.weighting_norm)
-        out["glcm"] = glcm_features(counts, np.flatnonzero(histogram), weights)
+        present = np.flatnonzero(histogram)
+        out["glcm"] = glcm_features(counts.cooccurrence(), present, weights)
     if "glrlm" in wanted:
-        lengths = run_lengths(grid, region.along_lines, plane, n_levels, max(region.shape))
         weights = run_weights(region.line_steps_mm, settings.weighting_norm)
-        out["glrlm"] = run_features(lengths, region.empty_lines, weights)
+        out["glrlm"] = run_features(counts.run_lengths(), region.empty_lines, weights)
     if "glszm" in wanted:
-        levels, sizes = zones(grid, region.index, plane[:2], region.flat)
-        out["glszm"] = zone_features(levels, sizes, n_levels)
+        out["glszm"] = zone_features(*counts.zones(), found.n_levels)
     if "gldm" in wanted or "ngtdm" in wanted:
-        around = (grid, region.to_neighbours, plane, n_levels, settings.gldm_a)
-        dependence, difference = dependence_and_difference(*around)
+        dependence, difference = counts.dependence_and_difference(settings.gldm_a)
         out["gldm"] = dependence_features(dependence)
         out["ngtdm"] = difference_features(difference)
     return out
 
 
 @kernel
-def fill(grid: Array, index: Array, levels: Array, n_levels: int) -> Array:
-    """Write levels into the grid and return how many voxels have each."""
-    histogram = np.zeros(n_levels + 1, np.int64)
+def fill(grid: Array, index: Array, levels: Array) -> None:
+    """Write levels into the grid."""
     for k in range(levels.shape[0]):
         grid[index[k]] = levels[k]
-        histogram[levels[k]] += 1
-    return histogram
 
 
 def pair_weights(steps_mm: Array, norm: str | None) -> Floats:
