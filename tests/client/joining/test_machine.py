@@ -93,15 +93,20 @@ def test_only_one_process_stands(tmp_path: Path) -> None:
 
 
 def test_work_ends_where_the_stop_sign_names_its_run(tmp_path: Path) -> None:
-    with pytest.raises(Halted), at_work(tmp_path, 7, {"run": "r"}):
-        note = work_under_way(tmp_path)
+    with pytest.raises(Halted):
+        _work_until_stopped(tmp_path)
+    assert work_under_way(tmp_path) is None
+
+
+def _work_until_stopped(workspace: Path) -> None:
+    with at_work(workspace, 7, {"run": "r"}):
+        note = work_under_way(workspace)
         assert note is not None
         assert note["flower_run"] == "7"
-        stop_work(tmp_path, "8")
+        stop_work(workspace, "8")
         time.sleep(0.7)  # another run's sign stops nothing
-        stop_work(tmp_path, "7")
+        stop_work(workspace, "7")
         time.sleep(20)
-    assert work_under_way(tmp_path) is None
 
 
 @pytest.mark.parametrize(

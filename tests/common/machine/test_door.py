@@ -30,8 +30,12 @@ def _double(server: socket.socket) -> None:
         except OSError:
             return
         with line:
-            data = b"".join(iter(lambda: line.recv(65536), b""))
+            data = _all_of(line)
             line.sendall(data + data)
+
+
+def _all_of(line: socket.socket) -> bytes:
+    return b"".join(iter(lambda: line.recv(65536), b""))
 
 
 def _answer(port: int, data: bytes) -> bytes | None:
@@ -39,6 +43,6 @@ def _answer(port: int, data: bytes) -> bytes | None:
         with socket.create_connection(("127.0.0.1", port), 5) as line:
             line.sendall(data)
             line.shutdown(socket.SHUT_WR)
-            return b"".join(iter(lambda: line.recv(65536), b""))
+            return _all_of(line)
     except OSError:
         return None
