@@ -16,6 +16,7 @@ from common.analyses.analysis import APPLY, Ask
 from common.cohort import Cohort, Column, Name
 from common.errors import ConfigError, Finding
 from common.flow import CheckCohort
+from common.holdings import Holdings, of_cohort
 from common.settings import Frozen, Path, nearest, parse, read_yaml
 from common.step import Step
 from common.sums import Schema, count
@@ -39,25 +40,27 @@ class Study(Frozen):
     @cached_property
     def bound(self) -> dict[str, Any]:
         """The steps with patterns of columns spelled out, in the order of the file."""
-        bound: dict[str, Any] = {}
-        for name, step in self.steps.items():
-            known = self.contract(bound)
-            expand = getattr(step, "expand", None)
-            bound[name] = expand(tuple(known)) if expand else step
-        return bound
+        return self._all_bound[0]
 
-    def contract(self, steps: Mapping[str, Step] | None = None) -> dict[str, Column]:
+    @cached_property
+    def holdings(self) -> Holdings:
+        """What a case may have: of the cohort, and made by steps."""
+        return self._all_bound[1]
+
+    def contract(self) -> dict[str, Column]:
         """Return every column of a site's table: of the cohort, and made by steps."""
-        columns = dict(self.cohort.columns)
-        for name, step in (self.bound if steps is None else steps).items():
-            columns |= {f"{name}.{c}": column for c, column in self._made_by(step).items()}
-        return columns
+        return dict(self.holdings.columns)
 
-    def _made_by(self, step: Step) -> Mapping[str, Column]:
-        if isinstance(step, Predict):
-            trained = self.steps.get(step.network)
-            return step.scores(trained, self.cohort) if isinstance(trained, Train) else {}
-        return step.produces()
+    @cached_property
+    def _all_bound(self) -> tuple[dict[str, Any], Holdings]:
+        bound: dict[str, Any] = {}
+        known = of_cohort(self.cohort)
+        for name, step in self.steps.items():
+            expand = getattr(step, "expand", None)
+            one = expand(tuple(known.columns)) if expand else step
+            known |= one.makes(known, bound).prefixed(name)
+            bound[name] = one
+        return bound, known
 
 
 def read_study(text: str, file: str) -> Study:
@@ -95,23 +98,28 @@ def _line(lines: Mapping[Path, int], path: Path) -> int | None:
 
 
 def _unknown_names(study: Study) -> Iterator[tuple[Path, str]]:
-    before: dict[str, Step] = {}
+    before: dict[str, Any] = {}
+    known = of_cohort(study.cohort)
     for name, step in study.bound.items():
         at = ("steps", name)
-        for need in step.needs():
-            if need not in before:
-                yield at, f'needs a step "{need}" before it{nearest(need, list(before))}'
-        yield from _unknown_data(study, at, step, list(study.contract(before)))
-        yield from _unknown_levels(study, at, step)
-        if isinstance(step, Predict) and not isinstance(before.get(step.network), Train | None):
-            yield (*at, "network"), f'"{step.network}" trains no network'
+        wrong = [*_unknown_steps(at, step, before), *_unknown_data(at, step, known)]
+        wrong += _unknown_levels(study, at, step)
+        # What does not fit can be told only where every name means something.
+        yield from wrong or ((at, text) for text in step.problems(known, before))
+        known |= step.makes(known, before).prefixed(name)
         before[name] = step
 
 
-def _unknown_data(
-    study: Study, at: Path, step: Step, columns: list[str]
-) -> Iterator[tuple[Path, str]]:
-    drawn = [*study.cohort.images, *study.cohort.masks]
+def _unknown_steps(at: Path, step: Step, before: Mapping[str, Step]) -> Iterator[tuple[Path, str]]:
+    for need in step.needs():
+        if need not in before:
+            yield at, f'needs a step "{need}" before it{nearest(need, list(before))}'
+    if isinstance(step, Predict) and not isinstance(before.get(step.network), Train | None):
+        yield (*at, "network"), f'"{step.network}" trains no network'
+
+
+def _unknown_data(at: Path, step: Step, known: Holdings) -> Iterator[tuple[Path, str]]:
+    drawn, columns = [*known.images, *known.masks], list(known.columns)
     for image in step.images():
         if image not in drawn:
             yield at, f'unknown image or mask "{image}"{nearest(image, drawn)}'
