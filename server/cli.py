@@ -21,6 +21,7 @@ from common.sites import Roster
 from common.study import Study, read_study
 from server.deploy import commands as deployed
 from server.deploy.conduct import DeployedRun, find_deployed
+from server.deploy.trying import dry_run
 
 if TYPE_CHECKING:
     from server.run import Run
@@ -36,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Federated radiology studies: hospitals answer with sums, nothing else leaves them.",
 )
+site_commands.site_app.command("dry-run")(dry_run)
 app.add_typer(site_commands.site_app, name="site")
 app.add_typer(site_commands.import_app, name="import")
 app.command("phantoms")(site_commands.phantoms)

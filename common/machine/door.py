@@ -46,6 +46,8 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, targ
         writer.close()
         return
     await asyncio.gather(_copy(reader, ours), _copy(theirs, writer))
+    for end in (ours, writer):
+        end.close()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -54,8 +56,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             writer.write(piece)
             await writer.drain()
     with suppress(OSError):
-        writer.close()
-        await writer.wait_closed()
+        writer.write_eof()  # the other direction may still have something to say
 
 
 def _parted(address: str) -> tuple[str, int]:

@@ -57,8 +57,26 @@ class Localhost:
         return Plan(name, plan.command, plan.folder, {**plan.environment, **(more or {})})
 
 
+@dataclass(frozen=True)
+class Stage:
+    """Where a consortium that one person plays is to stand.
+
+    Attributes:
+        where: how sites call the coordinator; nothing: on free ports of this machine.
+        cohort: where every site finds its data; nothing: where the roster says.
+    """
+
+    where: DeploymentSettings | None = None
+    cohort: str | None = None
+
+
 def lay_out_localhost(
-    study: str, sites_path: Path, folder: Path, *, unapproved: tuple[str, ...] = ()
+    study: str,
+    sites_path: Path,
+    folder: Path,
+    *,
+    unapproved: tuple[str, ...] = (),
+    stage: Stage = Stage(),
 ) -> Localhost:
     """Lay out coordinator and sites, and have the sites approve a study.
 
@@ -68,25 +86,21 @@ def lay_out_localhost(
             `site.yaml` will say.
         folder: of the whole; may not exist yet.
         unapproved: sites that do not approve the study.
+        stage: where it is to stand.
 
     Raises:
         ConfigError: the roster has mistakes.
         ValueError: a site of the roster has no data.
         FileExistsError: there is such a folder.
-        FileNotFoundError: there is no nginx on this machine.
     """
-    nginx()
     text = sites_path.read_text(encoding="utf-8")
     roster = parse(Roster, text, str(sites_path))
     settings = _settings(roster, sites_path.parent.resolve())
     folder = folder.resolve()
     folder.mkdir(parents=True)
-    port, link_port = free_ports(2)
-    where = DeploymentSettings(
-        name="localhost", host=HOST, port=port, listen=HOST, link_port=link_port
-    )
-    home = lay_out(folder / "coordinator", where, text, str(sites_path))
+    home = lay_out(folder / "coordinator", stage.where or _here(), text, str(sites_path))
     for name, own in settings.items():
+        own["cohort"] = stage.cohort or own["cohort"]
         take(home, _enrolled(home, name, folder / "sites" / name, own))
     sites = {name: folder / "sites" / name for name in settings}
     offered = make_offer(home, study, "study.yaml")
@@ -124,10 +138,22 @@ def deploy(
 
 
 def start(here: Localhost, processes: Processes, more: Mapping[str, str] | None = None) -> None:
-    """Start coordinator and sites; return when the coordinator's door is open."""
+    """Start coordinator and sites; return when the coordinator's door is open.
+
+    Raises:
+        FileNotFoundError: there is no nginx on this machine.
+    """
+    nginx()
     processes.start(here.coordinator_plan())
     processes.wait_for(here.home.proxy.is_up, "the coordinator answers", _START_S)
     processes.start(*(here.site_plan(name, more) for name in here.sites))
+
+
+def _here() -> DeploymentSettings:
+    port, link_port = free_ports(2)
+    return DeploymentSettings(
+        name="localhost", host=HOST, port=port, listen=HOST, link_port=link_port
+    )
 
 
 def _settings(roster: Roster, beside: Path) -> dict[str, dict[str, Any]]:

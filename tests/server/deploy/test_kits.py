@@ -41,9 +41,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Localhost:
     folder = tmp_path_factory.mktemp("localhost")
-    with pytest.MonkeyPatch.context() as patch:  # what is laid out does not depend on it
-        patch.setattr("server.deploy.localhost.nginx", lambda: "nginx")
-        return lay_out_localhost(STUDY, roster_in(folder), folder / "all", unapproved=("south",))
+    return lay_out_localhost(STUDY, roster_in(folder), folder / "all", unapproved=("south",))
 
 
 def roster_in(folder: Path) -> Path:
@@ -182,8 +180,7 @@ def test_an_approval_can_be_withdrawn(here: Localhost) -> None:
     assert approved_study(load_site(here.sites["north"] / "site.yaml"), sha256).name == "tables"
 
 
-def test_a_site_without_data_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.deploy.localhost.nginx", lambda: "nginx")
+def test_a_site_without_data_is_named(tmp_path: Path) -> None:
     path = tmp_path / "sites.yaml"
     path.write_text(yaml.safe_dump({"sites": {"east": {}, "north": {}}, "quorum": 2}))
     with pytest.raises(ValueError, match="east, north"):
