@@ -27,6 +27,7 @@ class Bench:
             about twice as fast; sums, norms and losses stay in float32.
         memory_mb: how much of the cohort may be held in memory (of the GPU where there
             is one); the rest is read again when it is needed.
+        combine: what several networks say together: their mean, or their majority.
     """
 
     task: Any
@@ -36,6 +37,7 @@ class Bench:
     threads: int = 1
     precision: Precision = "auto"
     memory_mb: int = 2048
+    combine: Literal["mean", "vote"] = "mean"
 
     def network(self) -> "nn.Module":
         """Return the task's network; its weights are still to be set."""

@@ -68,7 +68,7 @@ def validate(
 
 
 def predict(bench: Bench, ensemble: Sequence[Weights], case: Case) -> Prediction:
-    """Return the mask that networks find, by the mean of their probabilities.
+    """Return the mask that networks find, by their mean probability or by their votes.
 
     Args:
         bench: the task and the machine.
@@ -94,7 +94,7 @@ def find_chances(
 
     Args:
         bench: the task and the machine.
-        ensemble: weights of one network or several, whose probabilities are averaged.
+        ensemble: weights of one network or several, put together as the bench says.
         case: with the task's images.
         flips: axes, z, y or x; of each the mirror image is averaged in too.
 
@@ -106,7 +106,7 @@ def find_chances(
     with steady(bench) as device:
         networks = [_network(bench, weights, device) for weights in ensemble]
         found = [
-            np.flip(_chances(bench, networks, np.flip(image, axis).copy(), device), axis)
+            np.flip(_together(bench, networks, np.flip(image, axis).copy(), device), axis)
             for axis in axes
         ]
     return np.mean(found, axis=0, dtype=np.float32), frame
@@ -139,6 +139,19 @@ def _scores(bench: Bench, case: Case, classes: Classes, grid: Grid) -> dict[str,
         error_ml = volume_error_ml(found, true, grid.spacing_mm)
         scores[f"volume_error_ml_{label}"] = error_ml
     return scores
+
+
+def _together(
+    bench: Bench, networks: Sequence[nn.Module], image: Array, device: torch.device
+) -> Floats:
+    """Return every class's probability (classes, Z, Y, X), or its share of the votes."""
+    if bench.combine == "mean" or len(networks) == 1:
+        return _chances(bench, networks, image, device)
+    total = np.zeros((len(bench.labels) + 1, *image.shape[1:]), np.float32)
+    for network in networks:
+        winner = _chances(bench, [network], image, device).argmax(0)
+        np.add.at(total, (winner, *np.indices(winner.shape)), 1 / len(networks))
+    return total
 
 
 def _chances(

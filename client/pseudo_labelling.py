@@ -11,11 +11,12 @@ from client.bench import Bench
 from client.cases import Case
 from client.imageio import Volume, read_image
 from client.predict import find_chances
+from client.predicting import networks_here
 from client.preprocess import Floats, restore
-from client.products import product_path, with_products, write_product
+from client.products import product_path, write_product
 from client.steps import Job
 from client.tables import keep_columns
-from client.training import bench_of
+from client.training import bench_of, whole_cases
 from common.sums import Array, Sums
 from common.tasks.predict import networks_of
 from common.tasks.pseudo_label import COUNTS, N_BINS, PseudoLabel, unused_value
@@ -28,8 +29,9 @@ Networks = Sequence[Mapping[str, Array]]
 def summarise(job: Job) -> Sums:
     """Label this site's cases; return counts by what became of them."""
     bench = bench_of(job, job.study.bound[job.step.network])
-    cases = with_products(job.site, job.study, job.run, job.cases)
-    ((_, networks),) = networks_of(job.posed.ask)
+    cases = whole_cases(job)
+    sent = networks_of(job.posed.ask)
+    networks = [w for fold in sent.variants[""] for w in networks_here(job, sent, "", fold)]
     columns = {name: np.full(len(cases), np.nan) for name in ("confidence", "ignored")}
     became: Counter[str] = Counter()
     for row, case in enumerate(cases):

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,17 @@ def make_table(site: Site, study: Study, cases: Sequence[Case], run: str, *, alo
     patients = np.array([case.patient_id for case in cases], dtype=np.str_)
     smallest = site.policy.smallest_cell if alone else 0
     return Table(columns, study.contract(), patients, smallest, fold_key=study.name)
+
+
+def with_columns(site: Site, study: Study, run: str, cases: Sequence[Case]) -> tuple[Case, ...]:
+    """Return the cases with those columns that steps have made of them so far."""
+    made: dict[str, Floats] = {}
+    for step in study.bound:
+        made |= _made(site, run, step, [case.case_id for case in cases])
+    return tuple(
+        replace(case, values={**case.values, **{name: float(v[i]) for name, v in made.items()}})
+        for i, case in enumerate(cases)
+    )
 
 
 def keep_columns(

@@ -88,7 +88,7 @@ def _with_networks(study: Study, roster: Roster, name: str, answers: Answers) ->
     from server.training import networks
 
     step = study.bound[name]
-    found = networks(study.bound[step.network], answers[step.network])
+    found = networks(study.bound[step.network], answers[step.network], roster.developing)
     for part, group in groups(roster, step.over).items():
         how = {"alone": len(group) == 1} if isinstance(step, DeepFeatures) else {}
         solve = _stateless(partial(step.solve_with, found, **how))

@@ -51,11 +51,13 @@ class Predicted:
         scores: a number a column, NaN where it cannot be told.
         masks: with the label values of the contract, on the grid of their image.
         images: each on a grid of its own.
+        pictures: PNG files for the site's own people.
     """
 
     scores: Mapping[str, float]
     masks: Mapping[str, Volume] = field(default_factory=dict)
     images: Mapping[str, Volume] = field(default_factory=dict)
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Stepper(Protocol):

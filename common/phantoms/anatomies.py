@@ -6,6 +6,7 @@ from pydantic import Field
 
 from common.phantoms.neck import Neck
 from common.phantoms.organ_lesion import OrganLesion
+from common.phantoms.rectal_tumour import RectalTumour
 from common.phantoms.rectum import Rectum
 
-AnyAnatomy = Annotated[OrganLesion | Rectum | Neck, Field(discriminator="kind")]
+AnyAnatomy = Annotated[OrganLesion | RectalTumour | Rectum | Neck, Field(discriminator="kind")]

@@ -7,6 +7,7 @@ cases it was how sure of.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -91,7 +92,8 @@ class PseudoLabel(Step):
 
     def solve_with(self, networks: Networks) -> Solve:
         """Send the network of all sites together, count what was accepted."""
-        total = yield ask_with({"": networks[""]})
+        main = replace(networks, variants={"": networks.variants[""]})
+        total = yield ask_with(main)
         n = {name: int(total[name]) for name in COUNTS}
         bins = [int(k) for k in np.asarray(total["confidence"], np.int64)]
         return Answer({**n, "confidence": [*bins]})
