@@ -76,17 +76,23 @@ def first_problems(
 
         yield from problems(study, roster, name, pooled=pooled)
     elif hasattr(step, "solve_with") and step.network:
-        from server.training import networks
-
-        found = networks(study.bound[step.network], answers[step.network], roster.developing)
-        for part, group in groups(roster, step.over).items():
-            solve = _stateless(partial(step.solve_with, found, alone=len(group) == 1))
-            yield Problem(name, part, group, solve, elastic=True)
+        yield from _with_networks(study, roster, name, answers)
     elif hasattr(step, "given_parts"):
         given = step.given_parts({need: answers[need] for need in step.needs()})
         yield Problem(name, "all", (), _stateless(partial(given.solve, study.contract())))
     else:
         yield from _analysis_problems(study, roster, name, answers)
+
+
+def _with_networks(study: Study, roster: Roster, name: str, answers: Answers) -> Iterator[Problem]:
+    """Return the problems of a step that sends a network to the sites."""
+    from server.training import networks
+
+    step = study.bound[name]
+    found = networks(study.bound[step.network], answers[step.network], roster.developing)
+    for part, group in groups(roster, step.over).items():
+        solve = _stateless(partial(step.solve_with, found, alone=len(group) == 1))
+        yield Problem(name, part, group, solve, elastic=True)
 
 
 def _analysis_problems(

@@ -121,7 +121,7 @@ def test_validation_is_on_readers_masks(answers) -> None:
 
 def test_scores_of_every_case_lie_at_its_site(run) -> None:
     (file,) = homes(run).glob("abroad-*/runs/*/columns/agreement.csv")
-    rows = list(csv.DictReader(file.open()))
+    rows = list(csv.DictReader(file.read_text().splitlines()))
     assert len(rows) >= 10
     assert all(0 <= float(row["reader.dice_front"]) <= 1 for row in rows)
     assert {"model2.hd95_mm_back", "case_id"} <= rows[0].keys()

@@ -95,8 +95,13 @@ class DeepFeatures(Step):
         for label in self.labels:
             if label not in known:
                 yield f'unknown label "{label}" (known: {", ".join(sorted(known))})'
-        if self.network and not isinstance(steps.get(self.network), Train):
+        if not self.network:
+            return
+        trained = steps.get(self.network)
+        if not isinstance(trained, Train):
             yield f'network: "{self.network}" trains no network'
+        elif trained.folds or trained.stay_local:
+            yield f'network: "{self.network}" must train one network, without folds or stay_local'
 
     def schema(self, ask: Ask, contract: Mapping[str, Column]) -> Schema:
         """Return counts, by reason only in masked sums."""

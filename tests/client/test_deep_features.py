@@ -20,6 +20,7 @@ from common.holdings import of_cohort
 from common.networks.weights import initial_weights
 from common.radiomics.deep_features import DeepFeatures
 from common.radiomics.faults import Faulty
+from common.tasks.predict import Networks
 from common.tasks.segmentation import Segmentation
 from server.simulate import simulate
 from tests.client.test_extracting import POLICY, answer, columns
@@ -88,7 +89,7 @@ def test_a_network_with_too_few_features_is_told_before_anybody_is_asked() -> No
     step = DeepFeatures.model_validate({"network": "net", "masks": ["tumour"], "features": 100})
     weights = {"a": np.zeros((4, 1, 3, 3, 3), np.float32)}
     with pytest.raises(ValueError, match="at most 8, got 100"):
-        next(step.solve_with({"": [weights]}))
+        next(step.solve_with(Networks({"": {0: [weights]}})))
 
 
 def test_sites_keep_the_columns_and_release_counts(tmp_path: Path) -> None:
