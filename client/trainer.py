@@ -86,7 +86,7 @@ def train(
     learner = learner_of(bench)
     usable = [case for case in cases if learner.usable(case)]
     if not usable:
-        raise ValueError(f"expected cases a network that {bench.purpose} learns from, got none")
+        raise ValueError(f"expected cases for a network that {bench.purpose}, got none")
     with steady(bench) as device:
         network = load_weights(bench.network(), start.weights)
         network_on(device, network).train()

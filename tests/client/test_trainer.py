@@ -141,7 +141,7 @@ def test_every_epoch_sees_every_case_once(tmp_path, cases, monkeypatch) -> None:
         seen.append(id(example))
         return draw(example, *rest)
 
-    monkeypatch.setattr("client.trainer.draw", noted)
+    monkeypatch.setattr("client.learners.segmentation.draw", noted)
     run(tmp_path, cases, Local(epochs=2, batch=3))
     assert [len(set(seen[:4])), len(set(seen[4:])), len(seen)] == [4, 4, 8]
 
@@ -164,7 +164,7 @@ def test_cases_without_a_mask_are_passed_over(tmp_path, cases) -> None:
     one, other = run(tmp_path, cases), run(tmp_path, [*cases, bare])
     assert equal(one.weights, other.weights)
     assert (other.n_cases, other.n_patients) == (4, 4)
-    with pytest.raises(ValueError, match='cases with a mask "ball", got none'):
+    with pytest.raises(ValueError, match="finds rim and core in t1, got none"):
         run(tmp_path, [bare])
 
 
