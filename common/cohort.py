@@ -139,9 +139,10 @@ class Cohort(Frozen):
             if mask.on not in self.images
         ]
         problems += [
-            f'mask "{name}": truth: unknown mask "{mask.truth}"'
+            f'mask "{name}": truth: expected a mask of the same labels, got "{mask.truth}"'
             for name, mask in self.masks.items()
-            if mask.truth is not None and mask.truth not in self.masks
+            if mask.truth is not None
+            and (mask.truth not in self.masks or self.masks[mask.truth].labels != mask.labels)
         ]
         kinds: Mapping[str, object]
         names: dict[str, str] = {}
