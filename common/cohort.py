@@ -154,6 +154,8 @@ class Cohort(Frozen):
             if mask.truth is not None and mask.truth not in self.masks:
                 tip = nearest(mask.truth, list(self.masks))
                 yield ("masks", name, "truth"), f'unknown mask "{mask.truth}"{tip}'
+            elif mask.truth is not None and self.masks[mask.truth].labels != mask.labels:
+                yield ("masks", name, "truth"), f'"{mask.truth}" has other labels'
 
     def _names_used_twice(self) -> Iterator[tuple[Path, str]]:
         kinds: tuple[tuple[str, Mapping[str, object]], ...] = (
