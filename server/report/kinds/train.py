@@ -28,6 +28,8 @@ _BASELINES = {
     "pooled": "one network trained on all cases pooled",
 }
 
+_PARTS = {"norm": "normalisation layers", "head": "last layer"}
+
 
 def sentence(view: StepView) -> str:
     """Say what is trained, how long, and beside which baselines."""
@@ -53,7 +55,9 @@ def _more(step: Any) -> str:
             "that never saw them."
         )
     if step.stay_local:
-        text += f" Each site keeps its own {listed(step.stay_local)}; they are never sent."
+        parts = listed([_PARTS.get(part, part) for part in step.stay_local])
+        text += f" Each site keeps its own {parts}: never sent, so that a site that did not train "
+        text += "has no whole network."
     if step.fine_tune:
         text += " At the end each site trains on alone, and keeps what comes of it."
     return text
