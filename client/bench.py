@@ -1,6 +1,6 @@
 """What all computing with a network shares at one site."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -53,6 +53,14 @@ class Bench:
     def mask(self) -> Mask:
         """The declaration of a segmentation's mask: labels, and on which image."""
         return self.known.masks[self.task.mask]
+
+    @property
+    def scored(self) -> "Bench":
+        """The bench with the mask that a reader drew, where the task learns from another."""
+        truth = self.mask.truth
+        if truth is None:
+            return self
+        return replace(self, task=self.task.model_copy(update={"mask": truth}))
 
     @property
     def labels(self) -> dict[str, int]:

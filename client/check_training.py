@@ -134,7 +134,13 @@ def _usable(study: Study, step: Train, cases: Sequence[Case]) -> list[Case]:
 def _needs(study: Study, step: Train) -> list[str]:
     """Return what of the cohort a case needs to be learnt from."""
     cohort, outcome = study.cohort, getattr(step.task, "outcome", "")
-    drawn = [name for name in step.images() if name in cohort.images or name in cohort.masks]
+    # With a mean teacher a case without the mask is learnt from too.
+    free = getattr(step.task, "mask", "") if getattr(step.task, "consistency", None) else ""
+    drawn = [
+        name
+        for name in step.images()
+        if (name in cohort.images or name in cohort.masks) and name != free
+    ]
     return [*drawn, *([outcome] if outcome in cohort.columns else [])]
 
 

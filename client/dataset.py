@@ -78,6 +78,16 @@ def load_examples(bench: Bench, cases: Sequence[Case], device: torch.device) -> 
     return examples
 
 
+def digest_of(cases: Sequence[Case]) -> str:
+    """Return a digest of who the cases are and of their files' sizes and times."""
+    files = [
+        [c.case_id, c.patient_id, sorted(c.values.items())]
+        + [list(stamps(path)) for _, path in sorted({**c.images, **c.masks}.items())]
+        for c in cases
+    ]
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+
+
 def as_tensor(array: Array, device: torch.device) -> torch.Tensor:
     """Return a part of an example's image or mask as a tensor on a device."""
     if isinstance(array, torch.Tensor):
@@ -117,7 +127,7 @@ def _key(bench: Bench, case: Case) -> str:
     images = [(name, list(stamps(case.images.get(name)))) for name in task.images]
     # The order of the labels matters, which sorted keys would lose.
     labels = list(bench.mask.labels.items())
-    mask = (labels, list(stamps(case.masks.get(task.mask))))
+    mask = (labels, bench.mask.ignored, list(stamps(case.masks.get(task.mask))))
     made = [_VERSION, images, mask, task.recipe.model_dump()]
     return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:32]
 

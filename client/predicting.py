@@ -36,7 +36,7 @@ def summarise(job: Job) -> Sums:
     columns: dict[str, Floats] = {name: np.full(len(cases), np.nan) for name in _names(job)}
     failed: set[str] = set()
     for variant, folds in networks.variants.items():
-        by_fold = {fold: _whole(job, networks, variant, fold) for fold in folds}
+        by_fold = {fold: networks_here(job, networks, variant, fold) for fold in folds}
         if any(by_fold.values()):
             choose = partial(_choose, job, networks, by_fold)
             failed |= _fill(columns, job, learner, variant, choose, cases)
@@ -58,7 +58,7 @@ def _names(job: Job) -> list[str]:
     return [name.removeprefix(prefix) for name in known if name.startswith(prefix)]
 
 
-def _whole(job: Job, networks: Networks, variant: str, fold: int) -> Ensemble:
+def networks_here(job: Job, networks: Networks, variant: str, fold: int) -> Ensemble:
     """Return a variant's networks of a fold, with what only this site knows of them."""
     own = OwnNetworks(job.site, job.run, job.step.network, fold)
     sent = networks.variants[variant][fold]

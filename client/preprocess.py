@@ -16,6 +16,7 @@ from client.bench import Bench
 from client.cases import Case
 from client.imageio import Grid, Order, Vector, Volume, Voxels, read_image, resample, turn_to
 from client.nifti import count_not_finite, is_nifti
+from common.tasks.loss import IGNORED
 from common.tasks.recipe import Normalise, Percentile, Recipe, Window
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ def load_image(bench: Bench, case: Case, centre_mm: Vector | None = None) -> tup
         ValueError: an image is missing, not finite or constant; says which.
     """
     recipe = bench.task.recipe
-    volumes = {name: _open(case.images, name) for name in bench.task.images}
+    volumes = {name: open_image(case.images, name) for name in bench.task.images}
     frame = frame_of(bench, next(iter(volumes.values())).grid, centre_mm)
     channels = []
     for name, volume in volumes.items():
@@ -108,8 +109,15 @@ def load_mask(bench: Bench, case: Case, frame: Frame) -> Classes | None:
     return _fit(onto_work, frame)
 
 
+def onto_array(mask: Volume, frame: Frame, recipe: Recipe) -> Classes:
+    """Return a mask of 0 and 1 (uint8), stored on any grid, over the array of a frame."""
+    return _fit(_onto(mask, frame, recipe).astype(np.uint8), frame)
+
+
 def read_classes(bench: Bench, case: Case) -> Volume | None:
     """Return the case's mask as stored, with classes 1, 2, ... for its labels.
+
+    Voxels whose label nobody knows get the class `IGNORED`.
 
     Raises:
         ValueError: a value is no label of the contract.
@@ -120,6 +128,8 @@ def read_classes(bench: Bench, case: Case) -> Volume | None:
         return None
     stored = read_image(path)
     classes = np.zeros(stored.voxels.shape, np.uint8)
+    if bench.mask.ignored is not None:
+        classes[stored.voxels == bench.mask.ignored] = IGNORED
     for i, value in enumerate(labels, start=1):
         classes[stored.voxels == value] = i
     odd = np.unique(stored.voxels[(classes == 0) & (stored.voxels != 0)])
@@ -155,7 +165,12 @@ def restore(chances: Floats, frame: Frame, onto: Grid, recipe: Recipe) -> Classe
     return found
 
 
-def _open(images: Mapping[str, Path], name: str) -> Volume:
+def open_image(images: Mapping[str, Path], name: str) -> Volume:
+    """Return an image of a case as float32.
+
+    Raises:
+        ValueError: it is missing, not finite or constant.
+    """
     if name not in images:
         raise ValueError(f'image "{name}": the case has none')
     path = images[name]

@@ -76,31 +76,37 @@ class Predict(Step):
         del ask, contract
         return {"done": count(), "failed": count()}
 
-    def solve_with(self, networks: Networks) -> Solve:
+    def solve_with(self, networks: Networks, *, alone: bool = False) -> Solve:
         """Send the networks of every variant, count what was done."""
-        sizes: dict[str, Json] = {
-            variant: {str(fold): len(ensemble) for fold, ensemble in folds.items()}
-            for variant, folds in networks.variants.items()
-        }
-        arrays = {
-            f"{variant}/{fold}/{i}/{name}": array
-            for variant, folds in networks.variants.items()
-            for fold, ensemble in folds.items()
-            for i, weights in enumerate(ensemble)
-            for name, array in weights.items()
-        }
-        values: dict[str, Json] = {
-            "variants": sizes,
-            "folds": networks.n_folds,
-            "sites": list(networks.sites),
-            "rounds": {str(fold): round_ for fold, round_ in networks.rounds.items()},
-        }
-        total = yield Ask("predict", values, arrays)
+        del alone
+        total = yield ask_with(networks)
         return Answer({name: int(total[name]) for name in ("done", "failed")})
 
 
+def ask_with(networks: Networks) -> Ask:
+    """Return an ask that carries networks."""
+    sizes: dict[str, Json] = {
+        variant: {str(fold): len(ensemble) for fold, ensemble in folds.items()}
+        for variant, folds in networks.variants.items()
+    }
+    arrays = {
+        f"{variant}/{fold}/{i}/{name}": array
+        for variant, folds in networks.variants.items()
+        for fold, ensemble in folds.items()
+        for i, weights in enumerate(ensemble)
+        for name, array in weights.items()
+    }
+    values: dict[str, Json] = {
+        "variants": sizes,
+        "folds": networks.n_folds,
+        "sites": list(networks.sites),
+        "rounds": {str(fold): round_ for fold, round_ in networks.rounds.items()},
+    }
+    return Ask("predict", values, arrays)
+
+
 def networks_of(ask: Ask) -> Networks:
-    """Return what a predict ask carries, the inverse of `solve_with`."""
+    """Return what a predict ask carries, the inverse of `ask_with`."""
     sizes: Any = ask.values["variants"]
     found: dict[str, dict[int, list[dict[str, Array]]]] = {
         variant: {int(fold): [{} for _ in range(n)] for fold, n in folds.items()}
