@@ -19,7 +19,7 @@ from client.imageio import Grid, Volume, read_image, write_image
 from client.preprocess import Classes, Floats, load_image, read_classes, restore
 from common.metrics.overlap import dice, volume_error_ml
 from common.metrics.surface import hausdorff_95, surface_dice, surface_distances
-from common.networks.weights import Weights, network_of
+from common.networks.weights import Weights, load_weights
 
 _BATCH = 4
 
@@ -155,7 +155,7 @@ def _mean_softmax(
 
 
 def _network(bench: Bench, weights: Weights, device: torch.device) -> nn.Module:
-    return network_on(device, network_of(bench.task, len(bench.labels), weights))
+    return network_on(device, load_weights(bench.network(), weights))
 
 
 def _window(bench: Bench) -> tuple[int, ...]:

@@ -4,22 +4,20 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from client.cases import Case
-from client.cohorts import SiteCohort, flow_sums, select
+from client.cohorts import SiteCohort, select
 from client.site import Site
 from client.tables import keep_columns, make_table, require
 from common.analyses.analysis import APPLY, Answer
-from common.flow import CheckCohort
 from common.messages import Posed, Round
 from common.study import Study, schema_of
 from common.sums import Schema, Sums
-from common.tasks.predict import Predict
-from common.tasks.train import Train
 
 
 @dataclass(frozen=True)
@@ -64,27 +62,34 @@ class Job:
         return len(self.posed.group) == 1
 
 
+WORK = {
+    "check_cohort": "client.counting",
+    "train": "client.training",
+    "predict": "client.predicting",
+}
+"""The module that does a kind of step at a site, with `summarise(job) -> Sums`.
+
+Imported when it is needed, for most of them import torch. A kind that is not here is an
+analysis: it sees the table and nothing else.
+"""
+
+
 def find_work(site: Site, study: Study, cohort: SiteCohort, message: Round, posed: Posed) -> Work:
     """Return the work of one ask; nothing heavy has happened yet."""
     step = study.bound[posed.step]
     cases = select(study, cohort.cases, step.cases)
+    data = _digest(cases)
     job = Job(site, study, step, cases, message, posed, cohort)
     schema = schema_of(step, posed.ask, study.contract())
-    return Work(schema, lambda: _summarise(job), _digest(cases))
+    return Work(schema, lambda: _summarise(job), data)
 
 
 def _summarise(job: Job) -> Sums:
-    if isinstance(job.step, Train):
-        from client.training import summarise as train
-
-        return train(job)
-    if isinstance(job.step, Predict):
-        from client.predicting import summarise as predict
-
-        return predict(job)
-    if isinstance(job.step, CheckCohort):
-        return flow_sums(job.cohort.flows, alone=job.alone)
-    return _apply(job) if job.posed.ask.phase == APPLY else _analyse(job)
+    module = WORK.get(job.step.kind)
+    if module is None:
+        return _apply(job) if job.posed.ask.phase == APPLY else _analyse(job)
+    summarise: Callable[[Job], Sums] = import_module(module).summarise
+    return summarise(job)
 
 
 def _analyse(job: Job) -> Sums:

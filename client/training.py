@@ -13,7 +13,8 @@ from safetensors.numpy import load, save
 from client.bench import Bench
 from client.cases import Case
 from client.files import write_atomically
-from client.predict import validate
+from client.learners.learner import learner_of
+from client.products import with_products
 from client.steps import Job
 from client.trainer import Start, Trained, train
 from common.errors import Reason, Refused
@@ -47,7 +48,7 @@ def bench_of(job: Job, step: Train) -> Bench:
     """Return what all computing with this step's network shares at this site."""
     return Bench(
         step.task,
-        job.study.cohort.masks[step.task.mask],
+        job.study.holdings,
         job.site.room("cache", "arrays"),
         device=job.site.settings.device,
         threads=job.site.settings.threads,
@@ -67,10 +68,11 @@ def _train(job: Job, weights: Mapping[str, Array]) -> Trained:
         seed(int(str(values["seed"])), job.site.name, int(str(values["round"]))),
         float(str(values["learning_rate"])),
     )
-    cases = _with_mask(job, "train")
+    bench = bench_of(job, job.step)
+    cases = _usable(job, bench)
     if not cases:
-        raise Refused(Reason.NO_CASES, "no training case has the mask")
-    return train(bench_of(job, job.step), job.step.local, start, cases)
+        raise Refused(Reason.NO_CASES, f"no training case for a network that {bench.purpose}")
+    return train(bench, job.step.local, start, cases)
 
 
 def _train_own(job: Job, first: Mapping[str, Array]) -> Sums:
@@ -88,7 +90,7 @@ def _share(job: Job) -> Sums:
     weights = own_weights(job, job.posed.step)
     if weights is None:
         raise Refused(Reason.UNKNOWN_STEP, "this site has trained no network of its own")
-    n = len(_with_mask(job, "train"))
+    n = len(_usable(job, bench_of(job, job.step)))
     return {
         "n": np.array(n),
         **{UPDATE + name: n * w.astype(np.float64) for name, w in weights.items()},
@@ -96,18 +98,24 @@ def _share(job: Job) -> Sums:
 
 
 def _validate(job: Job, weights: Mapping[str, Array]) -> dict[str, Array]:
-    cases = _with_mask(job, "validation")
+    learner = learner_of(bench_of(job, job.step))
+    cases = [case for case in _cases(job, "validation") if learner.scorable(case)]
     if not cases:
         n_scores = int(str(job.posed.ask.values["n_scores"]))
         return {"n_validated": np.array(0), "score": np.zeros(n_scores)}
-    dice = validate(bench_of(job, job.step), weights, cases)
-    score = np.array([values.sum() for values in dice.values()])
+    scores = learner.validate(weights, cases)
+    score = np.array([values.sum() for values in scores.values()])
     return {"n_validated": np.array(len(cases)), "score": score}
 
 
-def _with_mask(job: Job, split: str) -> Sequence[Case]:
-    mask = job.step.task.mask
-    return [c for c in job.cases if c.split == split and c.masks.get(mask) is not None]
+def _usable(job: Job, bench: Bench) -> Sequence[Case]:
+    learner = learner_of(bench)
+    return [case for case in _cases(job, "train") if learner.usable(case)]
+
+
+def _cases(job: Job, split: str) -> Sequence[Case]:
+    cases = with_products(job.site, job.study, job.run, job.cases)
+    return [case for case in cases if case.split == split]
 
 
 def _counts(trained: Trained) -> dict[str, Array]:

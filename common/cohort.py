@@ -26,6 +26,9 @@ MISSING = ("", "NA", "na", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _MASK_NAME = re.compile(r"[a-z][a-z0-9_]*(@[a-z][a-z0-9_]*)?")
+_MADE = r"([a-z][a-z0-9_]*\.)*"
+_IMAGE_REF = re.compile(_MADE + _NAME.pattern)
+_MASK_REF = re.compile(_MADE + _MASK_NAME.pattern)
 
 
 def _name(value: str) -> str:
@@ -42,8 +45,24 @@ def _mask_name(value: str) -> str:
     return value
 
 
+def _image_ref(value: str) -> str:
+    if not _IMAGE_REF.fullmatch(value):
+        raise ValueError(f'expected an image like "t1" or "step.t1", got "{value}"')
+    return value
+
+
+def _mask_ref(value: str) -> str:
+    if not _MASK_REF.fullmatch(value):
+        raise ValueError(f'expected a mask like "tumour" or "step.tumour", got "{value}"')
+    return value
+
+
 Name = Annotated[str, AfterValidator(_name)]
 MaskName = Annotated[str, AfterValidator(_mask_name)]
+ImageRef = Annotated[str, AfterValidator(_image_ref)]
+"""An image of the cohort, or `<step>.<name>`, made by an earlier step."""
+MaskRef = Annotated[str, AfterValidator(_mask_ref)]
+"""A mask of the cohort, or `<step>.<name>`, made by an earlier step."""
 
 
 class Image(Frozen):
@@ -57,7 +76,7 @@ class Image(Frozen):
 class Mask(Frozen):
     """One segmentation of a case, on the grid of one of its images."""
 
-    on: Name = Field(description="the image whose grid it shares")
+    on: ImageRef = Field(description="the image whose grid it shares")
     labels: dict[Name, Annotated[int, Field(ge=1, le=65535)]] = Field(min_length=1)
     required: bool = Field(True, description="a case without it is left out")
 

@@ -1,12 +1,13 @@
 """What every step of a study may say, whatever its kind."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from common.cohort import Column
+from common.holdings import Holdings
 from common.settings import Frozen
 
 Over = Literal["development", "external", "all", "each"]
@@ -22,7 +23,14 @@ class Cases(Frozen):
 
 
 class Step(Frozen):
-    """The part of a step's settings that all kinds share."""
+    """The part of a step's settings that all kinds share.
+
+    Attributes:
+        elastic: each round takes whichever sites reply, as totals need not be over the
+            same sites; else a lost site means beginning again without it.
+    """
+
+    elastic: ClassVar[bool] = False
 
     over: tuple[Over, ...] = Field(
         ("development",),
@@ -47,6 +55,21 @@ class Step(Frozen):
     def produces(self) -> Mapping[str, Column]:
         """Return the columns it adds to every site's table, without the step's name."""
         return {}
+
+    def makes(self, before: Holdings, steps: "Mapping[str, Step]") -> Holdings:
+        """Return all it makes of every case, without the step's name.
+
+        Args:
+            before: what cases have before this step.
+            steps: the steps before it, by name.
+        """
+        del before, steps
+        return Holdings(columns=self.produces())
+
+    def problems(self, before: Holdings, steps: "Mapping[str, Step]") -> Iterator[str]:
+        """Yield, in words, what of it cannot work, beyond unknown names."""
+        del before, steps
+        yield from ()
 
 
 def expand_patterns(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ parameter a site uses comes from its own copy.
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Any, Union
 
@@ -16,6 +17,7 @@ from common.analyses.analysis import APPLY, Ask
 from common.cohort import Cohort, Column, Name
 from common.errors import ConfigError, Finding
 from common.flow import CheckCohort
+from common.holdings import Holdings, of_cohort
 from common.salvage import Path, Salvaged, salvage
 from common.settings import Frozen, findings_of, line_of, nearest, read_yaml
 from common.step import Step
@@ -40,25 +42,27 @@ class Study(Frozen):
     @cached_property
     def bound(self) -> dict[str, Any]:
         """The steps with patterns of columns spelled out, in the order of the file."""
-        bound: dict[str, Any] = {}
-        for name, step in self.steps.items():
-            known = self.contract(bound)
-            expand = getattr(step, "expand", None)
-            bound[name] = expand(tuple(known)) if expand else step
-        return bound
+        return self._all_bound[0]
 
-    def contract(self, steps: Mapping[str, Step] | None = None) -> dict[str, Column]:
+    @cached_property
+    def holdings(self) -> Holdings:
+        """What a case may have: of the cohort, and made by steps."""
+        return self._all_bound[1]
+
+    def contract(self) -> dict[str, Column]:
         """Return every column of a site's table: of the cohort, and made by steps."""
-        columns = dict(self.cohort.columns)
-        for name, step in (self.bound if steps is None else steps).items():
-            columns |= {f"{name}.{c}": column for c, column in self._made_by(step).items()}
-        return columns
+        return dict(self.holdings.columns)
 
-    def _made_by(self, step: Step) -> Mapping[str, Column]:
-        if isinstance(step, Predict):
-            trained = self.steps.get(step.network)
-            return step.scores(trained, self.cohort) if isinstance(trained, Train) else {}
-        return step.produces()
+    @cached_property
+    def _all_bound(self) -> tuple[dict[str, Any], Holdings]:
+        bound: dict[str, Any] = {}
+        known = of_cohort(self.cohort)
+        for name, step in self.steps.items():
+            expand = getattr(step, "expand", None)
+            one = expand(tuple(known.columns)) if expand else step
+            known |= one.makes(known, bound).prefixed(name)
+            bound[name] = one
+        return bound, known
 
 
 def read_study(text: str, file: str) -> Study:
@@ -95,33 +99,54 @@ def study_hash(text: str) -> str:
 
 def _unknown_names(study: Study, found: Salvaged[Study]) -> Iterator[tuple[Path, str]]:
     """Yield what names nothing; not where it may name what was taken away as wrong."""
-    before: dict[str, Step] = {}
+    before: dict[str, Any] = {}
+    known = of_cohort(study.cohort)
     for name, step in study.bound.items():
         at = ("steps", name)
-        for need in step.needs():
-            if need not in before and not found.doubts("steps", need):
-                yield at, f'needs a step "{need}" before it{nearest(need, list(before))}'
-        yield from _unknown_data(study, at, step, list(study.contract(before)), found)
-        yield from _unknown_levels(study, at, step)
-        network = before.get(step.network) if isinstance(step, Predict) else None
-        if not isinstance(network, Train | None):
-            yield (*at, "network"), f'"{step.network}" trains no network'
+        wrong = [*_unknown_steps(at, step, before, found), *_unknown_data(at, step, known, found)]
+        wrong += _unknown_levels(study, at, step)
+        yield from wrong
+        if wrong:  # so is what it would have made
+            found = replace(found, gone=found.gone | {at})
+        # What does not fit can be told only where every name means something.
+        if not wrong and not any(_in_doubt(n, found) for n in _names_in(step)):
+            yield from ((at, text) for text in step.problems(known, before))
+        known |= step.makes(known, before).prefixed(name)
         before[name] = step
 
 
-def _unknown_data(
-    study: Study, at: Path, step: Step, columns: list[str], found: Salvaged[Study]
+def _names_in(step: Step) -> tuple[str, ...]:
+    steps = tuple(f"{need}." for need in step.needs())
+    return (*steps, *step.images(), *step.columns(), *step.cases.where)
+
+
+def _in_doubt(name: str, found: Salvaged[Study]) -> bool:
+    """Tell whether a name, or the step that makes it, is of something taken away as wrong."""
+    maker, dot, _ = name.partition(".")
+    if dot:
+        return found.touched("steps", maker)
+    return any(found.doubts("cohort", part, name) for part in ("images", "masks", "columns"))
+
+
+def _unknown_steps(
+    at: Path, step: Step, before: Mapping[str, Step], found: Salvaged[Study]
 ) -> Iterator[tuple[Path, str]]:
-    drawn = [*study.cohort.images, *study.cohort.masks]
+    for need in step.needs():
+        if need not in before and not found.doubts("steps", need):
+            yield at, f'needs a step "{need}" before it{nearest(need, list(before))}'
+    if isinstance(step, Predict) and not isinstance(before.get(step.network), Train | None):
+        yield (*at, "network"), f'"{step.network}" trains no network'
+
+
+def _unknown_data(
+    at: Path, step: Step, known: Holdings, found: Salvaged[Study]
+) -> Iterator[tuple[Path, str]]:
+    drawn, columns = [*known.images, *known.masks], list(known.columns)
     for image in step.images():
-        doubt = any(found.doubts("cohort", part, image) for part in ("images", "masks"))
-        if image not in drawn and not doubt:
+        if image not in drawn and not _in_doubt(image, found):
             yield at, f'unknown image or mask "{image}"{nearest(image, drawn)}'
     for column in (*step.columns(), *step.cases.where):
-        maker = column.partition(".")[0]
-        doubt = found.doubts("cohort", "columns", column)
-        doubt = doubt or ("." in column and found.touched("steps", maker))
-        if column not in columns and not doubt:
+        if column not in columns and not _in_doubt(column, found):
             yield at, f'unknown column "{column}"{nearest(column, columns)}'
 
 

@@ -94,7 +94,7 @@ def _analysis_problems(
     contract = study.contract()
     for part, group in groups(roster, step.over).items():
         solve = _stateless(partial(step.solve, contract, alone=len(group) == 1))
-        yield Problem(name, part, group, solve)
+        yield Problem(name, part, group, solve, elastic=step.elastic)
 
 
 def _main_answer(parts: Mapping[str, Answer]) -> Answer:
@@ -128,5 +128,6 @@ def apply_problem(study: Study, roster: Roster, name: str, answer: Answer) -> Pr
 def needed_steps(study: Study, name: str) -> set[str]:
     """Return the steps that must have ended before this one can begin."""
     step = study.bound[name]
-    made_by = {c.split(".")[0] for c in (*step.columns(), *step.cases.where) if "." in c}
+    read = (*step.columns(), *step.cases.where, *step.images())
+    made_by = {thing.split(".")[0] for thing in read if "." in thing}
     return {*step.needs(), *made_by}

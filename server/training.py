@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.analyses.analysis import Answer, Ask, Json, Solve, State
+from common.holdings import Holdings
 from common.seeds import seed
 from common.sites import POOLED, Roster
 from common.study import Study
@@ -26,11 +27,11 @@ Weights = dict[str, Array]
 def problems(study: Study, roster: Roster, name: str, *, pooled: bool) -> Iterator[Problem]:
     """Return the trainings of a step: federated, and its baselines."""
     step: Train = study.bound[name]
-    labels = tuple(study.cohort.masks[step.task.mask].labels)
-    start = initial_weights(step, len(labels), seed(study.name, name, roster.seed))
+    names = step.task.score_names(study.holdings)
+    start = initial_weights(step, study.holdings, seed(study.name, name, roster.seed))
 
     def begin(part: str, group: tuple[str, ...]) -> Problem:
-        training = Training(step, labels, seed(study.name, name, part, roster.seed), start)
+        training = Training(step, names, seed(study.name, name, part, roster.seed), start)
         solve = training.solve_alone if part.startswith("local.") else training.solve
         return Problem(name, part, group, solve, elastic=True)
 
@@ -57,11 +58,11 @@ def networks(step: Train, answers: Mapping[str, Answer]) -> Networks:
     return found
 
 
-def initial_weights(step: Train, n_labels: int, seed_: int) -> Weights:
+def initial_weights(step: Train, known: Holdings, seed_: int) -> Weights:
     """Return the weights every training of a step begins with."""
     from common.networks import weights
 
-    return dict(weights.initial_weights(step.task, n_labels, seed_))
+    return dict(weights.initial_weights(step.task.network_for(known), seed_))
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,13 @@ class Training:
 
     Attributes:
         step: its settings.
-        labels: names of the mask's labels.
+        scores: names of what validation tells of a case.
         seed: of this training; sites add their name and the round.
         start: the first weights.
     """
 
     step: Train
-    labels: tuple[str, ...]
+    scores: tuple[str, ...]
     seed: int
     start: Weights
 
@@ -127,7 +128,7 @@ class Training:
             "round": round_,
             "seed": self.seed,
             "learning_rate": self.step.local.learning_rate * factor,
-            "n_scores": len(self.labels),
+            "n_scores": len(self.scores),
         }
 
     def _line(self, round_: int, total: Sums) -> dict[str, Json]:
@@ -137,7 +138,7 @@ class Training:
         if "score" in total and int(total["n_validated"]):
             mean = total["score"] / int(total["n_validated"])
             line |= {"n_validated": int(total["n_validated"])}
-            line |= {"score": dict(zip(self.labels, map(float, mean), strict=True))}
+            line |= {"score": dict(zip(self.scores, map(float, mean), strict=True))}
         return line
 
     def _aggregated(self, now: "_Progress", total: Sums) -> "_Progress":

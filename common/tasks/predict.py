@@ -1,16 +1,17 @@
 """The step `predict`: apply a trained network at each site, on its own disk.
 
-Predicted masks stay at the site; its table gains a column for each score of a case; only
+Predicted masks and images stay at the site; its table gains a column for each score of a case; only
 the number of cases done and failed leave.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
-from common.cohort import Cohort, Column
+from common.cohort import Column
+from common.holdings import Holdings
 from common.step import Cases, Over, Step
 from common.sums import Array, Schema, count
 from common.tasks.train import Train
@@ -20,10 +21,12 @@ Networks = Mapping[str, list[Mapping[str, Array]]]
 
 
 class Predict(Step):
-    """Segment cases with the network of a `train` step, and with its baselines; score them.
+    """Apply the network of a `train` step, and with its baselines, to cases; score them.
 
     Rounds: 1.
     """
+
+    elastic: ClassVar[bool] = True
 
     kind: Literal["predict"] = "predict"
     network: str = Field(description="the step that trained it")
@@ -34,17 +37,15 @@ class Predict(Step):
         """Return the step that trained the network."""
         return (self.network,)
 
-    def scores(self, trained: Train, cohort: Cohort) -> dict[str, Column]:
-        """Return the columns it makes: the task's scores, with `<baseline>.` in front."""
-        mask = cohort.masks.get(trained.task.mask)
-        if mask is None:
-            return {}
-        scores = trained.task.score_columns(tuple(mask.labels))
-        return {
-            prefix + name: column
-            for prefix in ("", *(f"{baseline}." for baseline in trained.baselines))
-            for name, column in scores.items()
-        }
+    def makes(self, before: Holdings, steps: Mapping[str, Step]) -> Holdings:
+        """Return the task's scores, masks and images, with `<baseline>.` in front."""
+        trained = steps.get(self.network)
+        if not isinstance(trained, Train):
+            return Holdings()
+        made = found = trained.task.made(before)
+        for baseline in trained.baselines:
+            made |= found.prefixed(baseline)
+        return made
 
     def schema(self, ask: Ask, contract: Mapping[str, Column]) -> Schema:
         """Return counts of cases predicted and failed, summed over variants."""

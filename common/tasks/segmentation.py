@@ -3,14 +3,15 @@
 Plain settings from a study file. Torch is imported only where a network is built.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from common.cohort import Column, MaskName, Name
+from common.cohort import Column, ImageRef, Mask, MaskRef
+from common.holdings import Holdings
 from common.settings import Frozen, nearest
 from common.tasks.augmentation import Augmentation
 from common.tasks.loss import Loss
@@ -19,6 +20,8 @@ from common.tasks.recipe import Recipe
 if TYPE_CHECKING:
     from common.networks.loss import DiceCrossEntropy
     from common.networks.residual_unet import ResidualUNet
+
+_MOST_LABELS = 255  # classes are kept in a byte
 
 Count = Annotated[int, Field(ge=1, le=4096)]
 
@@ -116,11 +119,11 @@ class Segmentation(Frozen):
     """Find the labels of a mask in the images of a case."""
 
     kind: Literal["segmentation"] = "segmentation"
-    images: tuple[Name, ...] = Field(
+    images: tuple[ImageRef, ...] = Field(
         min_length=1,
         description="channels; all are brought onto the grid of the first one",
     )
-    mask: MaskName = Field(description="the mask to find; each of its labels is a class")
+    mask: MaskRef = Field(description="the mask to find; each of its labels is a class")
     dimensions: Literal[2, 3] = Field(3, description="2: slice by slice along z")
     recipe: Recipe
     network: Network = ResidualUNetSettings()
@@ -173,6 +176,45 @@ class Segmentation(Frozen):
         steps = self.network.steps(self.dimensions)
         return tuple(prod(step[axis] for step in steps) for axis in range(self.dimensions))
 
+    def reads(self) -> tuple[str, ...]:
+        """Return the images and the mask."""
+        return (*self.images, self.mask)
+
+    def columns(self) -> tuple[str, ...]:
+        """Return nothing: it reads no column."""
+        return ()
+
+    def purpose(self, known: Holdings) -> str:
+        """Return what is found where."""
+        return f"finds {_listed(known.masks[self.mask].labels)} in {_listed(self.images)}"
+
+    def problems(self, known: Holdings) -> Iterator[str]:
+        """Yield where there are more labels than fit a byte."""
+        n = len(known.masks[self.mask].labels)
+        if n > _MOST_LABELS:
+            yield f'mask "{self.mask}": expected at most {_MOST_LABELS} labels, got {n}'
+
+    def score_names(self, known: Holdings) -> tuple[str, ...]:
+        """Return the labels: the Dice of each is its score."""
+        return tuple(known.masks[self.mask].labels)
+
+    def made(self, known: Holdings) -> Holdings:
+        """Return the scores of a case and its predicted mask, named as the true one."""
+        mask = known.masks.get(self.mask)
+        if mask is None:
+            return Holdings()
+        found = Mask(on=mask.on, labels=mask.labels, required=False)
+        return Holdings(self.score_columns(mask.labels), masks={self.mask_name: found})
+
+    @property
+    def mask_name(self) -> str:
+        """Name of the predicted mask: of the true one, without a step."""
+        return self.mask.rpartition(".")[2]
+
+    def network_for(self, known: Holdings) -> "ResidualUNet":
+        """Return the network; its weights are still to be set."""
+        return self.build(len(known.masks[self.mask].labels))
+
     def build(self, n_labels: int) -> "ResidualUNet":
         """Return the network for `n_labels` labels and the background."""
         return self.network.build(len(self.images), n_labels + 1, self.dimensions)
@@ -193,3 +235,8 @@ class Segmentation(Frozen):
             "volume_error_ml": Column(type="number", unit="ml", range=(-ml, ml)),
         }
         return {f"{kind}_{label}": kinds[kind] for label, kind in product(labels, kinds)}
+
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

@@ -6,7 +6,7 @@ local training - weights received). The coordinator's half is `server.training`,
 site's `client.training`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
@@ -14,6 +14,7 @@ from pydantic import Field
 
 from common.analyses.analysis import Ask
 from common.cohort import Column
+from common.holdings import Holdings
 from common.settings import Frozen
 from common.step import Step
 from common.sums import Field as SumField
@@ -21,6 +22,7 @@ from common.sums import Schema, count, real, weight
 from common.tasks.local import Local
 from common.tasks.segmentation import Segmentation
 
+# With a second kind of task: a union, told apart by `kind`; see `common.tasks.task`.
 Task: TypeAlias = Segmentation
 Baseline: TypeAlias = Literal["local", "ensemble", "pooled"]
 
@@ -94,8 +96,17 @@ class Train(Step):
     )
 
     def images(self) -> tuple[str, ...]:
-        """Return the images and the mask the task reads."""
-        return (*self.task.images, self.task.mask)
+        """Return the images and masks the task reads."""
+        return self.task.reads()
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns the task reads."""
+        return self.task.columns()
+
+    def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[str]:
+        """Yield what of the task does not fit the cohort."""
+        del steps
+        yield from self.task.problems(before)
 
     def schema(self, ask: Ask, contract: Mapping[str, Column]) -> Schema:
         """Return what one site sends: see `client.training`."""

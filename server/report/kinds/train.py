@@ -30,10 +30,8 @@ _BASELINES = {
 def sentence(view: StepView) -> str:
     """Say what is trained, how long, and beside which baselines."""
     step = view.step
-    mask = view.study.cohort.masks.get(step.task.mask)
-    labels = listed(tuple(mask.labels)) if mask else step.task.mask
     text = (
-        f"Train a network that finds {labels} in {listed(step.task.images)}: "
+        f"Train a network that {step.task.purpose(view.study.holdings)}: "
         f"{plural(step.rounds, 'round')} over the developing sites, in each of which a site "
         f"trains on its own cases and returns only the change of the weights."
     )
