@@ -1,7 +1,7 @@
 """Messages to packets and back. Arrays and JSON only; sizes and types checked first."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +50,7 @@ def unpack(blob: Blob) -> dict[str, Array]:
         raise Malformed("more arrays or bytes than any message has")
     arrays: dict[str, Array] = {}
     at = 0
-    data = memoryview(blob.data)
+    data = memoryview(cast("bytes", blob.data))  # numpy's arrays are buffers, too
     for name, code, shape in blob.layout:
         size = _nbytes(code, shape)
         piece = data[at : at + size]
