@@ -13,7 +13,7 @@ from server.arrays import read_arrays, write_arrays
 def test_a_full_disk_is_an_error_of_the_system(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(arrays: object, path: Path) -> None:
+    def full(_: object, path: Path) -> None:
         path.write_bytes(b"half")
         said = "Error while serializing: I/O error: No space left on device (os error 28)"
         raise SafetensorError(said)
