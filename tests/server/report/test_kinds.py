@@ -19,6 +19,7 @@ from common.analyses.icc import Icc
 from common.analyses.kaplan_meier import KaplanMeier
 from common.analyses.lasso import Lasso
 from common.analyses.logistic import Logistic
+from common.analyses.moments import Moments
 from common.analyses.operating_point import OperatingPoint
 from common.analyses.roc import Roc
 from common.analyses.runner import run
@@ -225,16 +226,17 @@ def test_readers_agreement_is_graded(folder: Path) -> None:
 
 
 def test_a_kind_without_a_file_is_shown_as_tables(folder: Path) -> None:
-    step = Correlate(of=("age", "new", "old"))
+    step = Moments(of=("age", "new", "old"))
     found = shown(folder, step)
     assert "Columns: Age, New score and Old score." in found.sentence
-    assert "Age, New score | " in found.text
+    assert "Age" in found.text
+    assert "New score" in found.text
     assert str(run(step, [patients(300)]).values["n"]) in found.text
 
 
 def test_an_interval_is_not_put_to_another_number(folder: Path) -> None:
     row = {"estimate": 0.1, "se": 1.0, "other": "x", "ci_low": 0.9, "ci_high": 1.3}
-    found = shown(folder, Correlate(of=("age", "new")), {"development": {"columns": {"age": row}}})
+    found = shown(folder, Moments(of=("age", "new")), {"development": {"columns": {"age": row}}})
     assert "0.100 (" not in found.text
 
 
