@@ -108,6 +108,7 @@ def _check(site: Site, study: Study, i: int) -> Checked:
         study.cohort,
         site.cohorts[i],
         renames=site.settings.columns,
+        further=site.further_folders,
         cache=site.room("cache", "check"),
     )
 
@@ -117,6 +118,11 @@ def _named(cases: Iterable[Case], i: int, n: int) -> Iterable[Case]:
     if n == 1:
         return cases
     return [replace(c, case_id=f"{i}-{c.case_id}", patient_id=f"{i}-{c.patient_id}") for c in cases]
+
+
+def person_of(site: Site, case: Case) -> str:
+    """Return the patient as the case's own site names them, where folders are pooled too."""
+    return case.patient_id if len(site.cohorts) == 1 else case.patient_id.partition("-")[2]
 
 
 def _fits(study: Study, case: Case, wanted: Cases) -> bool:

@@ -1,7 +1,6 @@
 """The hospital's rules on what may be asked: study, columns, sites. They only refuse."""
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from client.site import Site
@@ -52,11 +51,8 @@ def check_columns(policy: PolicySettings, columns: Iterable[str]) -> None:
     Raises:
         Refused: COLUMN_NOT_ALLOWED.
     """
-    if policy.columns is None:
-        return
     for column in columns:
-        made_here = "." in column
-        if not made_here and not any(fnmatchcase(column, p) for p in policy.columns):
+        if not policy.opens(column):
             raise Refused(Reason.COLUMN_NOT_ALLOWED, f'column "{column}" is not allowed')
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
@@ -31,11 +31,13 @@ class Work:
         schema: the sums it will send.
         summarise: makes them.
         data: digest of the cases it looks at: kept sums of other data are not reused.
+        account: what the audit log says of the privacy it costs; refuses where it is spent.
     """
 
     schema: Schema
     summarise: Callable[[], Sums]
     data: str
+    account: Callable[[], Mapping[str, object]] = dict
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,12 @@ WORK = {
     "check_cohort": "client.counting",
     "train": "client.training",
     "predict": "client.predicting",
+    "extract": "client.extracting",
+    "deep_features": "client.deep_features",
+    "image_quality": "client.image_quality",
+    "pseudo_label": "client.pseudo_labelling",
+    "measure": "client.measuring",
+    "compare_masks": "client.comparing",
 }
 """The module that does a kind of step at a site, with `summarise(job) -> Sums`.
 
@@ -82,10 +90,18 @@ def find_work(site: Site, study: Study, cohort: SiteCohort, message: Round, pose
     step = study.bound[posed.step]
     applies = posed.ask.phase == APPLY
     cases = cohort.cases if applies else select(study, cohort.cases, step.cases)
-    data = _digest(cohort, cases)
     job = Job(site, study, step, cases, message, posed, cohort)
     schema = schema_of(step, posed.ask, study.contract())
-    return Work(schema, lambda: _summarise(job), data)
+    data = _digest(cohort, cases)
+    return Work(schema, lambda: _summarise(job), data, lambda: _account(job))
+
+
+def _account(job: Job) -> Mapping[str, object]:
+    if getattr(job.step, "privacy", None) is None:
+        return {}
+    from client.budget import account_of
+
+    return account_of(job)
 
 
 def _summarise(job: Job) -> Sums:

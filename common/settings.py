@@ -10,12 +10,12 @@ from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from pydantic_core import ErrorDetails
 
 from common.errors import ConfigError, Finding
+from common.salvage import Mistake, Path, Salvaged, salvage
 
-Path = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -73,11 +73,18 @@ def parse(model: type[M], text: str, file: str) -> M:
         ConfigError: with every mistake found.
     """
     data, lines = read_yaml(text, file)
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        findings = [_finding(e, model, lines, file) for e in error.errors()]
-        raise ConfigError(sorted(findings, key=lambda f: f.line or 0)) from None
+    found = salvage(model, data, lines)
+    if found.mistakes or found.model is None:
+        raise ConfigError(findings_of(found, model, lines, file))
+    return found.model
+
+
+def findings_of(
+    found: Salvaged[M], model: type[M], lines: Mapping[Path, int], file: str
+) -> list[Finding]:
+    """Return the mistakes of a file with line and path, in the order of the file."""
+    findings = [_finding(mistake, model, lines, file) for mistake in found.mistakes]
+    return sorted(findings, key=lambda f: f.line or 0)
 
 
 def read_yaml(text: str, file: str) -> tuple[Any, dict[Path, int]]:
@@ -120,24 +127,16 @@ def _lines(node: yaml.Node | None, path: Path) -> Iterator[tuple[Path, int]]:
 
 
 def _finding(
-    error: ErrorDetails, model: type[BaseModel], lines: Mapping[Path, int], file: str
+    mistake: Mistake, model: type[BaseModel], lines: Mapping[Path, int], file: str
 ) -> Finding:
-    path, line = _locate(error["loc"], lines)
+    path = mistake.path
     dotted = ".".join(str(part) for part in path)
-    return Finding(file, line, dotted, _message(error, model))
+    return Finding(file, line_of(path, lines), dotted, _message(mistake.error, model))
 
 
-def _locate(loc: Path, lines: Mapping[Path, int]) -> tuple[Path, int | None]:
-    """Drop pydantic's union tags from a location and find its line."""
-    path: Path = ()
-    for i, part in enumerate(loc):
-        last = i == len(loc) - 1
-        if (*path, part) in lines or last:
-            path = (*path, part)
-    for end in range(len(path), -1, -1):
-        if path[:end] in lines:
-            return path, lines[path[:end]]
-    return path, None
+def line_of(path: Path, lines: Mapping[Path, int]) -> int | None:
+    """Return the line of a path, or of the nearest one above it that the file has."""
+    return next((lines[path[:i]] for i in range(len(path), -1, -1) if path[:i] in lines), None)
 
 
 def _message(error: ErrorDetails, model: type[BaseModel]) -> str:

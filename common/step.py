@@ -62,10 +62,6 @@ class Step(Frozen):
         """Return the columns it adds to every site's table, without the step's name."""
         return {}
 
-    def chooses(self) -> Mapping[str, tuple[str, ...]]:
-        """Return the columns it may choose for later steps, by the answer's list of them."""
-        return {}
-
     def makes(self, before: Holdings, steps: "Mapping[str, Step]") -> Holdings:
         """Return all it makes of every case, without the step's name.
 
@@ -80,6 +76,10 @@ class Step(Frozen):
         """Yield, in words, what of it cannot work, beyond unknown names."""
         del before, steps
         yield from ()
+
+    def chooses(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the columns it may choose for later steps, by the answer's list of them."""
+        return {}
 
 
 def expand_patterns(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:

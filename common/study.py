@@ -5,7 +5,7 @@ parameter a site uses comes from its own copy.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Union
 
@@ -13,19 +13,37 @@ from pydantic import Discriminator, Field
 
 from common.analyses import ANALYSES
 from common.analyses.analysis import APPLY, Ask
-from common.choices import MARK, Choices, allowed, candidates, references, spelled_out
+from common.choices import Choices, allowed, candidates, spelled_out
 from common.cohort import Cohort, Column, Name
 from common.errors import ConfigError, Finding
 from common.flow import CheckCohort
 from common.holdings import Holdings, of_cohort
-from common.nested import Nested, base_of, unfit
-from common.settings import Frozen, Path, nearest, parse, read_yaml
-from common.step import Step
+from common.nested import Nested
+from common.radiomics.deep_features import DeepFeatures
+from common.radiomics.extract import Extract
+from common.radiomics.image_quality import ImageQuality
+from common.salvage import salvage
+from common.settings import Frozen, findings_of, line_of, read_yaml
+from common.study_names import unknown_names
 from common.sums import Schema, count
+from common.tasks.compare_masks import CompareMasks
+from common.tasks.measure import Measure
 from common.tasks.predict import Predict
+from common.tasks.pseudo_label import PseudoLabel
 from common.tasks.train import Train
 
-KINDS = (CheckCohort, *ANALYSES, Train, Predict)
+KINDS = (
+    CheckCohort,
+    *ANALYSES,
+    Train,
+    Predict,
+    PseudoLabel,
+    Measure,
+    CompareMasks,
+    Extract,
+    DeepFeatures,
+    ImageQuality,
+)
 AnyStep: Any = Union[KINDS]  # noqa: UP007  (a tuple, made at run time)
 
 
@@ -53,10 +71,6 @@ class Study(Frozen):
         """What a case may have: of the cohort, and made by steps."""
         return self._all_bound[1]
 
-    def contract(self) -> Mapping[str, Column]:
-        """Return every column of a site's table: of the cohort, and made by steps."""
-        return self.holdings.columns
-
     def narrowed(self, chosen: Choices) -> "Study":
         """Return the study where steps have chosen these columns.
 
@@ -68,16 +82,25 @@ class Study(Frozen):
         key = tuple(sorted((at, tuple(names)) for at, names in chosen.items()))
         if key not in self._narrowed:
             study = self.model_copy()
-            for of_all in ("bound", "holdings", "_narrowed"):
+            for of_all in ("bound", "holdings", "_all_bound", "_narrowed"):
                 study.__dict__.pop(of_all, None)
             study.__dict__["_all_bound"] = self._bind(chosen)
             self._narrowed[key] = study
         return self._narrowed[key]
 
+    def contract(self) -> Mapping[str, Column]:
+        """Return every column of a site's table: of the cohort, and made by steps."""
+        return self.holdings.columns
+
     def candidates(self) -> Choices:
         """Return the columns each step may choose among."""
-        lists = [candidates(name, step) for name, step in self.bound.items()]
-        return {at: of for one in lists for at, of in one.items()}
+        return {
+            at: of for name, step in self.bound.items() for at, of in candidates(name, step).items()
+        }
+
+    @cached_property
+    def _narrowed(self) -> dict[Any, "Study"]:
+        return {}
 
     @cached_property
     def written(self) -> dict[str, Any]:
@@ -89,11 +112,16 @@ class Study(Frozen):
                 written |= self.nested.refits(name, step)
         return written
 
-    def made_by(
-        self, name: str, known: Holdings, before: Mapping[str, Step], step: Any
-    ) -> Holdings:
-        """Return what a step makes, with its name; of refits also what is put together."""
-        made: Holdings = step.makes(known, before).prefixed(name)
+    def made_by(self, name: str, step: Any, before: Holdings, steps: Mapping[str, Any]) -> Holdings:
+        """Return what a step makes of every case, by full name.
+
+        Args:
+            name: of the step.
+            step: bound.
+            before: what cases have before it.
+            steps: those before it.
+        """
+        made: Holdings = step.makes(before, steps).prefixed(name)
         if self.nested is None:
             return made
         return made | Holdings(columns=self.nested.held_out(name, step))
@@ -101,10 +129,6 @@ class Study(Frozen):
     @cached_property
     def _all_bound(self) -> tuple[dict[str, Any], Holdings]:
         return self._bind({})
-
-    @cached_property
-    def _narrowed(self) -> dict[Any, "Study"]:
-        return {}
 
     def _bind(self, chosen: Choices) -> tuple[dict[str, Any], Holdings]:
         bound: dict[str, Any] = {}
@@ -114,7 +138,7 @@ class Study(Frozen):
             step = spelled_out(written, choices)
             expand = getattr(step, "expand", None)
             one = expand(tuple(known.columns)) if expand else step
-            known |= self.made_by(name, known, bound, one)
+            known |= self.made_by(name, one, known, bound)
             bound[name] = one
             for at, among in candidates(name, one).items():
                 choices[at] = allowed(at, chosen[at], among) if at in chosen else among
@@ -127,15 +151,17 @@ def read_study(text: str, file: str) -> Study:
     Raises:
         ConfigError: with every mistake: of form, and names nothing stands behind.
     """
-    study = parse(Study, text, file)
-    _, lines = read_yaml(text, file)
-    findings = [
-        Finding(file, _line(lines, path), ".".join(map(str, path)), message)
-        for path, message in dict.fromkeys(_unknown_names(study))
-    ]
-    if findings:
+    data, lines = read_yaml(text, file)
+    found = salvage(Study, data, lines)
+    findings = findings_of(found, Study, lines, file)
+    if found.model is not None:
+        findings += [
+            Finding(file, line_of(path, lines), ".".join(map(str, path)), message)
+            for path, message in dict.fromkeys(unknown_names(found.model, found))
+        ]
+    if findings or found.model is None:
         raise ConfigError(sorted(findings, key=lambda f: f.line or 0))
-    return study
+    return found.model
 
 
 def schema_of(step: Any, ask: Ask, contract: Mapping[str, Column]) -> Schema:
@@ -149,57 +175,3 @@ def schema_of(step: Any, ask: Ask, contract: Mapping[str, Column]) -> Schema:
 def study_hash(text: str) -> str:
     """Return the sha256 of a study file, by which hospitals approve it."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _line(lines: Mapping[Path, int], path: Path) -> int | None:
-    return next((lines[path[:i]] for i in range(len(path), -1, -1) if path[:i] in lines), None)
-
-
-def _unknown_names(study: Study) -> Iterator[tuple[Path, str]]:
-    before: dict[str, Any] = {}
-    lists: dict[str, None] = {}
-    known = of_cohort(study.cohort)
-    if study.nested is not None:
-        yield from ((("nested", "steps"), why) for why in unfit(study.nested, study.steps))
-    for name, step in study.bound.items():
-        at = ("steps", base_of(name))
-        wrong = [*_unknown_steps(at, step, before), *_unknown_data(at, step, known)]
-        wrong += [
-            (at, f'unknown list of columns "{MARK}{one}"{nearest(one, list(lists))}')
-            for one in references(step)
-        ]
-        wrong += _unknown_levels(study, at, step)
-        # What does not fit can be told only where every name means something.
-        yield from wrong or ((at, text) for text in step.problems(known, before))
-        known |= study.made_by(name, known, before, step)
-        before[name] = step
-        lists |= dict.fromkeys(candidates(name, step))
-
-
-def _unknown_steps(at: Path, step: Step, before: Mapping[str, Step]) -> Iterator[tuple[Path, str]]:
-    for need in step.needs():
-        if need not in before:
-            yield at, f'needs a step "{need}" before it{nearest(need, list(before))}'
-    if isinstance(step, Predict) and not isinstance(before.get(step.network), Train | None):
-        yield (*at, "network"), f'"{step.network}" trains no network'
-
-
-def _unknown_data(at: Path, step: Step, known: Holdings) -> Iterator[tuple[Path, str]]:
-    drawn, columns = [*known.images, *known.masks], list(known.columns)
-    for image in step.images():
-        if image not in drawn:
-            yield at, f'unknown image or mask "{image}"{nearest(image, drawn)}'
-    for column in (*step.columns(), *step.cases.where):
-        if column not in known.columns and not column.startswith(MARK):
-            yield at, f'unknown column "{column}"{nearest(column, columns)}'
-
-
-def _unknown_levels(study: Study, at: Path, step: Step) -> Iterator[tuple[Path, str]]:
-    for column, levels in step.cases.where.items():
-        known = list(getattr(study.cohort.columns.get(column), "levels", ()))
-        for level in levels:
-            if known and level not in known:
-                yield (
-                    (*at, "cases", "where", column),
-                    f'unknown level "{level}"{nearest(level, known)}',
-                )

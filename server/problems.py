@@ -10,7 +10,6 @@ from common.nested import AT, base_of
 from common.sites import Roster
 from common.step import HELD_OUT
 from common.study import Study
-from common.tasks.predict import Predict
 from common.tasks.train import Train
 
 Answers = Mapping[str, Mapping[str, Answer]]
@@ -76,23 +75,38 @@ def first_problems(
         from server.training import problems
 
         yield from problems(study, roster, name, pooled=pooled)
-    elif isinstance(step, Predict):
-        from server.training import networks
-
-        found = networks(study.bound[step.network], answers[step.network])
-        for part, group in groups(roster, step.over).items():
-            solve = _stateless(partial(step.solve_with, found))
-            yield Problem(name, part, group, solve, elastic=True)
+    elif hasattr(step, "solve_with") and step.network:
+        yield from _with_networks(study, roster, name, answers)
+    elif hasattr(step, "given_parts"):
+        given = step.given_parts({need: answers[need] for need in step.needs()})
+        yield Problem(name, "all", (), _stateless(partial(given.solve, study.contract())))
     else:
-        chosen = choices_for(study, name, answers)
-        narrowed = study.narrowed(chosen)
-        step = narrowed.bound[name]
-        if hasattr(step, "given"):
-            step = step.given({need: _main_answer(answers[need]) for need in step.needs()})
-        for part, group in groups(roster, step.over).items():
-            solve = partial(step.solve, narrowed.contract(), alone=len(group) == 1)
-            begin = _with_choices(solve, chosen)
-            yield Problem(name, part, group, begin, elastic=step.elastic, chosen=chosen)
+        yield from _analysis_problems(study, roster, name, answers)
+
+
+def _with_networks(study: Study, roster: Roster, name: str, answers: Answers) -> Iterator[Problem]:
+    """Return the problems of a step that sends a network to the sites."""
+    from server.training import networks
+
+    step = study.bound[name]
+    found = networks(study.bound[step.network], answers[step.network], roster.developing)
+    for part, group in groups(roster, step.over).items():
+        solve = _stateless(partial(step.solve_with, found, alone=len(group) == 1))
+        yield Problem(name, part, group, solve, elastic=True)
+
+
+def _analysis_problems(
+    study: Study, roster: Roster, name: str, answers: Answers
+) -> Iterator[Problem]:
+    chosen = choices_for(study, name, answers)
+    narrowed = study.narrowed(chosen)
+    step = narrowed.bound[name]
+    if hasattr(step, "given"):
+        step = step.given({need: _main_answer(answers[need]) for need in step.needs()})
+    for part, group in groups(roster, step.over).items():
+        solve = partial(step.solve, narrowed.contract(), alone=len(group) == 1)
+        begin = _with_choices(solve, chosen)
+        yield Problem(name, part, group, begin, elastic=step.elastic, chosen=chosen)
 
 
 def choices_for(study: Study, name: str, answers: Answers) -> Choices:
@@ -177,8 +191,7 @@ def apply_problem(
 def needed_steps(study: Study, name: str) -> set[str]:
     """Return the steps that must have ended before this one can begin."""
     step = study.bound[name]
-    read = (*step.columns(), *step.cases.where, *step.images())
-    made = [c for c in read if "." in c]
+    made = [c for c in (*step.columns(), *step.cases.where, *step.images()) if "." in c]
     by = {c.split(".")[0] for c in made if HELD_OUT not in c}
     refits = {c.split(".")[0] for c in made if HELD_OUT in c}
     by |= {other for other in study.bound if AT in other and base_of(other) in refits}

@@ -13,6 +13,7 @@ from common.analyses.cox import Cox
 from common.analyses.cross_tabulate import CrossTabulate
 from common.analyses.cutoff_scan import CutoffScan
 from common.analyses.decision_curve import DecisionCurve
+from common.analyses.derive import Derive
 from common.analyses.describe import Describe
 from common.analyses.forest import Forest
 from common.analyses.histogram import Histogram
@@ -29,6 +30,7 @@ from common.analyses.piecewise_exponential import PiecewiseExponential
 from common.analyses.prototypes import Prototypes
 from common.analyses.reclassification import Reclassification
 from common.analyses.roc import Roc
+from common.analyses.site_shapes import SiteDistances, SiteShapes
 from common.analyses.standardise import Standardise
 from common.analyses.svm import Svm
 from common.analyses.univariable_logistic import UnivariableLogistic
@@ -44,6 +46,7 @@ ANALYSES = (
     ComparePaired,
     Icc,
     Correlate,
+    Derive,
     Standardise,
     Combat,
     UnivariableLogistic,
@@ -66,4 +69,6 @@ ANALYSES = (
     Concordance,
     PiecewiseExponential,
     Meta,
+    SiteShapes,
+    SiteDistances,
 )

@@ -145,7 +145,7 @@ def test_a_ledger_that_was_changed_stops_everything(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"numbers": 8', '"numbers": 0'))
     with pytest.raises(AuditBroken):
         Ledger.open(attacker.site("east"), attacker.run.study_hash)
-    with pytest.raises(Refused, match="internal: east"):
+    with pytest.raises(Refused, match="audit_broken: east"):
         attacker.total("table1")
 
 
