@@ -17,6 +17,7 @@ import client.regions
 from client.case_features import Wanted, extract_case
 from client.imageio import read_image
 from client.regions import region_in
+from client.tables import read_kept
 from common.errors import ConfigError
 from common.radiomics.faults import Fault, Faulty
 from common.radiomics.regions import Region
@@ -49,8 +50,8 @@ def answer(run: Run, step: str) -> dict[str, Any]:
 
 def columns(run: Run, site: str, step: str = "features") -> dict[str, np.ndarray]:
     (path,) = (run.folder.parent / ".sites").glob(f"{site}-*/runs/{run.id}/columns/{step}.npz")
-    with np.load(path) as kept:
-        return dict(kept)
+    cases, kept = read_kept(path)
+    return {"case_id": np.array(cases), **kept}
 
 
 def test_27_of_30_cases_are_done_where_three_are_broken(tmp_path: Path) -> None:
