@@ -60,7 +60,11 @@ def extract_with_pyradiomics(
     # It warns on standard error that SumAverage is twice JointAverage, for every image.
     logging.getLogger("radiomics").setLevel(logging.CRITICAL)
 
-    extractor = RadiomicsFeatureExtractor(profile.as_pyradiomics(), additionalInfo=False)
+    # Set by hand, since the profile is checked already and its own check is slow.
+    declared = profile.as_pyradiomics()
+    extractor = RadiomicsFeatureExtractor(**declared["setting"] | {"additionalInfo": False})
+    extractor.enabledImagetypes = declared["imageType"]
+    extractor.enabledFeatures = declared["featureClass"]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
