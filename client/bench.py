@@ -1,13 +1,14 @@
 """What all computing with a network shares at one site."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from common.cohort import Mask
-from common.tasks.segmentation import Segmentation
+from common.holdings import Holdings
 
-_MOST_LABELS = 255  # classes are kept in a byte
+if TYPE_CHECKING:
+    from torch import nn
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -18,7 +19,7 @@ class Bench:
 
     Attributes:
         task: what is learnt.
-        mask: the contract's declaration of the task's mask: labels, and on which image.
+        known: what cases have before the step: the contract, and products of steps.
         cache: folder for preprocessed arrays; may be emptied at any time.
         device: "cpu", "cuda:0", ..., or "auto": the first GPU if there is one.
         threads: of one operation on a CPU. Fix it: the last bits depend on it.
@@ -26,20 +27,40 @@ class Bench:
             about twice as fast; sums, norms and losses stay in float32.
         memory_mb: how much of the cohort may be held in memory (of the GPU where there
             is one); the rest is read again when it is needed.
+        combine: what several networks say together: their mean, or their majority.
     """
 
-    task: Segmentation
-    mask: Mask
+    task: Any
+    known: Holdings
     cache: Path
     device: str = "auto"
     threads: int = 1
     precision: Precision = "auto"
     memory_mb: int = 2048
+    combine: Literal["mean", "vote"] = "mean"
 
-    def __post_init__(self) -> None:
-        if len(self.mask.labels) > _MOST_LABELS:
-            n = len(self.mask.labels)
-            raise ValueError(f"expected at most {_MOST_LABELS} labels, got {n}")
+    def network(self) -> "nn.Module":
+        """Return the task's network; its weights are still to be set."""
+        network: nn.Module = self.task.network_for(self.known)
+        return network
+
+    @property
+    def purpose(self) -> str:
+        """What the network does, in words."""
+        return str(self.task.purpose(self.known))
+
+    @property
+    def mask(self) -> Mask:
+        """The declaration of a segmentation's mask: labels, and on which image."""
+        return self.known.masks[self.task.mask]
+
+    @property
+    def scored(self) -> "Bench":
+        """The bench with the mask that a reader drew, where the task learns from another."""
+        truth = self.mask.truth
+        if truth is None:
+            return self
+        return replace(self, task=self.task.model_copy(update={"mask": truth}))
 
     @property
     def labels(self) -> dict[str, int]:

@@ -5,21 +5,21 @@ in whatever process and beside whatever other work, as long as `threads` is the 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, isfinite
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from client.augment import Luck, draw
+from client.augment import Luck
 from client.bench import Bench
 from client.cases import Case
-from client.dataset import load_examples
-from client.device import arithmetic, laid_out, network_on, steady
+from client.device import network_on, steady
+from client.learners.learner import Batch, Keeper, Setting, learner_of
+from common.networks.parts import names_of
 from common.networks.residual_unet import Dropout
-from common.networks.weights import Array, Weights, network_of, weights_of
+from common.networks.weights import Array, Weights, load_weights, weights_of
 from common.seeds import numpy_rng, torch_rng
 from common.tasks.local import Local
 
@@ -34,11 +34,17 @@ class Start:
         weights: that the site received.
         seed: draws order, parts and changes; another for each site and round.
         learning_rate: of this round.
+        only: parts that learn, as `common.networks.parts` names them; nothing: all.
+        round: from 0.
+        kept: weights that stayed at this site after the round before.
     """
 
     weights: Weights
     seed: int
     learning_rate: float
+    only: tuple[str, ...] = ()
+    round: int = 0
+    kept: Weights = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +53,17 @@ class Trained:
 
     Attributes:
         weights: as received, changed by training.
-        n_cases: cases it learned from: those with a mask.
+        n_cases: cases it learned from.
         n_patients: their distinct patients.
         loss: mean over the steps.
+        kept: weights that stay at this site until the next round.
     """
 
     weights: dict[str, Array]
     n_cases: int
     n_patients: int
     loss: float
+    kept: dict[str, Array] = field(default_factory=dict)
 
 
 def train(
@@ -71,89 +79,49 @@ def train(
         bench: the task and the machine.
         local: how to train; the learning rate is that of `start`.
         start: what differs from round to round.
-        cases: of the training split; those without a mask are passed over.
+        cases: of the training split; those nothing can be learnt from are passed over.
         on_step: told the number of steps done and of all steps.
 
     Raises:
-        ValueError: no case has a mask, or an image cannot be used.
+        ValueError: nothing to learn from, or an image cannot be used.
         FloatingPointError: the loss is no longer finite.
     """
-    usable = [case for case in cases if case.masks.get(bench.task.mask) is not None]
+    learner = learner_of(bench)
+    usable = [case for case in cases if learner.usable(case)]
     if not usable:
-        raise ValueError(f'expected cases with a mask "{bench.task.mask}", got none')
+        raise ValueError(f"expected cases for a network that {bench.purpose}, got none")
     with steady(bench) as device:
-        network = network_of(bench.task, len(bench.labels), start.weights)
+        network = load_weights(bench.network(), start.weights)
         network_on(device, network).train()
-        examples = load_examples(bench, usable, device)
-        luck = _luck(network, start.seed, device)
+        hold(network, start.only)
+        examples = learner.load(usable, device)
+        luck = make_luck(network, start.seed, device)
         batches = list(_batches(local, len(usable), luck.rng))
+        step = learner.stepper(
+            Setting(local, start.learning_rate, network, device, luck, start.round, kept=start.kept)
+        )
         losses = []
-        step = _Step(bench, local, start, network, device)
         for i, batch in enumerate(batches, start=1):
-            drawn = [draw(examples[k], bench.task, luck, device) for k in batch]
-            losses.append(step(*_stacked(drawn)))
+            drawn = [learner.draw(examples[k], luck, device) for k in batch]
+            losses.append(step(stacked(drawn)))
             if on_step is not None:
                 on_step(i, len(batches))
         loss = float(torch.stack(losses).mean())
     if not isfinite(loss):
         raise FloatingPointError(f"the loss is {loss} after {len(batches)} steps")
     n_patients = len({case.patient_id for case in usable})
-    return Trained(weights_of(network), len(usable), n_patients, loss)
+    kept = step.kept() if isinstance(step, Keeper) else {}
+    return Trained(weights_of(network), len(usable), n_patients, loss, kept)
 
 
-class _Step:
-    """One step of the optimizer, which starts afresh with every round."""
-
-    def __init__(
-        self,
-        bench: Bench,
-        local: Local,
-        start: Start,
-        network: nn.Module,
-        device: torch.device,
-    ) -> None:
-        self.bench, self.local, self.device = bench, local, device
-        self.network, self.loss = network, bench.task.build_loss()
-        self.parameters = [p for p in network.parameters() if p.requires_grad]
-        self.received = [p.detach().clone() for p in self.parameters]
-        self.optimizer = _optimizer(local, self.parameters, start.learning_rate)
-
-    def __call__(self, images: Tensor, masks: Tensor) -> Tensor:
-        """Change the network by one batch and return the loss before."""
-        self.optimizer.zero_grad(set_to_none=True)
-        with arithmetic(self.device, self.bench.precision):
-            outputs = self.network(laid_out(self.device, images))
-        loss: Tensor = self.loss(outputs, masks)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.local.mu > 0:
-            self._pull()
-        if self.local.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.local.clip_norm)
-        self.optimizer.step()
-        return loss.detach()
-
-    def _pull(self) -> None:
-        """Add the gradient of FedProx's mu / 2 * |w - w received|**2."""
-        for p, received in zip(self.parameters, self.received, strict=True):
-            if p.grad is not None:
-                p.grad += self.local.mu * (p.detach() - received)
+def hold(network: nn.Module, only: tuple[str, ...]) -> None:
+    """Keep every parameter as it is but those of the parts that learn."""
+    learn = names_of(network, only) if only else None
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(learn is None or name in learn)
 
 
-def _optimizer(
-    local: Local, parameters: list[nn.Parameter], learning_rate: float
-) -> torch.optim.Optimizer:
-    # Norms and biases are not shrunk: they only set the scale of what follows.
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in parameters if p.ndim > 1]},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    decay, m = local.weight_decay, local.momentum
-    if local.optimizer == "sgd":
-        return torch.optim.SGD(groups, learning_rate, m, weight_decay=decay, nesterov=m > 0)
-    return torch.optim.AdamW(groups, learning_rate, (m, 0.999), weight_decay=decay)
-
-
-def _luck(network: nn.Module, seed: int, device: torch.device) -> Luck:
+def make_luck(network: nn.Module, seed: int, device: torch.device) -> Luck:
     """Return where random numbers come from; dropout draws from there too."""
     voxels = torch_rng("voxels", seed, device=str(device))
     for module in network.modules():
@@ -175,6 +143,6 @@ def _batches(local: Local, n_cases: int, rng: np.random.Generator) -> Iterator[l
         yield batch
 
 
-def _stacked(drawn: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    images, masks = zip(*drawn, strict=True)
-    return torch.stack(images), torch.stack(masks)
+def stacked(drawn: Sequence[Batch]) -> Batch:
+    """Return a batch of what was drawn one by one."""
+    return tuple(torch.stack(parts) for parts in zip(*drawn, strict=True))

@@ -1,13 +1,17 @@
 """What every step of a study may say, whatever its kind."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from common.cohort import Column
+from common.holdings import Holdings
 from common.settings import Frozen
+
+HELD_OUT = ".held_out."
+"""In the name of a column: each case by the refit that had not seen its patient."""
 
 Over = Literal["development", "external", "all", "each"]
 
@@ -19,10 +23,20 @@ class Cases(Frozen):
     where: dict[str, tuple[str, ...]] = Field(
         {}, description="only cases whose category is one of these levels, by column"
     )
+    outside: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=2, le=20)]] | None = Field(
+        None, description="only patients outside one fold, as [fold, folds]; see `nested`"
+    )
 
 
 class Step(Frozen):
-    """The part of a step's settings that all kinds share."""
+    """The part of a step's settings that all kinds share.
+
+    Attributes:
+        elastic: each round takes whichever sites reply, as totals need not be over the
+            same sites; else a lost site means beginning again without it.
+    """
+
+    elastic: ClassVar[bool] = False
 
     over: tuple[Over, ...] = Field(
         ("development",),
@@ -48,6 +62,25 @@ class Step(Frozen):
         """Return the columns it adds to every site's table, without the step's name."""
         return {}
 
+    def makes(self, before: Holdings, steps: "Mapping[str, Step]") -> Holdings:
+        """Return all it makes of every case, without the step's name.
+
+        Args:
+            before: what cases have before this step.
+            steps: the steps before it, by name.
+        """
+        del before, steps
+        return Holdings(columns=self.produces())
+
+    def problems(self, before: Holdings, steps: "Mapping[str, Step]") -> Iterator[str]:
+        """Yield, in words, what of it cannot work, beyond unknown names."""
+        del before, steps
+        yield from ()
+
+    def chooses(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the columns it may choose for later steps, by the answer's list of them."""
+        return {}
+
 
 def expand_patterns(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
     """Return the columns that patterns such as "scores.dice_*" name, each once.
@@ -62,5 +95,7 @@ def expand_patterns(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[
 
 
 def _fits(column: str, pattern: str) -> bool:
-    """Tell whether a pattern names a column; those of single folds only if it says "fold"."""
-    return fnmatchcase(column, pattern) and (".fold" not in column or "fold" in pattern)
+    """Tell whether a pattern names a column; those of folds only if it says so."""
+    return fnmatchcase(column, pattern) and all(
+        mark not in column or mark[1:] in pattern for mark in (".fold", HELD_OUT)
+    )

@@ -8,20 +8,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from common.networks.residual_unet import ResidualUNet
 from common.seeds import torch_rng
-from common.tasks.segmentation import Segmentation
 
 Array: TypeAlias = NDArray[np.float32]
 Weights: TypeAlias = Mapping[str, NDArray[np.generic]]
 
 
-def initial_weights(task: Segmentation, n_labels: int, seed: int) -> dict[str, Array]:
-    """Return weights to start from, the same for the same seed.
+def initial_weights(network: nn.Module, seed: int) -> dict[str, Array]:
+    """Return weights for a network to start from, the same for the same seed.
 
     Normal with He's variance for what multiplies features; 0 and 1 for the rest.
     """
-    network = task.build(n_labels)
     rng = torch_rng("initial weights", seed)
     for name, parameter in network.named_parameters():
         if parameter.ndim > 1:
@@ -44,13 +41,12 @@ def weights_of(network: nn.Module) -> dict[str, Array]:
     }
 
 
-def network_of(task: Segmentation, n_labels: int, weights: Weights) -> ResidualUNet:
-    """Return the task's network with these weights, ready to predict.
+def load_weights(network: nn.Module, weights: Weights) -> nn.Module:
+    """Return a network, given these weights, ready to predict.
 
     Raises:
         ValueError: names or shapes are not those of the network.
     """
-    network = task.build(n_labels)
     own = {name: tuple(value.shape) for name, value in _floats(network).items()}
     got = {name: value.shape for name, value in weights.items()}
     if own != got:

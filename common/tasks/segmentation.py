@@ -3,14 +3,15 @@
 Plain settings from a study file. Torch is imported only where a network is built.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from common.cohort import Column, MaskName, Name
+from common.cohort import Column, ImageRef, Mask, MaskRef
+from common.holdings import Holdings
 from common.settings import Frozen, nearest
 from common.tasks.augmentation import Augmentation
 from common.tasks.loss import Loss
@@ -19,6 +20,8 @@ from common.tasks.recipe import Recipe
 if TYPE_CHECKING:
     from common.networks.loss import DiceCrossEntropy
     from common.networks.residual_unet import ResidualUNet
+
+_MOST_LABELS = 254  # classes are kept in a byte, and one value means that nobody knows
 
 Count = Annotated[int, Field(ge=1, le=4096)]
 
@@ -100,6 +103,19 @@ class ResidualUNetSettings(Frozen):
 Network: TypeAlias = ResidualUNetSettings
 
 
+class Consistency(Frozen):
+    """Learning from cases without a mask: a mean teacher (Tarvainen, Valpola, NIPS 2017).
+
+    The teacher is a moving average of the network over the steps of a round and begins
+    with the weights the site received. Both see the same image with other noise; squared
+    differences of their probabilities are added to the loss.
+    """
+
+    weight: float = Field(1.0, gt=0, description="of the mean squared difference")
+    decay: float = Field(0.99, ge=0, lt=1, description="of the moving average, a step")
+    noise: float = Field(0.1, ge=0, description="standard deviation of the teacher's noise")
+
+
 class Scores(Frozen):
     """How predicted masks are scored, beside Dice, HD95 and the error in volume."""
 
@@ -116,17 +132,20 @@ class Segmentation(Frozen):
     """Find the labels of a mask in the images of a case."""
 
     kind: Literal["segmentation"] = "segmentation"
-    images: tuple[Name, ...] = Field(
+    images: tuple[ImageRef, ...] = Field(
         min_length=1,
         description="channels; all are brought onto the grid of the first one",
     )
-    mask: MaskName = Field(description="the mask to find; each of its labels is a class")
+    mask: MaskRef = Field(description="the mask to find; each of its labels is a class")
     dimensions: Literal[2, 3] = Field(3, description="2: slice by slice along z")
     recipe: Recipe
     network: Network = ResidualUNetSettings()
     loss: Loss = Loss()
     augmentation: Augmentation | None = Augmentation()
     scores: Scores = Scores()
+    consistency: Consistency | None = Field(
+        None, description="also learn from cases without a mask, at every site"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -173,6 +192,62 @@ class Segmentation(Frozen):
         steps = self.network.steps(self.dimensions)
         return tuple(prod(step[axis] for step in steps) for axis in range(self.dimensions))
 
+    def reads(self) -> tuple[str, ...]:
+        """Return the images and the mask."""
+        return (*self.images, self.mask)
+
+    def columns(self) -> tuple[str, ...]:
+        """Return nothing: it reads no column."""
+        return ()
+
+    def purpose(self, known: Holdings) -> str:
+        """Return what is found where."""
+        return f"finds {_listed(known.masks[self.mask].labels)} in {_listed(self.images)}"
+
+    def problems(self, known: Holdings) -> Iterator[str]:
+        """Yield where there are more labels than fit a byte."""
+        if self.mask not in known.masks:
+            yield f'mask: "{self.mask}" is an image'
+            return
+        n = len(known.masks[self.mask].labels)
+        if n > _MOST_LABELS:
+            yield f'mask "{self.mask}": expected at most {_MOST_LABELS} labels, got {n}'
+        yield from (f'images: "{name}" is a mask' for name in self.images if name in known.masks)
+        yield from self._wrong_slices(known)
+
+    def _wrong_slices(self, known: Holdings) -> Iterator[str]:
+        """Yield what does not go together where images are single slices."""
+        on = known.masks[self.mask].on
+        planes = {name: known.images[name].plane for name in self.images if name in known.images}
+        for name, plane in planes.items():
+            if plane and self.dimensions == 3:
+                yield f'dimensions: expected 2, as "{name}" is a single slice'
+            elif plane and plane != "axial" and self.recipe.orientation != "as_stored":
+                yield f'recipe.orientation: expected as_stored, as "{name}" is a {plane} slice'
+            if bool(plane) != bool(known.images[on].plane):
+                yield f'mask: "{self.mask}" is on the grid of another image, "{on}", not "{name}"'
+
+    def score_names(self, known: Holdings) -> tuple[str, ...]:
+        """Return the labels: the Dice of each is its score."""
+        return tuple(known.masks[self.mask].labels)
+
+    def made(self, known: Holdings) -> Holdings:
+        """Return the scores of a case and its predicted mask, named as the true one."""
+        mask = known.masks.get(self.mask)
+        if mask is None:
+            return Holdings()
+        found = Mask(on=mask.on, labels=mask.labels, required=False)
+        return Holdings(self.score_columns(mask.labels), masks={self.mask_name: found})
+
+    @property
+    def mask_name(self) -> str:
+        """Name of the predicted mask: of the true one, without a step."""
+        return self.mask.rpartition(".")[2]
+
+    def network_for(self, known: Holdings) -> "ResidualUNet":
+        """Return the network; its weights are still to be set."""
+        return self.build(len(known.masks[self.mask].labels))
+
     def build(self, n_labels: int) -> "ResidualUNet":
         """Return the network for `n_labels` labels and the background."""
         return self.network.build(len(self.images), n_labels + 1, self.dimensions)
@@ -193,3 +268,8 @@ class Segmentation(Frozen):
             "volume_error_ml": Column(type="number", unit="ml", range=(-ml, ml)),
         }
         return {f"{kind}_{label}": kinds[kind] for label, kind in product(labels, kinds)}
+
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

@@ -9,7 +9,8 @@ import numpy as np
 from client.bench import Bench
 from client.cases import Case
 from client.imageio import Grid, Volume, write_image
-from common.cohort import Mask
+from common.cohort import Image, Mask
+from common.holdings import Holdings
 from common.seeds import numpy_rng
 from common.tasks.segmentation import Segmentation
 
@@ -63,5 +64,7 @@ def case(folder: Path, seed: int = 0, on: Grid | None = None, **changes: Any) ->
 def bench(folder: Path, **changes: Any) -> Bench:
     """Return a bench whose task has some settings changed."""
     task = Segmentation.model_validate({**TASK, **changes})
-    mask = Mask(on="t1", labels=LABELS)
-    return Bench(task, mask, folder / "cache", device="cpu", precision="float32")
+    known = Holdings(
+        images={"t1": Image(modality="MR")}, masks={"ball": Mask(on="t1", labels=LABELS)}
+    )
+    return Bench(task, known, folder / "cache", device="cpu", precision="float32")

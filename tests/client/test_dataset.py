@@ -7,6 +7,7 @@ import torch
 
 from client.dataset import load_examples, prepare
 from client.imageio import Volume, write_image
+from common.holdings import Holdings
 from tests.client.small_cases import ball, bench, case, grid
 
 CPU = torch.device("cpu")
@@ -63,7 +64,8 @@ def test_another_recipe_is_not_taken_from_the_cache(tmp_path, recipe) -> None:
 def test_other_labels_are_not_taken_from_the_cache(tmp_path) -> None:
     b, c = bench(tmp_path), case(tmp_path)
     swapped = b.mask.model_copy(update={"labels": {"core": 3, "rim": 7}})
-    first, second = prepare(b, c), prepare(replace(b, mask=swapped), c)
+    other = Holdings(images=b.known.images, masks={"ball": swapped})
+    first, second = prepare(b, c), prepare(replace(b, known=other), c)
     assert np.array_equal(first.mask == 1, second.mask == 2)
 
 

@@ -9,6 +9,7 @@ from torch import nn
 from client import predict as module
 from client.imageio import Volume, read_image, write_image
 from client.predict import predict, validate, write_prediction
+from common.holdings import Holdings
 from common.metrics.surface import hausdorff_95, surface_dice, surface_distances
 from common.networks.weights import initial_weights
 from tests.client.small_cases import RAS, ball, bench, case, grid, oblique
@@ -83,7 +84,8 @@ def test_a_mask_on_another_image_comes_back_on_that_ones_grid(tmp_path) -> None:
     write_image(tmp_path / "fine.nii.gz", Volume(np.zeros(fine.shape, np.uint8), fine))
     c = replace(c, images={**c.images, "fine": tmp_path / "fine.nii.gz"}, masks={"ball": None})
     b = bench(tmp_path, recipe={"size": (16, 24, 16), "normalise": WINDOW})
-    b = replace(b, mask=b.mask.model_copy(update={"on": "fine"}))
+    moved = b.mask.model_copy(update={"on": "fine"})
+    b = replace(b, known=Holdings(masks={"ball": moved}))
     found = predict(b, [{}], c)
     assert found.mask.grid.matches(fine, 1e-4)
     assert {3, 7} <= set(np.unique(found.mask.voxels).tolist())
@@ -109,7 +111,7 @@ def test_the_tolerance_of_the_surface_dice_is_the_studys(tmp_path) -> None:
 
     def score(mm: float) -> float:
         b = bench(tmp_path, scores={"tolerance_mm": mm})
-        weights = initial_weights(b.task, 2, 1)
+        weights = initial_weights(b.network(), 1)
         return predict(b, [weights], c).scores["surface_dice_rim"]
 
     assert score(0.1) < score(4.0)
@@ -117,7 +119,7 @@ def test_the_tolerance_of_the_surface_dice_is_the_studys(tmp_path) -> None:
 
 def test_an_ensemble_is_the_mean_of_probabilities(tmp_path) -> None:
     b, c = bench(tmp_path), case(tmp_path)
-    nets = [initial_weights(b.task, 2, seed) for seed in (1, 2)]
+    nets = [initial_weights(b.network(), seed) for seed in (1, 2)]
     image = module.prepare(b, c).image
     cpu = torch.device("cpu")
 

@@ -21,12 +21,12 @@ def cases(tmp_path):
 
 def run(folder, cases, local=LOCAL, seed=0, rate=0.01, threads=1, on_step=None, **task) -> Trained:
     b = replace(bench(folder, **task), threads=threads)
-    start = Start(initial_weights(b.task, 2, 1), seed, rate)
+    start = Start(initial_weights(b.network(), 1), seed, rate)
     return train(b, local, start, cases, on_step)
 
 
 def first(folder, **task):
-    return initial_weights(bench(folder, **task).task, 2, 1)
+    return initial_weights(bench(folder, **task).network(), 1)
 
 
 def far(a, b) -> float:
@@ -75,7 +75,7 @@ def test_the_global_generators_are_left_alone(tmp_path, cases) -> None:
     network = b.task.build(2)  # torch fills a new network from its global generator
     before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("client.trainer.network_of", lambda *_: network.eval())
+        patch.setattr("client.bench.Bench.network", lambda _: network)
         train(b, LOCAL, start, cases)
     assert torch.equal(before[0], torch.get_rng_state())
     assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
@@ -141,7 +141,7 @@ def test_every_epoch_sees_every_case_once(tmp_path, cases, monkeypatch) -> None:
         seen.append(id(example))
         return draw(example, *rest)
 
-    monkeypatch.setattr("client.trainer.draw", noted)
+    monkeypatch.setattr("client.learners.segmentation.draw", noted)
     run(tmp_path, cases, Local(epochs=2, batch=3))
     assert [len(set(seen[:4])), len(set(seen[4:])), len(seen)] == [4, 4, 8]
 
@@ -164,7 +164,7 @@ def test_cases_without_a_mask_are_passed_over(tmp_path, cases) -> None:
     one, other = run(tmp_path, cases), run(tmp_path, [*cases, bare])
     assert equal(one.weights, other.weights)
     assert (other.n_cases, other.n_patients) == (4, 4)
-    with pytest.raises(ValueError, match='cases with a mask "ball", got none'):
+    with pytest.raises(ValueError, match="finds rim and core in t1, got none"):
         run(tmp_path, [bare])
 
 
