@@ -31,11 +31,11 @@ def embed(study: str, step: str, parameters: str, *, file: str, parameter_file: 
     if ("steps", step, "profile") in lines:
         here = lines["steps", step, "profile"]
         raise ConfigError([Finding(file, here, f"steps.{step}.profile", "there is one already")])
-    text = study.splitlines()
-    line = text[at - 1]
+    rows = study.splitlines()
+    line = rows[at - 1]
     indent = line[: len(line) - len(line.lstrip())]
     if at == name or not indent or line.lstrip().startswith("{"):
         said = "write this step a setting a line: a profile cannot go between { and }"
         raise ConfigError([Finding(file, name, f"steps.{step}", said)])
     body = [f"{indent}  {row}".rstrip() for row in parameters.expandtabs(2).splitlines()]
-    return "\n".join([*text[:at], f"{indent}profile: |", *body, *text[at:]]) + "\n"
+    return "\n".join([*rows[:at], f"{indent}profile: |", *body, *rows[at:]]) + "\n"
