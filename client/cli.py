@@ -10,11 +10,13 @@ import typer
 
 from client import audit
 from client.audit_words import in_words
-from client.cases import Severity
+from client.cases import Case, Severity
 from client.check import Checked, check
+from client.check_training import doubts
 from client.ingest.decathlon import Columns, import_decathlon
 from client.ingest.dicom import CasesBy, Plan, import_dicom
 from client.ingest.drawn import import_files, read_pairs, read_patterns
+from client.ingest.medmnist import Labels, import_medmnist
 from client.ingest.phantoms import write
 from client.ingest.table import Roles, import_table
 from client.site import load_site
@@ -69,6 +71,7 @@ def check_simulated(study_path: Path, sites_path: Path, runs: Path) -> list[Prob
     study = read_study(study_path.read_text(encoding="utf-8"), str(study_path))
     roster = parse(Roster, sites_path.read_text(encoding="utf-8"), str(sites_path))
     problems: list[Problem] = []
+    developing: dict[str, tuple[Case, ...]] = {}
     for name, site in sorted(roster.sites.items()):
         if site.simulate is None:
             problems.append(Problem(name, "no `simulate: cohort:` in the roster", stops=True))
@@ -77,7 +80,10 @@ def check_simulated(study_path: Path, sites_path: Path, runs: Path) -> list[Prob
         cache = runs / ".checks" / name
         checked = check(study.cohort, folder, renames=site.simulate.columns, cache=cache)
         problems += _problems(name, folder, checked)
-    return problems
+        if name in roster.developing:
+            developing[name] = checked.cases
+    found = doubts(study, developing, all_here=len(developing) == len(roster.developing))
+    return problems + [Problem(d.site or "all sites", d.text, d.stops, not d.stops) for d in found]
 
 
 def _problems(site: str, folder: Path, checked: Checked) -> Iterable[Problem]:
@@ -104,7 +110,7 @@ def phantoms(
 
 
 @import_app.command("decathlon")
-def decathlon(
+def decathlon(  # noqa: PLR0913  (options of a command)
     dataset: Annotated[Path, typer.Argument(help="dataset.json, a Decathlon or MONAI data list")],
     splits: Annotated[Path, typer.Option("--splits", help="sites and splits, by patient")],
     out: Annotated[Path, typer.Option("--out", help="folder for the sites' folders")],
@@ -113,9 +119,15 @@ def decathlon(
     link: Annotated[
         Literal["reference", "symlink", "copy"], typer.Option(help="what becomes of the images")
     ] = "reference",
+    test_labels: Annotated[
+        Path | None, typer.Option("--test-labels", help="folder with the labels of tests")
+    ] = None,
 ) -> None:
     """Write one folder a site with cohort.csv from a Decathlon or MONAI data list."""
-    report = import_decathlon(dataset, splits, out, columns=Columns(tuple(image), mask), link=link)
+    named = Columns(tuple(image), mask)
+    report = import_decathlon(
+        dataset, splits, out, columns=named, link=link, test_labels=test_labels
+    )
     sys.stdout.write(f"{report}\n")
 
 
@@ -189,6 +201,20 @@ def dicom(
     sys.stdout.write(f"{import_dicom(tree, out, plan)}\n")
 
 
+@import_app.command("medmnist")
+def medmnist(
+    npz: Annotated[Path, typer.Argument(help="a three-dimensional MedMNIST file, .npz")],
+    splits: Annotated[Path, typer.Option("--splits", help="indices by site and part")],
+    out: Annotated[Path, typer.Option("--out", help="folder for the sites' folders")],
+    levels: Annotated[list[str], typer.Option("--level", help="name of label 0, of 1, ...")],
+    image: Annotated[str, typer.Option("--image", help="column of the volume")] = "image",
+    outcome: Annotated[str, typer.Option("--outcome", help="column of the label")] = "outcome",
+) -> None:
+    """Write one folder a site with cohort.csv from a MedMNIST file of volumes."""
+    report = import_medmnist(npz, splits, out, Labels(image, outcome, tuple(levels)))
+    sys.stdout.write(f"{report}\n")
+
+
 @site_app.command("audit")
 def show_audit(
     site: Annotated[Path, typer.Argument(help="the site's site.yaml")],
@@ -228,6 +254,9 @@ def check_site(
         for problem in _problems(here.name, folder, checked):
             wrong = wrong or not problem.is_warning
             sys.stdout.write(f"{problem.text}\n")
+        for doubt in doubts(wanted, {here.name: checked.cases}, all_here=False):
+            wrong = wrong or doubt.stops
+            sys.stdout.write(f"{doubt.text}\n")
         flow = checked.flow
         sys.stdout.write(f"{folder}: {flow.n_included} of {flow.n_screened} cases fit\n")
     raise typer.Exit(1 if wrong else 0)

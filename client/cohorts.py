@@ -84,6 +84,11 @@ def _named(cases: Iterable[Case], i: int, n: int) -> Iterable[Case]:
     return [replace(c, case_id=f"{i}-{c.case_id}", patient_id=f"{i}-{c.patient_id}") for c in cases]
 
 
+def person_of(site: Site, case: Case) -> str:
+    """Return the patient as the case's own site names them, where folders are pooled too."""
+    return case.patient_id if len(site.cohorts) == 1 else case.patient_id.partition("-")[2]
+
+
 def _fits(study: Study, case: Case, wanted: Cases) -> bool:
     if case.split and case.split not in wanted.split:
         return False

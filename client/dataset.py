@@ -59,7 +59,7 @@ def prepare(bench: Bench, case: Case) -> Example:
     paths = {part: bench.cache / f"{key}.{part}.npy" for part in _PARTS}
     if not paths["spacing"].exists():
         for part, array in _make(bench, case).items():
-            write_atomically(paths[part], npy_bytes(array))
+            write_atomically(paths[part], bytes_of(array))
     image, mask, spots = (np.load(paths[part], mmap_mode="r") for part in _PARTS[:3])
     z, y, x = np.load(paths["spacing"]).tolist()
     return Example(image, mask, np.array(spots), (z, y, x))
@@ -117,7 +117,7 @@ def _key(bench: Bench, case: Case) -> str:
     images = [(name, list(stamps(case.images.get(name)))) for name in task.images]
     # The order of the labels matters, which sorted keys would lose.
     labels = list(bench.mask.labels.items())
-    mask = (labels, list(stamps(case.masks.get(task.mask))))
+    mask = (labels, bench.mask.ignored, list(stamps(case.masks.get(task.mask))))
     made = [_VERSION, images, mask, task.recipe.model_dump()]
     return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -132,8 +132,8 @@ def stamps(path: Path | None) -> Iterator[tuple[str, int, int]]:
         yield os.fspath(file), stat.st_size, stat.st_mtime_ns
 
 
-def npy_bytes(array: NDArray[Any]) -> bytes:
-    """Return an array as a file of numpy's."""
+def bytes_of(array: NDArray[Any]) -> bytes:
+    """Return an array as the bytes of a .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from client.bench import Bench
 from client.cases import Case
-from client.dataset import Array, npy_bytes, stamps
+from client.dataset import Array, bytes_of, stamps
 from client.files import write_atomically
 from client.imageio import Grid, Turn, Volume, turn_to
 from client.preprocess import open_image
@@ -100,7 +100,7 @@ def load_pair(bench: Bench, case: Case) -> Pair:
     if not paths[-1].exists():  # the last is written last
         scan = simulate(bench.task, open_image(case.images, bench.task.image))
         for path, array in zip(paths, _views(bench.task, scan), strict=True):
-            write_atomically(path, npy_bytes(array), durable=False)
+            write_atomically(path, bytes_of(array), durable=False)
     coarse, interpolated, original = (np.load(path, mmap_mode="r") for path in paths)
     return Pair(coarse, interpolated, original)
 

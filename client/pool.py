@@ -41,7 +41,8 @@ def each(
         crashed: what to yield for an item whose process died twice.
     """
     n = min(processes or cores(), len(items) // _WORTH)
-    if n < 2:
+    if n < 2 or multiprocessing.current_process().daemon:
+        # A simulation's worker may have no children: there the sites share the cores.
         with threadpool_limits(1):
             yield from map(work, items)
         return

@@ -67,6 +67,11 @@ WORK = {
     "train": "client.training",
     "predict": "client.predicting",
     "extract": "client.extracting",
+    "deep_features": "client.deep_features",
+    "image_quality": "client.image_quality",
+    "pseudo_label": "client.pseudo_labelling",
+    "measure": "client.measuring",
+    "compare_masks": "client.comparing",
 }
 """The module that does a kind of step at a site, with `summarise(job) -> Sums`.
 

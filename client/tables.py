@@ -1,7 +1,9 @@
 """A site's table: the cohort's columns, and those that steps of a run have made."""
 
+import csv
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,14 +31,41 @@ def make_table(site: Site, study: Study, cases: Sequence[Case], run: str, *, alo
     return Table(columns, study.contract(), patients, smallest, fold_key=study.name)
 
 
+def with_columns(site: Site, study: Study, run: str, cases: Sequence[Case]) -> tuple[Case, ...]:
+    """Return the cases with those columns that steps have made of them so far."""
+    made: dict[str, Floats] = {}
+    for step in study.bound:
+        made |= _made(site, run, step, [case.case_id for case in cases])
+    return tuple(
+        replace(case, values={**case.values, **{name: float(v[i]) for name, v in made.items()}})
+        for i, case in enumerate(cases)
+    )
+
+
 def keep_columns(
     site: Site, run: str, step: str, case_ids: Sequence[str], columns: Mapping[str, Floats]
 ) -> None:
-    """Keep the columns a step has made, replacing those of an earlier try."""
+    """Keep the columns a step has made, replacing those of an earlier try.
+
+    The `.csv` beside them is for the site's own people; nothing reads it.
+    """
     buffer = io.BytesIO()
     kept: dict[str, Any] = {_CASES: np.array(case_ids, dtype=np.str_), **columns}
     np.savez_compressed(buffer, **kept)
-    write_atomically(site.room("runs", run, "columns") / f"{step}.npz", buffer.getvalue())
+    folder = site.room("runs", run, "columns")
+    write_atomically(folder / f"{step}.csv", _as_csv(case_ids, columns).encode())
+    write_atomically(folder / f"{step}.npz", buffer.getvalue())
+
+
+def _as_csv(case_ids: Sequence[str], columns: Mapping[str, Floats]) -> str:
+    """Return the columns for people of the site, a row a case; empty where missing."""
+    text = io.StringIO()
+    sheet = csv.writer(text, lineterminator="\n")
+    sheet.writerow([_CASES, *columns])
+    for row, case_id in enumerate(case_ids):
+        values = [float(column[row]) for column in columns.values()]
+        sheet.writerow([case_id, *("" if v != v else f"{v:.6g}" for v in values)])
+    return text.getvalue()
 
 
 def require(table: Table, columns: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ from client.bench import Bench
 from client.cases import Case
 from client.device import network_on, steady
 from client.learners.learner import Batch, Keeper, Setting, learner_of
+from common.networks.parts import names_of
 from common.networks.residual_unet import Dropout
 from common.networks.weights import Array, Weights, load_weights, weights_of
 from common.seeds import numpy_rng, torch_rng
@@ -33,6 +34,7 @@ class Start:
         weights: that the site received.
         seed: draws order, parts and changes; another for each site and round.
         learning_rate: of this round.
+        only: parts that learn, as `common.networks.parts` names them; nothing: all.
         round: from 0.
         kept: weights that stayed at this site after the round before.
     """
@@ -40,6 +42,7 @@ class Start:
     weights: Weights
     seed: int
     learning_rate: float
+    only: tuple[str, ...] = ()
     round: int = 0
     kept: Weights = field(default_factory=dict)
 
@@ -90,6 +93,7 @@ def train(
     with steady(bench) as device:
         network = load_weights(bench.network(), start.weights)
         network_on(device, network).train()
+        _hold(network, start.only)
         examples = learner.load(usable, device)
         luck = _luck(network, start.seed, device)
         batches = list(_batches(local, len(usable), luck.rng))
@@ -108,6 +112,13 @@ def train(
     n_patients = len({case.patient_id for case in usable})
     kept = step.kept() if isinstance(step, Keeper) else {}
     return Trained(weights_of(network), len(usable), n_patients, loss, kept)
+
+
+def _hold(network: nn.Module, only: tuple[str, ...]) -> None:
+    """Keep every parameter as it is but those of the parts that learn."""
+    learn = names_of(network, only) if only else None
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(learn is None or name in learn)
 
 
 def _luck(network: nn.Module, seed: int, device: torch.device) -> Luck:

@@ -61,12 +61,16 @@ MaskRef = Annotated[str, AfterValidator(_mask_ref)]
 """A mask of the cohort, or `<step>.<name>`, made by an earlier step."""
 
 
+Plane = Literal["axial", "coronal", "sagittal"]
+
+
 class Image(Frozen):
     """One image of a case."""
 
     modality: Literal["MR", "CT", "PT", "US", "other"]
     required: bool = Field(True, description="a case without it is left out")
     unit: str = Field("", description="unit of the grey levels, such as HU or mm2/s")
+    plane: Plane | None = Field(None, description="of an image that is a single slice")
 
 
 class Mask(Frozen):
@@ -75,11 +79,21 @@ class Mask(Frozen):
     on: ImageRef = Field(description="the image whose grid it shares")
     labels: dict[Name, Annotated[int, Field(ge=1, le=65535)]] = Field(min_length=1)
     required: bool = Field(True, description="a case without it is left out")
+    ignored: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        None, description="value of voxels whose label nobody knows; learning passes over them"
+    )
+    truth: MaskRef | None = Field(
+        None,
+        description="the reader's mask of the same labels that scores are against; "
+        "nothing: this one",
+    )
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         if len(set(self.labels.values())) < len(self.labels):
             raise ValueError(f"two labels share a value: {self.labels}")
+        if self.ignored in self.labels.values():
+            raise ValueError(f"ignored: {self.ignored} is a label: {self.labels}")
         return self
 
 
@@ -123,6 +137,11 @@ class Cohort(Frozen):
             f'mask "{name}": on: unknown image "{mask.on}"{nearest(mask.on, list(self.images))}'
             for name, mask in self.masks.items()
             if mask.on not in self.images
+        ]
+        problems += [
+            f'mask "{name}": truth: unknown mask "{mask.truth}"'
+            for name, mask in self.masks.items()
+            if mask.truth is not None and mask.truth not in self.masks
         ]
         kinds: Mapping[str, object]
         names: dict[str, str] = {}

@@ -17,14 +17,30 @@ from common.cohort import Cohort, Column, Name
 from common.errors import ConfigError, Finding
 from common.flow import CheckCohort
 from common.holdings import Holdings, of_cohort
+from common.radiomics.deep_features import DeepFeatures
 from common.radiomics.extract import Extract
+from common.radiomics.image_quality import ImageQuality
 from common.settings import Frozen, Path, nearest, parse, read_yaml
 from common.step import Step
 from common.sums import Schema, count
+from common.tasks.compare_masks import CompareMasks
+from common.tasks.measure import Measure
 from common.tasks.predict import Predict
+from common.tasks.pseudo_label import PseudoLabel
 from common.tasks.train import Train
 
-KINDS = (CheckCohort, *ANALYSES, Train, Predict, Extract)
+KINDS = (
+    CheckCohort,
+    *ANALYSES,
+    Train,
+    Predict,
+    PseudoLabel,
+    Measure,
+    CompareMasks,
+    Extract,
+    DeepFeatures,
+    ImageQuality,
+)
 AnyStep: Any = Union[KINDS]  # noqa: UP007  (a tuple, made at run time)
 
 

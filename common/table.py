@@ -46,7 +46,7 @@ class Table:
 
         All cases of a patient share a fold, whatever the step that asks.
         """
-        return np.array([_fold(self.fold_key, p, k) for p in self.patients], np.int64)
+        return np.array([fold_of(self.fold_key, p, k) for p in self.patients], np.int64)
 
     def matrix(self, names: Sequence[str]) -> Floats:
         """Return columns side by side, shape (n, len(names))."""
@@ -61,6 +61,13 @@ class Table:
         return replace(self, columns=columns, patients=self.patients[keep])
 
 
-def _fold(key: str, patient: str, k: int) -> int:
+def fold_of(key: str, patient: str, k: int) -> int:
+    """Return the fold, 0 to k - 1, of a patient: a keyed hash, the same for tables and networks.
+
+    Args:
+        key: the study's name, the same at every site.
+        patient: as the patient's own site names them.
+        k: number of folds.
+    """
     digest = hashlib.sha256(f"{key}\0{patient}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % k

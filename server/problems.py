@@ -6,9 +6,9 @@ from functools import partial
 from typing import Any
 
 from common.analyses.analysis import APPLY, Answer, Ask, Solve, State
+from common.radiomics.deep_features import DeepFeatures
 from common.sites import Roster
 from common.study import Study
-from common.tasks.predict import Predict
 from common.tasks.train import Train
 
 Answers = Mapping[str, Mapping[str, Answer]]
@@ -72,17 +72,27 @@ def first_problems(
         from server.training import problems
 
         yield from problems(study, roster, name, pooled=pooled)
-    elif isinstance(step, Predict):
-        from server.training import networks
-
-        found = networks(study.bound[step.network], answers[step.network])
-        for part, group in groups(roster, step.over).items():
-            solve = _stateless(partial(step.solve_with, found))
-            yield Problem(name, part, group, solve, elastic=True)
+    elif hasattr(step, "solve_with") and step.network:
+        yield from _with_networks(study, roster, name, answers)
+    elif hasattr(step, "given_parts"):
+        given = step.given_parts({need: answers[need] for need in step.needs()})
+        yield Problem(name, "all", (), _stateless(partial(given.solve, study.contract())))
     else:
         if hasattr(step, "given"):
             step = step.given({need: _main_answer(answers[need]) for need in step.needs()})
         yield from _analysis_problems(study, roster, name, step)
+
+
+def _with_networks(study: Study, roster: Roster, name: str, answers: Answers) -> Iterator[Problem]:
+    """Return the problems of a step that sends a network to the sites."""
+    from server.training import networks
+
+    step = study.bound[name]
+    found = networks(study.bound[step.network], answers[step.network], roster.developing)
+    for part, group in groups(roster, step.over).items():
+        how = {"alone": len(group) == 1} if isinstance(step, DeepFeatures) else {}
+        solve = _stateless(partial(step.solve_with, found, **how))
+        yield Problem(name, part, group, solve, elastic=True)
 
 
 def _analysis_problems(

@@ -140,6 +140,7 @@ def import_decathlon(
     *,
     columns: Columns = Columns(),
     link: Link = "reference",
+    test_labels: Path | None = None,
 ) -> Report:
     """Write one folder a site with cohort.csv.
 
@@ -153,6 +154,8 @@ def import_decathlon(
         columns: names for cohort.csv.
         link: "reference" names the source files in cohort.csv, "symlink" and "copy"
             put them into the site's folder.
+        test_labels: folder with labels of tests, named like their images, where the data
+            list has none.
 
     Raises:
         ConfigError: with every mistake found; nothing has been written.
@@ -160,6 +163,7 @@ def import_decathlon(
     splits = read_splits(_text(splits_json), str(splits_json))
     listed = parse(DataList, _text(dataset_json), str(dataset_json))
     items, findings = _by_case(listed, str(dataset_json))
+    items = _with_labels(items, test_labels)
     findings += _wrong_names(columns)
     named = _patients(splits, dataset_json.parent)
     patients = {case_id: named.get(case_id, case_id) for case_id in items}
@@ -190,6 +194,19 @@ def _by_case(listed: DataList, file: str) -> tuple[dict[str, Item], list[Finding
             findings.append(Finding(file, None, "", text))
         items[case_id] = item
     return items, findings
+
+
+def _with_labels(items: Mapping[str, Item], folder: Path | None) -> dict[str, Item]:
+    """Return the items, those without a label with the one that lies in a folder."""
+    if folder is None:
+        return dict(items)
+    there = {_case_id(f.name): f.resolve() for f in sorted(folder.iterdir()) if f.is_file()}
+    return {
+        case_id: item.model_copy(update={"label": str(there[case_id])})
+        if item.bare and case_id in there
+        else item
+        for case_id, item in items.items()
+    }
 
 
 def _case_id(image: str) -> str:

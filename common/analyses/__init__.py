@@ -29,6 +29,7 @@ from common.analyses.piecewise_exponential import PiecewiseExponential
 from common.analyses.prototypes import Prototypes
 from common.analyses.reclassification import Reclassification
 from common.analyses.roc import Roc
+from common.analyses.site_shapes import SiteDistances, SiteShapes
 from common.analyses.standardise import Standardise
 from common.analyses.svm import Svm
 from common.analyses.univariable_logistic import UnivariableLogistic
@@ -66,4 +67,6 @@ ANALYSES = (
     Cox,
     PiecewiseExponential,
     Meta,
+    SiteShapes,
+    SiteDistances,
 )

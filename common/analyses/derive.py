@@ -31,7 +31,7 @@ class Made(Frozen):
 
     def reads(self) -> tuple[str, ...]:
         """Return the columns it is made of."""
-        return tuple(self.of)
+        raise NotImplementedError
 
     def of_table(self, columns: Mapping[str, Floats], contract: Contract) -> Floats:
         """Return the new column, shape (n,), NaN where it cannot be had."""

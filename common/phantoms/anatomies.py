@@ -7,6 +7,9 @@ from pydantic import Field
 from common.phantoms.liver_lesion import LiverLesion
 from common.phantoms.neck import Neck
 from common.phantoms.organ_lesion import OrganLesion
+from common.phantoms.rectal_tumour import RectalTumour
 from common.phantoms.rectum import Rectum
 
-AnyAnatomy = Annotated[OrganLesion | Rectum | Neck | LiverLesion, Field(discriminator="kind")]
+AnyAnatomy = Annotated[
+    OrganLesion | RectalTumour | Rectum | Neck | LiverLesion, Field(discriminator="kind")
+]

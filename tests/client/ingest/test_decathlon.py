@@ -43,9 +43,10 @@ class Source:
             for i in range(8)
         ]
         self.splits = json.loads(json.dumps(SPLITS))
+        self.bare: dict[str, list[str]] = {}
 
     def load(self, out: Path, **options):
-        listed = {"name": "Test", "labels": {"0": "none"}, "training": self.cases}
+        listed = {"name": "Test", "labels": {"0": "none"}, "training": self.cases, **self.bare}
         (self.folder / "dataset.json").write_text(json.dumps(listed, indent="\t"))
         (self.folder / "splits.json").write_text(json.dumps(self.splits, indent=1))
         return import_decathlon(
@@ -187,3 +188,18 @@ def test_the_hippocampus_comes_through_whole(shared_data: Path, tmp_path: Path):
     checks = [check(contract, folder) for folder in report.folders.values()]
     assert sum(checked.flow.n_included for checked in checks) == 200
     assert not [str(p) for checked in checks for p in checked.problems]
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_labels_of_tests_may_lie_elsewhere(source, tmp_path, given):
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    write_volume(secret / "c5.nii.gz", labels(1, 2))
+    bare = {"test": ["./imagesTr/c5.nii.gz"]}
+    source.cases, source.bare = [c for c in source.cases if "c5" not in c["image"]], bare
+    source.load(tmp_path / "out", test_labels=secret if given else None)
+    checked = check(CONTRACT, tmp_path / "out" / "south")
+    masks = {case.case_id: case.masks["tumour"] for case in checked.cases}
+    assert (masks["c5"] is not None) == given
+    assert not given or masks["c5"].resolve() == (secret / "c5.nii.gz").resolve()
+    assert masks["c4"] is not None
