@@ -93,9 +93,9 @@ def train(
     with steady(bench) as device:
         network = load_weights(bench.network(), start.weights)
         network_on(device, network).train()
-        _hold(network, start.only)
+        hold(network, start.only)
         examples = learner.load(usable, device)
-        luck = _luck(network, start.seed, device)
+        luck = make_luck(network, start.seed, device)
         batches = list(_batches(local, len(usable), luck.rng))
         step = learner.stepper(
             Setting(local, start.learning_rate, network, device, luck, start.round, kept=start.kept)
@@ -103,7 +103,7 @@ def train(
         losses = []
         for i, batch in enumerate(batches, start=1):
             drawn = [learner.draw(examples[k], luck, device) for k in batch]
-            losses.append(step(_stacked(drawn)))
+            losses.append(step(stacked(drawn)))
             if on_step is not None:
                 on_step(i, len(batches))
         loss = float(torch.stack(losses).mean())
@@ -114,14 +114,14 @@ def train(
     return Trained(weights_of(network), len(usable), n_patients, loss, kept)
 
 
-def _hold(network: nn.Module, only: tuple[str, ...]) -> None:
+def hold(network: nn.Module, only: tuple[str, ...]) -> None:
     """Keep every parameter as it is but those of the parts that learn."""
     learn = names_of(network, only) if only else None
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(learn is None or name in learn)
 
 
-def _luck(network: nn.Module, seed: int, device: torch.device) -> Luck:
+def make_luck(network: nn.Module, seed: int, device: torch.device) -> Luck:
     """Return where random numbers come from; dropout draws from there too."""
     voxels = torch_rng("voxels", seed, device=str(device))
     for module in network.modules():
@@ -143,5 +143,6 @@ def _batches(local: Local, n_cases: int, rng: np.random.Generator) -> Iterator[l
         yield batch
 
 
-def _stacked(drawn: list[Batch]) -> Batch:
+def stacked(drawn: Sequence[Batch]) -> Batch:
+    """Return a batch of what was drawn one by one."""
     return tuple(torch.stack(parts) for parts in zip(*drawn, strict=True))

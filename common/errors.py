@@ -25,6 +25,7 @@ class Reason(StrEnum):
     TOO_FEW_SITES = "too_few_sites"
     PER_SITE_NOT_ALLOWED = "per_site_not_allowed"
     NETWORK_NOT_SHARED = "network_not_shared"
+    BUDGET_SPENT = "budget_spent"
     ROSTER_MISMATCH = "roster_mismatch"
     STALE_ASK = "stale_ask"
     WRONG_SHAPE = "wrong_shape"
@@ -35,7 +36,9 @@ class Reason(StrEnum):
     OTHER_SOFTWARE = "other_software"
     OUT_OF_MEMORY = "out_of_memory"
     DISK_FULL = "disk_full"
+    AUDIT_BROKEN = "audit_broken"
     MALFORMED_ASK = "malformed_ask"
+    STOPPED = "stopped"
     INTERNAL = "internal"
     # What the coordinator notes about a site that sent nothing usable.
     NO_REPLY = "no_reply"

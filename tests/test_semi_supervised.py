@@ -69,7 +69,10 @@ steps:
 {SLICES}      network: {{kind: residual_unet, channels: [4, 8]}}
   outlined: {{kind: predict, network: slices}}
   area: {{kind: measure, mask: outlined.organ, sizes: [area_cm2]}}
-  dice: {{kind: describe, of: ["agreement.*", area.area_cm2], over: [development, external]}}
+  index:
+    kind: derive
+    make: {{mm2: {{op: product, of: {{area.area_cm2: 1}}, factor: 100, range: [0, 100000]}}}}
+  dice: {{kind: describe, of: ["agreement.*", area.area_cm2, index.mm2], over: [all]}}
 """
 
 
@@ -132,6 +135,8 @@ def test_slices_are_learnt_from_and_measured(answers) -> None:
     assert answers["outlined"]["all"]["failed"] == 0
     area = answers["area"]["all"]
     assert area["done"] + area["empty"] == answers["outlined"]["all"]["done"]
+    columns = answers["dice"]["all"]["columns"]
+    assert columns["index.mm2"]["mean"] == pytest.approx(100 * columns["area.area_cm2"]["mean"])
 
 
 @pytest.mark.parametrize(
@@ -150,6 +155,7 @@ def test_slices_are_learnt_from_and_measured(answers) -> None:
         ("label: front", "label: top", 'no "top"'),
         ("[found.organ, organ]", "[t1, organ]", '"t1" is an image'),
         ("mask: outlined.organ, sizes", "mask: organ, sizes", "single slice"),
+        ("factor: 100, range", "power: 100, range", "power"),
     ],
 )
 def test_what_is_wrongly_put_together_is_said_before_anything_runs(old, new, words) -> None:

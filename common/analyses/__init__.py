@@ -7,6 +7,7 @@ from common.analyses.cluster import Cluster
 from common.analyses.combat import Combat
 from common.analyses.compare_groups import CompareGroups
 from common.analyses.compare_paired import ComparePaired
+from common.analyses.concordance import Concordance
 from common.analyses.correlate import Correlate
 from common.analyses.cox import Cox
 from common.analyses.cross_tabulate import CrossTabulate
@@ -65,6 +66,7 @@ ANALYSES = (
     KaplanMeier,
     CutoffScan,
     Cox,
+    Concordance,
     PiecewiseExponential,
     Meta,
     SiteShapes,

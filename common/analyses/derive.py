@@ -1,6 +1,6 @@
 """New columns by simple arithmetic on columns: an index, a change, a side of a cut-off."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from common.analyses.analysis import Answer, Ask, Solve
 from common.cohort import Column, Name
+from common.holdings import Holdings
 from common.settings import Frozen
 from common.step import Step
 from common.sums import Schema, Sums
@@ -176,7 +177,9 @@ class Derive(Step):
             ValueError: arithmetic on a category, or a cut-off for an unknown level.
         """
         del alone
-        self._check({**contract, **self.produces()})
+        wrong = [*self._mistakes({**contract, **self.produces()})]
+        if wrong:
+            raise ValueError("; ".join(wrong))
         yield from ()  # a generator, like every other
         return Answer({"columns": list(self.make)})
 
@@ -194,13 +197,18 @@ class Derive(Step):
             contract[name] = formula.column()
         return made
 
-    def _check(self, contract: Contract) -> None:
+    def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[str]:
+        """Yield arithmetic on categories and cut-offs for unknown levels."""
+        del steps
+        yield from self._mistakes({**before.columns, **self.produces()})
+
+    def _mistakes(self, contract: Contract) -> Iterator[str]:
         for name, formula in self.make.items():
             numbers = formula.of
             wrong = [c for c in numbers if contract[c].type == "category"]
             if wrong:
-                raise ValueError(f"{name}: expected columns of numbers, got categories: {wrong}")
+                yield f"{name}: expected columns of numbers, got categories: {wrong}"
             if isinstance(formula, Below) and isinstance(formula.cut, dict):
                 odd = [v for v in formula.cut if v not in contract[formula.by].levels]
                 if odd:
-                    raise ValueError(f"{name}: unknown levels of {formula.by}: {odd}")
+                    yield f"{name}: unknown levels of {formula.by}: {odd}"

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from common.radiomics.names import FEATURES, IMAGE_TYPES, ON_REQUEST, WITHDRAWN
 from common.radiomics.settings import Settings
@@ -25,6 +25,12 @@ _BEFORE_FILTERS = {
     "label_channel", "correctMask", "geometryTolerance", "minimumROIDimensions",
     "minimumROISize", "additionalInfo",
 }  # fmt: skip
+
+
+_GIVES_NOTHING = {
+    "LBP3D": "with the SciPy of today",
+    "LBP2D": "without scikit-image, which is not installed",
+}
 
 
 def _empty_for_none(value: Any) -> Any:
@@ -56,6 +62,13 @@ class Profile(Frozen):
     image_type: Mapping[str, Override] = Field(default={}, alias="imageType")
     feature_class: Mapping[str, Chosen] = Field(default={}, alias="featureClass")
     ibsi: bool = False
+    voxel_setting: None = Field(default=None, alias="voxelSetting", exclude=True)
+
+    @field_validator("voxel_setting", mode="before")
+    @classmethod
+    def _no_maps(cls, value: Any) -> None:
+        if value:
+            raise ValueError("maps of features, voxel by voxel, are not extracted here")
 
     @model_validator(mode="after")
     def _nothing_is_left_out_in_silence(self) -> "Profile":
@@ -74,9 +87,7 @@ class Profile(Frozen):
 
     def features(self) -> dict[str, tuple[str, ...]]:
         """Return each feature class with the names of its features, in PyRadiomics' order."""
-        chosen = self.feature_class or {
-            name: () for name in FEATURES if name != "shape2D" or self.setting.force2d
-        }
+        chosen = self.feature_class or {name: () for name in FEATURES if name != "shape2D"}
         return {name: tuple(features) or FEATURES[name] for name, features in chosen.items()}
 
     def fingerprint(self) -> str:
@@ -116,8 +127,8 @@ class Profile(Frozen):
             if name not in IMAGE_TYPES:
                 yield f'unknown image type "{name}"{nearest(name, list(IMAGE_TYPES))}'
                 continue
-            if name == "LBP3D":
-                yield "LBP3D gives no features with the SciPy of today, without an error"
+            if name in _GIVES_NOTHING:
+                yield f"{name} gives no features {_GIVES_NOTHING[name]}, without an error"
             written = set(own.model_dump(by_alias=True, exclude_unset=True))
             for key in sorted(written & _BEFORE_FILTERS):
                 yield f'imageType.{name}: "{key}" has no effect here, write it below setting'
@@ -148,6 +159,8 @@ class Profile(Frozen):
             )
         if self.ibsi and self.setting.resegment_mode != "absolute":
             yield "ibsi: true needs resegmentMode: absolute"
+        if self.ibsi and (self.setting.normalize or self.setting.pre_crop):
+            yield "ibsi: true goes neither with normalize nor with preCrop"
 
 
 def read_profile(text: str, file: str = "profile") -> Profile:

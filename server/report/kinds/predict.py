@@ -9,10 +9,18 @@ from server.report.view import StepView
 
 def sentence(view: StepView) -> str:
     """Say which network is applied."""
-    return (
+    trained = view.study.bound[view.step.network]
+    text = (
         f"Every site applies the network of {view.step.network}, and its baselines, to its "
         "own cases. What it makes of them and the scores stay there."
     )
+    if trained.folds:
+        how = "majority vote" if view.step.combine == "vote" else "mean"
+        text += (
+            " A training case of a developing site is predicted by the network that never saw "
+            f"its patient, every other case by all {trained.folds}: their {how}."
+        )
+    return text
 
 
 def blocks(view: StepView) -> Iterator[Block]:
