@@ -13,36 +13,32 @@ from client.sights import load_window
 
 Floats = NDArray[np.floating[Any]]
 
+_HEIGHT = 192
+_GAP = 4
+_STRENGTH = 0.55
 
-def picture_of(bench: Bench, case: Case, seen: Volume, title: str) -> bytes:
-    """Return a PNG of the slice that was looked at most, beside itself with the map over it.
+
+def picture_of(bench: Bench, case: Case, seen: Volume) -> bytes:
+    """Return a PNG: the slice that was looked at most in every image, then with the map over it.
 
     Args:
         bench: the task and the machine.
         case: the case.
         seen: the map, on the grid of the window.
-        title: of the picture.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from matplotlib import colormaps
+    from matplotlib.image import imsave
 
     image = load_window(bench, case)[0]
     z = int(np.argmax(seen.voxels.sum((1, 2))))
-    figure = Figure(figsize=(2.4 * (len(image) + 1), 2.8), dpi=100)
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(image) + 1)
-    _, sy, sx = seen.grid.spacing_mm
-    for axes, channel, name in zip(panels, image, bench.task.images, strict=False):
-        axes.imshow(_grey(channel[z]), cmap="gray", aspect=sy / sx)
-        axes.set_title(name, fontsize=9)
-    panels[-1].imshow(_grey(image[0][z]), cmap="gray", aspect=sy / sx)
-    panels[-1].imshow(seen.voxels[z], cmap="inferno", vmin=0, vmax=1, alpha=0.5, aspect=sy / sx)
-    panels[-1].set_title(title, fontsize=9)
-    for axes in panels:
-        axes.set_axis_off()
-    figure.tight_layout()
+    grey = [np.repeat(_grey(channel[z])[..., None], 3, axis=2) for channel in image]
+    strength = _STRENGTH * seen.voxels[z][..., None]
+    over = (1 - strength) * grey[0] + strength * colormaps["inferno"](seen.voxels[z])[..., :3]
+    panels = [_large(panel, seen) for panel in (*grey, over)]
+    gap = np.ones((panels[0].shape[0], _GAP, 3))
+    row = np.concatenate([part for panel in panels for part in (panel, gap)][:-1], axis=1)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    imsave(buffer, row, format="png")
     return buffer.getvalue()
 
 
@@ -50,3 +46,11 @@ def _grey(slice_: Floats) -> Floats:
     low, high = np.percentile(slice_, [1, 99])
     grey: Floats = np.clip((slice_ - low) / max(float(high - low), 1e-6), 0, 1)
     return grey
+
+
+def _large(panel: Floats, seen: Volume) -> Floats:
+    """Return a slice enlarged by whole factors, about as tall as pictures are, in proportion."""
+    _, sy, sx = seen.grid.spacing_mm
+    factor = max(1, round(_HEIGHT / panel.shape[0]))
+    across = max(1, round(factor * sx / sy))
+    return np.clip(np.repeat(np.repeat(panel, factor, axis=0), across, axis=1), 0, 1)

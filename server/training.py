@@ -44,6 +44,7 @@ def problems(study: Study, roster: Roster, name: str, *, pooled: bool) -> Iterat
                 start=start,
                 fold=fold,
                 kept=kept if base == "development" else frozenset(),
+                tunes=step.fine_tune is not None and base == "development",
             )
             solve = training.solve_alone if base.startswith("local.") else training.solve
             yield Problem(name, part, group, solve, elastic=True)
@@ -114,6 +115,7 @@ class Training:
         start: the first weights.
         fold: of the patients it never sees, from 1; 0: it sees all.
         kept: names of weights that every site keeps for itself.
+        tunes: whether its sites go on alone at the end.
     """
 
     step: Train
@@ -122,6 +124,7 @@ class Training:
     start: Weights
     fold: int = 0
     kept: frozenset[str] = frozenset()
+    tunes: bool = False
 
     @property
     def scores(self) -> tuple[str, ...]:
@@ -163,7 +166,7 @@ class Training:
                 total = yield Ask("calibrate", values, self._sent(weights), now.state())
                 found |= calibration_of(total)
             now = now.at("tune", found)
-        if self.step.fine_tune is not None:
+        if self.tunes:
             values = {**self._values(round_), "validate": True}
             total = yield Ask("tune", values, self._sent(weights), now.state())
             found["fine_tuned"] = self._line(round_, total)

@@ -72,7 +72,7 @@ class Progress:
             return {}
         k = min(decay, (1 + self.round) / (10 + self.round))
         old = self.average or self.weights
-        return {n: (k * old[n] + (1 - k) * w).astype(w.dtype) for n, w in weights.items()}
+        return {n: _mixed(old[n], w, k) for n, w in weights.items()}
 
     def at(self, stage: str, found: Mapping[str, Json] | None = None) -> "Progress":
         """Return the progress at a later stage."""
@@ -90,6 +90,14 @@ class Progress:
         if self.stage != "train":
             values |= {"stage": self.stage, "found": dict(self.found)}
         return State(values, arrays)
+
+
+def _mixed(old: Array, new: Array, share: float) -> Array:
+    """Return a share of the old and the rest of the new; what never changes keeps its bits."""
+    if np.array_equal(old, new):
+        return new
+    mixed: Array = (share * old + (1 - share) * new).astype(new.dtype)
+    return mixed
 
 
 def read_progress(state: State) -> Progress:

@@ -47,15 +47,21 @@ sites:
 """
 
 
-def training_run(folder: Path, study: str = STUDY, phantoms: str = PHANTOMS) -> Run:
-    """Return a prepared run of a small training over phantom sites."""
+def training_run(
+    folder: Path, study: str = STUDY, phantoms: str = PHANTOMS, cohorts: Path | None = None
+) -> Run:
+    """Return a prepared run of a small training over phantom sites.
+
+    Several runs may share their cohorts: they are written once.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     spec = load_spec(phantoms, "phantoms.yaml")
-    write(spec, folder / "cohorts")
+    cohorts = cohorts or folder / "cohorts"
+    write(spec, cohorts)
     policy = {"per_site": True, "share_network": True}
     sites: dict[str, dict[str, object]] = {}
     for name, site in spec.sites.items():
-        where = {"cohort": f"cohorts/{name}", "policy": policy, "device": "cpu"}
+        where = {"cohort": str(cohorts / name), "policy": policy, "device": "cpu"}
         role = {"role": "external"} if site.role == "external" else {}
         sites[name] = {"simulate": where, **role}
     (folder / "study.yaml").write_text(study)

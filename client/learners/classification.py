@@ -106,8 +106,7 @@ class Learner:
         if not self.task.saliency:
             return Predicted(scores)
         seen = saliency(self.bench, ensemble, case)
-        title = f"{self.classes[int(p.argmax())]} {p.max():.2f}"
-        picture = picture_of(self.bench, case, seen, title)
+        picture = picture_of(self.bench, case, seen)
         return Predicted(scores, images={"saliency": seen}, pictures={"saliency": picture})
 
 

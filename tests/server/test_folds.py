@@ -55,7 +55,8 @@ SITES = ("east", "north", "south")
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    made = training_run(tmp_path_factory.mktemp("folds"), STUDY, PHANTOMS)
+    shared = tmp_path_factory.getbasetemp() / "small_cohorts"
+    made = training_run(tmp_path_factory.mktemp("folds"), STUDY, PHANTOMS, shared)
     simulate(made, engine="threads")
     return made
 

@@ -49,7 +49,8 @@ steps:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    made = training_run(tmp_path_factory.mktemp("local"), STUDY, PHANTOMS)
+    shared = tmp_path_factory.getbasetemp() / "small_cohorts"
+    made = training_run(tmp_path_factory.mktemp("local"), STUDY, PHANTOMS, shared)
     simulate(made, engine="threads")
     return made
 
