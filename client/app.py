@@ -1,7 +1,9 @@
 """The site's ClientApp: two questions, `hello` and `round`; the gate answers."""
 
 import json
+import logging
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,12 +14,16 @@ from client.gate import answer, safely
 from client.log import log_as
 from client.masking import join
 from client.site import Site, load_site
+from client.working import Halted, at_work
 from common.codec import joined_packet, read_hello, read_round, replies_packet
+from common.errors import Reason
 from common.messages import Packet
 from common.wire import from_records, to_records
 
 SIMULATION = "CONSORTIUM_SIMULATION"
 """Environment: a JSON list of the site.yaml of every simulated site, by partition-id."""
+
+log = logging.getLogger(__name__)
 
 app = ClientApp()
 
@@ -39,9 +45,33 @@ def round_(message: Message, context: Context) -> Message:
 
     def replies() -> Packet:
         site = _site(context)
-        return replies_packet(answer(site, read_round(from_records(message.content))))
+        asked = read_round(from_records(message.content))
+        about = {
+            "run": asked.hello.run,
+            "round": asked.number,
+            "asks": [posed.problem for posed in asked.asks],
+        }
+
+        def answered() -> Packet:
+            return replies_packet(answer(site, asked))
+
+        if "site" not in context.node_config:  # a simulation, which stops in its own way
+            return answered()
+        return _halting(site, context.run_id, about, answered)
 
     return Message(to_records(safely(replies)), reply_to=message)
+
+
+def _halting(
+    site: Site, run: int, about: dict[str, object], answered: Callable[[], Packet]
+) -> Packet:
+    """Return an answer, or a bare reason where the work was stopped."""
+    try:
+        with at_work(site.workspace, run, about):
+            return answered()
+    except Halted:
+        log.warning("stopped: the coordinator ended the run")
+        return Packet({"failed": str(Reason.STOPPED)})
 
 
 def _site(context: Context) -> Site:

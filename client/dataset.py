@@ -78,6 +78,16 @@ def load_examples(bench: Bench, cases: Sequence[Case], device: torch.device) -> 
     return examples
 
 
+def digest_of(cases: Sequence[Case]) -> str:
+    """Return a digest of who the cases are and of their files' sizes and times."""
+    files = [
+        [c.case_id, c.patient_id, sorted(c.values.items())]
+        + [list(stamps(path)) for _, path in sorted({**c.images, **c.masks}.items())]
+        for c in cases
+    ]
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+
+
 def as_tensor(array: Array, device: torch.device) -> torch.Tensor:
     """Return a part of an example's image or mask as a tensor on a device."""
     if isinstance(array, torch.Tensor):

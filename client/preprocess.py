@@ -76,7 +76,7 @@ def load_image(bench: Bench, case: Case, centre_mm: Vector | None = None) -> tup
         ValueError: an image is missing, not finite or constant; says which.
     """
     recipe = bench.task.recipe
-    volumes = {name: _open(case.images, name) for name in bench.task.images}
+    volumes = {name: open_image(case.images, name) for name in bench.task.images}
     frame = frame_of(bench, next(iter(volumes.values())).grid, centre_mm)
     channels = []
     for name, volume in volumes.items():
@@ -107,6 +107,11 @@ def load_mask(bench: Bench, case: Case, frame: Frame) -> Classes | None:
     if n_lost:
         log.warning("%s: the recipe's size cuts off %d labelled voxels", case.case_id, n_lost)
     return _fit(onto_work, frame)
+
+
+def onto_array(mask: Volume, frame: Frame, recipe: Recipe) -> Classes:
+    """Return a mask of 0 and 1 (uint8), stored on any grid, over the array of a frame."""
+    return _fit(_onto(mask, frame, recipe).astype(np.uint8), frame)
 
 
 def read_classes(bench: Bench, case: Case) -> Volume | None:
@@ -160,7 +165,12 @@ def restore(chances: Floats, frame: Frame, onto: Grid, recipe: Recipe) -> Classe
     return found
 
 
-def _open(images: Mapping[str, Path], name: str) -> Volume:
+def open_image(images: Mapping[str, Path], name: str) -> Volume:
+    """Return an image of a case as float32.
+
+    Raises:
+        ValueError: it is missing, not finite or constant.
+    """
     if name not in images:
         raise ValueError(f'image "{name}": the case has none')
     path = images[name]

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import Field
 
 from common.cohort import Name
+from common.deployment import APPROVED, Approved
 from common.privacy.identity import read_identity
 from common.settings import Frozen, parse
 from common.sites import Hex, PolicySettings
@@ -17,6 +19,9 @@ class SiteSettings(Frozen):
 
     name: Name = Field(description="the name under which the roster lists this site")
     cohort: str | tuple[str, ...] = Field(description="folder, or folders, with cohort.csv")
+    further_folders: tuple[str, ...] = Field(
+        (), description="besides the cohort's own, where files that cohort.csv names may lie"
+    )
     workspace: str = Field("workspace", description="audit log, caches, predictions, tables")
     identity: str = Field("identity.key", description="file with this site's private key")
     partners: dict[Name, Hex] = Field(
@@ -26,6 +31,12 @@ class SiteSettings(Frozen):
     device: str = Field("auto", description="auto, cpu, cuda:0, ...")
     threads: int = Field(
         1, ge=1, description="threads of a training; the last bits of a result depend on it"
+    )
+    processes: int = Field(
+        0, ge=0, description="that extract features at the same time; 0: one for each core"
+    )
+    scales: dict[Name, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="grey levels of an image times this are in the study's unit: {adc: 1000}"
     )
     policy: PolicySettings = PolicySettings()
 
@@ -59,6 +70,11 @@ class Site:
         return tuple(self.folder / c for c in ((named,) if isinstance(named, str) else named))
 
     @property
+    def further_folders(self) -> tuple[Path, ...]:
+        """Folders besides the cohort's own in which its files may lie."""
+        return tuple(self.folder / named for named in self.settings.further_folders)
+
+    @property
     def workspace(self) -> Path:
         """The folder for all this site writes."""
         return self.folder / self.settings.workspace
@@ -77,7 +93,17 @@ class Site:
 def load_site(path: Path) -> Site:
     """Return the site whose `site.yaml` is `path`.
 
+    What `consortium site approve` has let in, in the file beside it, counts as if it stood there.
+
     Raises:
-        ConfigError: the file has mistakes.
+        ConfigError: a file has mistakes.
     """
-    return Site(parse(SiteSettings, path.read_text(encoding="utf-8"), str(path)), path.parent)
+    settings = parse(SiteSettings, path.read_text(encoding="utf-8"), str(path))
+    beside = path.parent / APPROVED
+    if beside.exists():
+        approved = parse(Approved, beside.read_text(encoding="utf-8"), str(beside))
+        studies = (*settings.policy.approved_studies, *approved.studies)
+        policy = settings.policy.model_copy(update={"approved_studies": studies})
+        partners = {**approved.partners, **settings.partners}
+        settings = settings.model_copy(update={"policy": policy, "partners": partners})
+    return Site(settings, path.parent)

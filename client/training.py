@@ -5,27 +5,35 @@ loss, unless asked to share them at the end and allowed to by the policy. So do 
 the study wants to stay local, and a network that is fine-tuned here.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from client.bench import Bench
 from client.cases import Case
 from client.cohorts import person_of
+from client.dataset import digest_of
 from client.learners.learner import learner_of
 from client.own_networks import OwnNetworks
 from client.products import with_products
+from client.shelf import Shelf
 from client.steps import Job
 from client.tables import with_columns
 from client.trainer import Start, Trained, train
 from common.errors import Reason, Refused
+from common.privacy.noise import noise_key
 from common.seeds import seed
 from common.sums import Array, Sums
 from common.table import fold_of
 from common.tasks.local import Local
 from common.tasks.task import prepares
 from common.tasks.train import AVERAGE, BEGIN, UPDATE, WEIGHTS, Train
+
+if TYPE_CHECKING:
+    from client.spending import Spending
 
 Weights = dict[str, Array]
 
@@ -86,7 +94,7 @@ def _train_common(job: Job, weights: Weights, local: Weights) -> dict[str, Array
         part = {name: trained.weights[name] for name in local}
         best = int(str(job.posed.ask.values.get("best", -1)))
         _own(job).keep_local_part(_round(job), part, best=best)
-    sums = _counts(trained)
+    sums = _counts(job, trained)
     for name, before in weights.items():
         change = trained.weights[name].astype(np.float64) - before
         sums[UPDATE + name] = trained.n_cases * change
@@ -102,18 +110,54 @@ def _train(
     only: tuple[str, ...] = (),
 ) -> Trained:
     values = job.posed.ask.values
+    round_ = int(str(values["round"]))
+    shelf = Shelf(job.site.room("runs", job.run, "kept"), job.posed.problem, round_)
     start = Start(
         weights,
-        seed(int(str(values["seed"])), job.site.name, _round(job)),
+        seed(int(str(values["seed"])), job.site.name, round_),
         float(str(values["learning_rate"])) if rate is None else rate,
         only,
+        round_,
+        shelf.before(),
     )
     bench, cases = bench_of(job, job.step), _usable(job)
     if not cases and job.alone:
         raise Refused(Reason.NO_CASES, f"no training case for a network that {bench.purpose}")
     if not cases:  # a site without labels adds nothing, and is no loss to the others
         return Trained(dict(weights), n_cases=0, n_patients=0, loss=0.0)
-    return train(bench, local or job.step.local, start, cases)
+    if job.step.privacy is not None:
+        return _train_privately(job, bench, start, cases)
+    trained = train(bench, local or job.step.local, start, cases)
+    shelf.keep(trained.kept)
+    return trained
+
+
+def _train_privately(job: Job, bench: Bench, start: Start, cases: Sequence[Case]) -> Trained:
+    from client.private_trainer import Protection, train_privately
+
+    found = account(job)
+    if found is None:
+        raise Refused(Reason.NO_CASES, "no training case")
+    mark, spending = found
+    key = noise_key(job.site.identity(), mark.encode())
+    protection = Protection(job.step.privacy.clip_norm, spending, key)
+    return train_privately(bench, job.step.local, start, cases, protection)
+
+
+def account(job: Job) -> "tuple[str, Spending] | None":
+    """Return the mark of a private training ask, and what its round takes; None of no case.
+
+    The mark stands for the ask, the cases and their files: the same mark, the same noise.
+    """
+    from client.spending import plan
+
+    cases = _usable(job)
+    words = [job.message.hello.study, job.posed.step, job.posed.ask.digest(), digest_of(cases)]
+    if not cases:
+        return None
+    mark = hashlib.sha256(json.dumps(words).encode()).hexdigest()
+    n_patients = len({case.patient_id for case in cases})
+    return mark, plan(job.step.privacy, job.step.local, n_patients, job.step.n_takes)
 
 
 def _train_own(job: Job, first: Weights) -> Sums:
@@ -126,7 +170,7 @@ def _train_own(job: Job, first: Weights) -> Sums:
         before |= job.step.task.prepared(job.study.holdings, _learner(job).prepare(_usable(job)))
     trained = _train(job, before)
     own.keep_alone(round_, trained.weights)
-    return _counts(trained)
+    return _counts(job, trained)
 
 
 def _share(job: Job) -> Sums:
@@ -147,7 +191,7 @@ def _tune(job: Job, weights: Weights) -> Sums:
     whole = weights | _local_part(job)
     trained = _train(job, whole, local=local, rate=how.learning_rate, only=how.only)
     _own(job).keep_tuned(trained.weights)
-    return _counts(trained) | _validate(job, trained.weights)
+    return _counts(job, trained) | _validate(job, trained.weights)
 
 
 # -- validation --------------------------------------------------------------------------
@@ -221,8 +265,11 @@ def _fold(job: Job) -> int:
     return int(str(job.posed.ask.values.get("fold", 0)))
 
 
-def _counts(trained: Trained) -> dict[str, Array]:
-    return {"n": np.array(trained.n_cases), "loss": np.array(trained.n_cases * trained.loss)}
+def _counts(job: Job, trained: Trained) -> dict[str, Array]:
+    n = np.array(trained.n_cases)
+    if job.step.privacy is not None:
+        return {"n": n}
+    return {"n": n, "loss": np.array(trained.n_cases * trained.loss)}
 
 
 def _named(arrays: Mapping[str, Array], prefix: str) -> Weights:

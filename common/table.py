@@ -23,6 +23,8 @@ class Table:
         smallest_cell: 0 where the sums will be masked; else, as the reply goes out in
             clear, the count below which a cell of patients must not be shown.
         fold_key: the study's key for drawing folds, the same at every site.
+        chosen: the rows the step's own `cases` select, shape (n,); None where all are. Where
+            columns are made there are others beside them, of which nothing may be learnt.
     """
 
     columns: Mapping[str, Floats]
@@ -30,6 +32,7 @@ class Table:
     patients: NDArray[np.str_]
     smallest_cell: int = 0
     fold_key: str = ""
+    chosen: NDArray[np.bool_] | None = None
 
     @property
     def n(self) -> int:
@@ -58,7 +61,16 @@ class Table:
     def rows(self, keep: NDArray[np.bool_]) -> "Table":
         """Return the rows where `keep`, shape (n,), is true."""
         columns = {name: values[keep] for name, values in self.columns.items()}
-        return replace(self, columns=columns, patients=self.patients[keep])
+        chosen = None if self.chosen is None else self.chosen[keep]
+        return replace(self, columns=columns, patients=self.patients[keep], chosen=chosen)
+
+
+def outer_fold(key: str, patient: str, k: int) -> int:
+    """Return the fold of a patient in nested validation.
+
+    Of another draw than a step's own folds, or leaving out an outer fold would empty inner ones.
+    """
+    return fold_of(f"{key}\0outer", patient, k)
 
 
 def fold_of(key: str, patient: str, k: int) -> int:

@@ -10,14 +10,21 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from common.errors import ConfigError, Finding
+from common.outlook import foreseen_refusals
 from common.settings import parse
 from common.sites import Roster
 from common.study import Study, read_study
+from server.deploy import commands as deployed
+from server.deploy.conduct import DeployedRun, find_deployed
+from server.deploy.trying import dry_run
+
+if TYPE_CHECKING:
+    from server.run import Run
 
 MISTAKE, WITH_LOSSES, STOPPED, INTERRUPTED = 1, 3, 4, 130
 
@@ -30,9 +37,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Federated radiology studies: hospitals answer with sums, nothing else leaves them.",
 )
+site_commands.site_app.command("dry-run")(dry_run)
 app.add_typer(site_commands.site_app, name="site")
 app.add_typer(site_commands.import_app, name="import")
 app.command("phantoms")(site_commands.phantoms)
+app.add_typer(deployed.deploy_app, name="deploy")
+app.command("status")(deployed.status)
+app.command("log")(deployed.log)
+app.command("stop")(deployed.stop)
 
 StudyFile = Annotated[Path, typer.Argument(help="the study, such as studies/phantom.yaml")]
 SitesFile = Annotated[Path, typer.Option("--sites", help="the roster; see sites.example.yaml")]
@@ -73,6 +85,7 @@ def simulate(  # noqa: PLR0913  (options of a command)
 ) -> None:
     """Run a study with all its sites on this machine."""
     _check_files(study, sites)
+    _warn_of_refusals(study, sites)
     site_commands.make_phantoms_for(sites)
     _refuse_bad_cohorts(study, sites, runs, leave_out=leave_out)
     from server.simulate import prepare
@@ -85,9 +98,32 @@ def simulate(  # noqa: PLR0913  (options of a command)
 def resume(
     run: RunFolder, engine: Engine = None, workers: Workers = None, as_json: AsJson = False
 ) -> None:
-    """Go on with a simulated run that was stopped, from its last checkpoint."""
+    """Go on with a run that was stopped, simulated or deployed, from its last checkpoint."""
     _existing_run(run)
-    _drive(run, engine=engine, workers=workers, as_json=as_json)
+    found = find_deployed(run)
+    if found is None:
+        _drive(run, engine=engine, workers=workers, as_json=as_json)
+        return
+    with _stops_reported(run):
+        if not found.is_under_way():
+            found.begin()
+    _follow(found, as_json=as_json)
+
+
+@app.command("run")
+def run_deployed(
+    study: StudyFile,
+    deployment: Annotated[Path, typer.Option("--deployment", "-d", help="its folder")] = Path(
+        "deployment"
+    ),
+    detach: Annotated[bool, typer.Option("--detach", help="begin it and return")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a study over hospitals that have approved it. Ctrl-C leaves it running."""
+    begun = deployed.begin_run(deployment, study)
+    sys.stdout.write(f"run: {begun.run.folder}\n")
+    if not detach:
+        _follow(begun, as_json=as_json)
 
 
 @app.command()
@@ -99,6 +135,7 @@ def check(
         read_study(study.read_text(encoding="utf-8"), str(study))
     else:
         _check_files(study, sites)
+        _warn_of_refusals(study, sites)
         site_commands.make_phantoms_for(sites)
         _refuse_bad_cohorts(study, sites, runs, leave_out=False)
     sys.stdout.write("no mistakes found\n")
@@ -135,6 +172,14 @@ def _check_files(study: Path, sites: Path) -> None:
         raise ConfigError(findings)
 
 
+def _warn_of_refusals(study: Path, sites: Path) -> None:
+    """Say what the policies of the roster will refuse; the study is run without it."""
+    read = read_study(study.read_text(encoding="utf-8"), str(study))
+    roster = parse(Roster, sites.read_text(encoding="utf-8"), str(sites))
+    for site, text in foreseen_refusals(read, roster):
+        sys.stderr.write(f"{site}: warning: will refuse {text}\n")
+
+
 def _refuse_bad_cohorts(study: Path, sites: Path, runs: Path, *, leave_out: bool) -> None:
     problems = site_commands.check_simulated(study, sites, runs)
     for problem in problems:
@@ -157,10 +202,28 @@ def _existing_run(folder: Path) -> None:
         raise typer.Exit(MISTAKE)
 
 
+def _follow(found: DeployedRun, *, as_json: bool) -> None:
+    """Show a deployed run to its end, and leave with a code that tells how it was."""
+    from server.display import shown
+    from server.progress import tell
+
+    folder = found.run.folder
+    try:
+        with _stops_reported(folder), shown(found.run.study, as_json=as_json):
+            found.follow(tell)
+    except typer.Exit as left:
+        if left.exit_code == INTERRUPTED:
+            sys.stderr.write(f"it runs on; to stop it: consortium stop {folder}\n")
+            raise
+        _report(found.run)
+        raise
+    _report(found.run)
+    _tell_losses(found.run)
+
+
 def _drive(folder: Path, *, engine: str | None, workers: int | None, as_json: bool) -> None:
     """Drive a run, show it, write its report, and leave with a code that tells how it was."""
     from server.display import shown
-    from server.report.write import write_report
     from server.run import Run
     from server.simulate import simulate as go
 
@@ -169,10 +232,24 @@ def _drive(folder: Path, *, engine: str | None, workers: int | None, as_json: bo
         with _stops_reported(folder), shown(run.study, as_json=as_json):
             go(run, engine=engine, workers=workers)
     finally:
-        try:
-            sys.stderr.write(f"report: {write_report(run)}\n")
-        except OSError as error:
-            sys.stderr.write(f"the report could not be written: {error}\n")
+        _report(run)
+    _tell_losses(run)
+
+
+def _report(run: "Run") -> None:
+    from server.report.record import read_record
+    from server.report.share import shares
+    from server.report.write import write_report
+
+    try:
+        for share in shares(read_record(run)):
+            sys.stderr.write(f"{share}\n")
+        sys.stderr.write(f"report: {write_report(run)}\n")
+    except OSError as error:
+        sys.stderr.write(f"the report could not be written: {error}\n")
+
+
+def _tell_losses(run: "Run") -> None:
     if run.losses():
         sys.stderr.write("The run ended, but not with everyone or everything; see the report.\n")
         raise typer.Exit(WITH_LOSSES)

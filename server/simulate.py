@@ -11,13 +11,13 @@ from typing import Any
 
 from flwr.app import Context, RecordDict
 
+from common.machine.flower import QUIET_FLOWER
 from common.settings import parse
 from common.sites import POOLED, PolicySettings, Roster
 from common.study import read_study
 from server.app import RUN, app
 from server.local_grid import RUN_ID, LocalGrid
 from server.played import PlayedSite, settings_of
-from server.quiet import QUIET_FLOWER
 from server.run import Run, create_run
 from server.workers import ProcessWorker, ThreadWorker, WorkerFactory
 
@@ -110,8 +110,14 @@ def _simulated(roster: Roster, folder: Path, pooled: bool) -> dict[str, dict[str
             own: c for name in roster.developing for own, c in sites[name]["columns"].items()
         }
         policy = PolicySettings(per_site=True, share_network=True).model_dump()
-        device = sites[roster.developing[0]]["device"]
-        sites[POOLED] = {"cohort": cohorts, "columns": columns, "policy": policy, "device": device}
+        further = sorted({f for name in roster.developing for f in sites[name]["further_folders"]})
+        sites[POOLED] = {
+            "cohort": cohorts,
+            "further_folders": further,
+            "columns": columns,
+            "policy": policy,
+            "device": sites[roster.developing[0]]["device"],
+        }
     return sites
 
 

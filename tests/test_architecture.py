@@ -25,6 +25,7 @@ FORBIDDEN_IMPORTS = {
 MAY_IMPORT_FLWR = (
     "common/wire.py",
     "client/app.py",
+    "client/joining/fleet.py",
     "server/app.py",
     "server/collect.py",
     "server/simulate*.py",

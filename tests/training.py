@@ -65,5 +65,5 @@ def training_run(
         role = {"role": "external"} if site.role == "external" else {}
         sites[name] = {"simulate": where, **role}
     (folder / "study.yaml").write_text(study)
-    (folder / "sites.yaml").write_text(yaml.safe_dump({"sites": sites, "deadline_s": 120}))
+    (folder / "sites.yaml").write_text(yaml.safe_dump({"sites": sites, "deadline_s": 900}))
     return prepare(folder / "study.yaml", folder / "sites.yaml", folder / "runs")

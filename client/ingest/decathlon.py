@@ -77,18 +77,26 @@ class Report:
         folders: of each site.
         counts: cases by site and split.
         n_unused: cases of the data list that no split names.
+        elsewhere: the folder the images stayed in, or None where the sites' folders have them.
     """
 
     folders: Mapping[str, Path]
     counts: Mapping[str, Mapping[str, int]]
     n_unused: int
+    elsewhere: Path | None = None
 
     def __str__(self) -> str:
         lines = [
             f"{site}: " + ", ".join(f"{n} {split}" for split, n in splits.items())
             for site, splits in self.counts.items()
         ]
-        return "\n".join([*lines, f"in no split: {self.n_unused}"])
+        lines.append(f"in no split: {self.n_unused}")
+        if self.elsewhere is not None:
+            lines.append(
+                "The images stay where they are: open that folder in each site's settings,"
+            )
+            lines.append(f"further_folders: [{self.elsewhere}]")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +161,8 @@ def import_decathlon(
         out_dir: where the sites' folders go.
         columns: names for cohort.csv.
         link: "reference" names the source files in cohort.csv, "symlink" and "copy"
-            put them into the site's folder.
+            put them into the site's folder. All but copies lie outside of it: the site
+            has to open that folder (`further_folders`).
         test_labels: folder with labels of tests, named like their images, where the data
             list has none.
 
@@ -268,7 +277,8 @@ def _write(
     for site, lines in rows.items():
         write_sheet(out_dir / site, heading, lines)
     folders = {site: out_dir / site for site in rows}
-    return Report(folders, counts, len(source.items) - len(places))
+    elsewhere = None if link == "copy" else source.folder.resolve()
+    return Report(folders, counts, len(source.items) - len(places), elsewhere)
 
 
 def _place(file: Path, folder: Path, link: Link) -> str:

@@ -120,6 +120,10 @@ class Step:
 
     def __call__(self, batch: Batch) -> Tensor:
         """Change the network by one batch and return the loss before."""
+        return self.descend(self.objective(batch))
+
+    def objective(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch."""
         images, columns, labels = batch
         device, network = self.setting.device, self.setting.network
         with arithmetic(device, self.bench.precision):
@@ -128,9 +132,7 @@ class Step:
         if not isinstance(weights, Tensor):
             raise TypeError("expected the weights of the classes among the network's buffers")
         smoothing = self.loss.smoothing
-        return self.descend(
-            class_cross_entropy(logits.float(), labels, weights=weights, smoothing=smoothing)
-        )
+        return class_cross_entropy(logits.float(), labels, weights=weights, smoothing=smoothing)
 
 
 def _logit(p: NDArray[np.float64]) -> float:

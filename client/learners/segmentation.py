@@ -73,8 +73,13 @@ class Step:
 
     def __call__(self, batch: Batch) -> Tensor:
         """Change the network by one batch and return the loss before."""
+        return self.descend(self.objective(batch))
+
+    def objective(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch: the mean over its images."""
         images, masks = batch
-        return self.descend(self.loss(self.outputs(self.setting.network, images), masks))
+        loss: Tensor = self.loss(self.outputs(self.setting.network, images), masks)
+        return loss
 
     def outputs(self, network: nn.Module, images: Tensor) -> tuple[Tensor, ...]:
         """Return what a network makes of images, the finest output first."""

@@ -7,6 +7,7 @@ from common.analyses.cluster import Cluster
 from common.analyses.combat import Combat
 from common.analyses.compare_groups import CompareGroups
 from common.analyses.compare_paired import ComparePaired
+from common.analyses.concordance import Concordance
 from common.analyses.correlate import Correlate
 from common.analyses.cox import Cox
 from common.analyses.cross_tabulate import CrossTabulate
@@ -29,6 +30,7 @@ from common.analyses.piecewise_exponential import PiecewiseExponential
 from common.analyses.prototypes import Prototypes
 from common.analyses.reclassification import Reclassification
 from common.analyses.roc import Roc
+from common.analyses.site_shapes import SiteDistances, SiteShapes
 from common.analyses.standardise import Standardise
 from common.analyses.svm import Svm
 from common.analyses.univariable_logistic import UnivariableLogistic
@@ -64,6 +66,9 @@ ANALYSES = (
     KaplanMeier,
     CutoffScan,
     Cox,
+    Concordance,
     PiecewiseExponential,
     Meta,
+    SiteShapes,
+    SiteDistances,
 )

@@ -90,8 +90,9 @@ class PseudoLabel(Step):
         del ask, contract
         return {name: count() for name in COUNTS} | {"confidence": cells(N_BINS)}
 
-    def solve_with(self, networks: Networks) -> Solve:
+    def solve_with(self, networks: Networks, *, alone: bool = False) -> Solve:
         """Send the network of all sites together, count what was accepted."""
+        del alone
         main = replace(networks, variants={"": networks.variants[""]})
         total = yield ask_with(main)
         n = {name: int(total[name]) for name in COUNTS}

@@ -21,10 +21,15 @@ from common.sums import Field as SumField
 from common.sums import Schema, count, real, weight
 from common.tasks.classification import Classification
 from common.tasks.local import Local
+from common.tasks.privacy import Privacy
 from common.tasks.segmentation import Segmentation
+from common.tasks.super_resolution import SuperResolution
+from common.tasks.task import calibrates
 
-# With a second kind of task: a union, told apart by `kind`; see `common.tasks.task`.
-Task: TypeAlias = Annotated[Segmentation | Classification, Field(discriminator="kind")]
+# A task is told apart by its `kind`; see `common.tasks.task`.
+Task: TypeAlias = Annotated[
+    Segmentation | Classification | SuperResolution, Field(discriminator="kind")
+]
 Baseline: TypeAlias = Literal["local", "ensemble", "pooled"]
 
 WEIGHTS = "weights."
@@ -134,6 +139,10 @@ class Train(Step):
         None, description="at the end each site trains on alone; predict adds a variant tuned"
     )
 
+    privacy: Privacy | None = Field(
+        None, description="differential privacy for every patient that trains"
+    )
+
     @field_validator("folds")
     @classmethod
     def _not_one(cls, folds: int) -> int:
@@ -172,6 +181,28 @@ class Train(Step):
         """Yield what of the task does not fit the cohort."""
         del steps
         yield from self.task.problems(before)
+        if self.privacy is not None:
+            yield from self._not_private()
+
+    def _not_private(self) -> Iterator[str]:
+        """Yield what would let out more of a patient than the noise hides."""
+        task: Any = self.task
+        if getattr(getattr(task, "network", None), "norm", "") == "batch":
+            yield "privacy: a batch norm mixes patients; choose norm: instance or group"
+        if getattr(task, "consistency", None) is not None:
+            yield "privacy: a mean teacher is not covered by the noise; leave out consistency"
+        if calibrates(task):
+            yield "privacy: calibrate asks about patients that train; set calibrate: false"
+        if not getattr(task, "allows_privacy", True):
+            yield f"privacy: the task {task.kind} has several losses, which the noise cannot cover"
+        if self.fine_tune is not None:
+            yield "privacy: fine_tune returns scores of networks without noise; leave it out"
+
+    @property
+    def n_takes(self) -> int:
+        """Rounds of local training that one patient takes part in at most."""
+        alone = bool({"local", "ensemble"} & set(self.baselines))
+        return self.rounds * max(1, self.folds - 1) * (1 + alone)
 
     def schema(self, ask: Ask, contract: Mapping[str, Column]) -> Schema:
         """Return what one site sends: see `client.training`."""
@@ -182,7 +213,10 @@ class Train(Step):
         if ask.phase == "calibrate":
             n = int(str(ask.values["n_losses"]))
             return {"n": count(), "losses": real(n)}
-        return train_schema(ask)
+        schema = train_schema(ask)
+        if self.privacy is not None:
+            schema.pop("loss", None)  # it would tell of patients, and no noise is on it
+        return schema
 
 
 def part_of(base: str, fold: int) -> str:
@@ -192,7 +226,7 @@ def part_of(base: str, fold: int) -> str:
     return f"fold.{fold}" if base == "development" else f"{base}.fold.{fold}"
 
 
-def train_schema(ask: Ask) -> Schema:
+def train_schema(ask: Ask) -> dict[str, SumField]:
     """Return the sums of a training ask; shapes are those of the weights it carries."""
     shapes = {
         name.removeprefix(WEIGHTS): array.shape

@@ -18,12 +18,12 @@ import typer
 import yaml
 
 from common.errors import ConfigError
+from common.machine.processes import stopped_by_signals
 from common.settings import read_yaml
 from common.study import read_study
 from server.deploy.compare import differences, n_arrays
-from server.deploy.kits import Deployment, lay_out
-from server.deploy.localhost import deploy
-from server.deploy.processes import stopped_by_signals
+from server.deploy.localhost import Localhost, deploy, lay_out_localhost
+from server.deploy.proxy import nginx
 from server.journal import read_events
 from server.run import Run, parse_name
 from server.simulate import prepare, simulate
@@ -45,14 +45,13 @@ def command(
     compare: Compare = True,
 ) -> None:
     """Run a study in processes of its own on this machine: TLS, registered keys, a database."""
-    with stopped_by_signals(), _in_words():
+    with stopped_by_signals(), in_words():
         # What a site does is loaded by name, as Flower loads apps: the server imports no client.
         importlib.import_module("client.cli").make_phantoms_for(sites)
-        deployment = _laid_out(study, sites, folder)
-        deploy(deployment, limit_s=limit, tell=_say)
-        run = deployment.run
-        _summarise(deployment)
-        equal = not compare or _equals_simulation(run, sites, deployment.folder / "simulation")
+        here = _laid_out(study, sites, folder)
+        run = deploy(here, limit_s=limit, tell=say).run
+        summarise(here.logs, run)
+        equal = not compare or report_equality(run, sites, here.folder / "simulation")
     if not equal:
         raise typer.Exit(UNEQUAL)
     if run.losses():
@@ -60,7 +59,7 @@ def command(
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
+def in_words() -> Iterator[None]:
     """Turn whatever stops the command into words and an exit code."""
     try:
         yield
@@ -89,16 +88,18 @@ def without_pooled(study: str, file: str) -> str:
     return yaml.safe_dump(data, sort_keys=False) if pooled else study
 
 
-def _laid_out(study: Path, sites: Path, folder: Path | None) -> Deployment:
+def _laid_out(study: Path, sites: Path, folder: Path | None) -> Localhost:
+    nginx()  # before anything is made
     text = without_pooled(study.read_text(encoding="utf-8"), str(study))
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     folder = folder or Path("runs") / "deployments" / f"{parse_name(text)}-{stamp}"
-    deployment = lay_out(text, sites, folder)
-    sys.stdout.write(f"deployment: {deployment.folder}\n")
-    return deployment
+    here = lay_out_localhost(text, sites, folder)
+    sys.stdout.write(f"deployment: {here.folder}\n")
+    return here
 
 
-def _say(event: Mapping[str, Any]) -> None:
+def say(event: Mapping[str, Any]) -> None:
+    """Print an event of a run's journal, if it is worth a line."""
     site = event.get("site", "")
     lines = {
         "joined": f"joined: {site}",
@@ -113,8 +114,9 @@ def _say(event: Mapping[str, Any]) -> None:
         sys.stdout.flush()
 
 
-def _summarise(deployment: Deployment) -> None:
-    events = read_events(deployment.run.folder / "journal.jsonl")
+def summarise(logs: Path, run: Run) -> None:
+    """Print how long the rounds of a run took, and how much of it beside the sites' work."""
+    events = read_events(run.folder / "journal.jsonl")
     rounds = [event for event in events if event["event"] == "exchanged"]
     seconds = [float(event["seconds"]) for event in rounds]
     work = [max(event["work_s"].values(), default=0.0) for event in rounds]
@@ -122,11 +124,12 @@ def _summarise(deployment: Deployment) -> None:
     each, beside = (sum(s) / max(len(s), 1) for s in (seconds, idle))
     sys.stdout.write(
         f"{len(rounds)} rounds, {each:.1f} s each, {beside:.1f} s of it beside the sites' work\n"
-        f"run: {deployment.run.folder}\nlogs: {deployment.logs}\n"
+        f"run: {run.folder}\nlogs: {logs}, of each owner in its own folder\n"
     )
 
 
-def _equals_simulation(run: Run, sites: Path, runs: Path) -> bool:
+def report_equality(run: Run, sites: Path, runs: Path) -> bool:
+    """Simulate a run's study, print whether both are the same, and return it."""
     simulated = prepare(run.folder / "study.yaml", sites, runs)
     simulate(simulated)
     found = differences(run, simulated)

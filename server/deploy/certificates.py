@@ -1,7 +1,7 @@
-"""The coordinator's certificates and the keys by which it knows a site's connection.
+"""The coordinator's certificates.
 
-A deployment is its own authority: sites trust its certificate and no other. The keys here
-open a connection and nothing else; what a site signs, it signs with its identity.
+A deployment is its own authority: sites trust its certificate and no other. Sites have no
+certificates; they are known by keys that they make themselves.
 """
 
 import ipaddress
@@ -37,6 +37,10 @@ class Authority:
     def pem(self) -> bytes:
         """Return the certificate that sites are told to trust."""
         return self.certificate.public_bytes(_PEM)
+
+    def private_pem(self) -> bytes:
+        """Return the key that signs, which never leaves the coordinator."""
+        return self.key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, _NO_PASSWORD)
 
     def issue(self, hosts: Iterable[str], *, days: int) -> Pair:
         """Return the certificate of a server and its key, both in PEM.
@@ -74,12 +78,17 @@ def new_authority(name: str, *, days: int) -> Authority:
     return Authority(certificate, key)
 
 
-def new_connection_key() -> Pair:
-    """Return a key by which a site's connection is known, as OpenSSH writes it."""
-    key = ec.generate_private_key(ec.SECP384R1())
-    form, ssh = serialization.PrivateFormat.OpenSSH, serialization.Encoding.OpenSSH
-    public = key.public_key().public_bytes(ssh, serialization.PublicFormat.OpenSSH)
-    return Pair(public + b"\n", key.private_bytes(_PEM, form, _NO_PASSWORD))
+def authority_from(certificate: bytes, key: bytes) -> Authority:
+    """Return the authority of two PEM files.
+
+    Raises:
+        ValueError: they are no certificate and key.
+        TypeError: the key is not one of ours.
+    """
+    private = serialization.load_pem_private_key(key, None)
+    if not isinstance(private, ec.EllipticCurvePrivateKey):
+        raise TypeError("expected an elliptic-curve key")
+    return Authority(x509.load_pem_x509_certificate(certificate), private)
 
 
 _SIGNS_CERTIFICATES = x509.KeyUsage(

@@ -1,129 +1,109 @@
-"""What the coordinator and each site hold before anything runs: keys, certificates, files.
+"""What `consortium deploy init` lays out: the coordinator's folder, and a kit for each site.
 
-Here one person makes them all. Between hospitals each makes its own, and only public
-halves change hands.
+A kit holds nothing secret. Every site makes its own keys; only public halves come back.
 """
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from zipfile import ZipFile, ZipInfo
 
 import yaml
 
-from common.settings import parse, read_yaml
+from common.deployment import AUTHORITY, KIT, Kit
+from common.errors import ConfigError, Finding
+from common.settings import parse
 from common.sites import Roster
 from server.arrays import write_file
-from server.deploy.certificates import new_authority, new_connection_key
-from server.deploy.flower import HOST, Link, Node
-from server.deploy.processes import free_ports
-from server.played import PlayedSite, settings_of
+from server.deploy.certificates import Authority, authority_from, new_authority
+from server.deploy.home import SETTINGS, SITES, DeploymentSettings, Home
+from server.deploy.units import coordinator_files, kit_files
 from server.private import write_private
-from server.run import Run, create_run
-from server.simulate import versions
 
-_DAYS = 30
-_HOSTS = (HOST, "localhost")
+_AUTHORITY_DAYS, _SERVER_DAYS = 3650, 825
 _SECRET_BYTES = 32
+_SINCE = (2020, 1, 1, 0, 0, 0)
 
 
-@dataclass(frozen=True)
-class Deployment:
-    """A study, ready to run on one machine.
-
-    Attributes:
-        folder: holds all of it.
-        run: the run's folder, the coordinator's.
-        link: the coordinator's post office.
-        nodes: the sites' letterboxes, by name.
-    """
-
-    folder: Path
-    run: Run
-    link: Link
-    nodes: tuple[Node, ...]
-
-    @property
-    def logs(self) -> Path:
-        """Where every process has its log."""
-        return self.folder / "logs"
-
-    @property
-    def bundle(self) -> Path:
-        """Where the code lies that travels to the sites."""
-        return self.folder / "bundle"
-
-
-def lay_out(study: str, sites_path: Path, folder: Path) -> Deployment:
-    """Write everything a deployment on this machine needs into a new folder.
+def lay_out(folder: Path, settings: DeploymentSettings, sites: str, file: str) -> Home:
+    """Write a new coordinator's folder and return it.
 
     Args:
-        study: text of the study.
-        sites_path: the roster; the `simulate` part of each site says what its own
-            `site.yaml` will say.
-        folder: of the deployment; may not exist yet.
+        folder: may hold no deployment yet.
+        settings: where sites find the coordinator.
+        sites: text of the roster.
+        file: its name, for messages.
 
     Raises:
-        ConfigError: the roster has mistakes.
-        ValueError: a site of the roster has no data.
-        FileExistsError: there is such a folder.
+        ConfigError: the roster has mistakes, or there is a deployment already.
     """
-    sites = sites_path.read_text(encoding="utf-8")
-    roster = parse(Roster, sites, str(sites_path))
-    folder = folder.resolve()
-    played = _played(roster, sites_path.parent.resolve(), folder)
-    folder.mkdir(parents=True)
-    keys = {site.name: site.key() for site in played}
-    for site in played:
-        site.write(folder / "sites" / site.name / "site.yaml", study, keys)
-    about = {"versions": versions()}
-    run = create_run(folder / "runs", study, _with_keys(sites, str(sites_path), keys), about)
-    link_port, *ports = free_ports(1 + len(played))
-    link = Link(folder / "coordinator", link_port)
-    authority = _equip_coordinator(link)
-    nodes = tuple(
-        _equip_site(Node(site.name, folder / "sites" / site.name, port), authority)
-        for site, port in zip(played, ports, strict=True)
-    )
-    return Deployment(folder, run, link, nodes)
+    parse(Roster, sites, file)
+    if (folder / SETTINGS).exists():
+        raise ConfigError([Finding(str(folder), None, "", "there is a deployment here already")])
+    folder.mkdir(parents=True, exist_ok=True)
+    home = Home(folder.resolve())
+    write_file(home.folder / SITES, sites.encode())
+    text = yaml.safe_dump(settings.model_dump(), sort_keys=False)
+    write_file(home.folder / SETTINGS, text.encode())
+    authority = new_authority(f"Consortium {settings.name}", days=_AUTHORITY_DAYS)
+    _equip(home, authority)
+    for name, content in coordinator_files(home).items():
+        write_file(home.folder / name, content.encode())
+    write_kits(home)
+    return home
 
 
-def _played(roster: Roster, beside: Path, folder: Path) -> list[PlayedSite]:
-    missing = [name for name, site in sorted(roster.sites.items()) if site.simulate is None]
-    if missing:
-        raise ValueError(f"no data to play these sites with (`simulate:`): {', '.join(missing)}")
-    return [
-        PlayedSite(name, folder / "sites" / name / "workspace", settings_of(site.simulate, beside))
-        for name, site in sorted(roster.sites.items())
-        if site.simulate is not None
-    ]
+def renew_server(home: Home, days: int = _SERVER_DAYS) -> None:
+    """Give the coordinator a fresh certificate by the authority that sites trust already."""
+    private = (home.link.folder / "ca.key").read_bytes()
+    authority = authority_from((home.link.folder / "ca.pem").read_bytes(), private)
+    _certify(home, authority, days)
 
 
-def _with_keys(sites: str, file: str, keys: dict[str, str]) -> str:
-    """Return a roster as it is in a deployment: with keys, without paths to anyone's data."""
-    roster: dict[str, Any] = read_yaml(sites, file)[0]
-    roster.pop("simulation", None)
-    for name, site in roster["sites"].items():
-        site.pop("simulate")
-        site["key"] = keys[name]
-    return yaml.safe_dump(roster, sort_keys=False)
+def write_kits(home: Home) -> list[Path]:
+    """Write the start-up kit of every site of the roster; return them."""
+    authority = (home.link.folder / "ca.pem").read_bytes()
+    written = []
+    for site in sorted(home.roster.sites):
+        kit = Kit(deployment=home.settings.name, site=site, coordinator=home.address)
+        files = {
+            KIT: yaml.safe_dump(kit.model_dump(), sort_keys=False).encode(),
+            AUTHORITY: authority,
+            **{name: text.encode() for name, text in kit_files(home, site).items()},
+        }
+        path = home.kits / f"kit-{site}.zip"
+        write_file(path, zipped(files))
+        written.append(path)
+    return written
 
 
-def _equip_coordinator(link: Link) -> bytes:
-    """Write the coordinator's certificate and secret; return whom sites are to trust."""
-    authority = new_authority("Consortium deployment", days=_DAYS)
-    server = authority.issue(_HOSTS, days=_DAYS)
-    write_file(link.folder / "ca.pem", authority.pem())
-    write_file(link.folder / "server.pem", server.public)
-    write_private(link.folder / "server.key", server.private)
-    write_private(link.folder / "secret", secrets.token_bytes(_SECRET_BYTES))
-    return authority.pem()
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """Return a zip with files; the same files give the same bytes."""
+    buffer = BytesIO()
+    with ZipFile(buffer, "w") as archive:
+        for name in sorted(files):
+            archive.writestr(ZipInfo(name, _SINCE), files[name])
+    return buffer.getvalue()
 
 
-def _equip_site(node: Node, authority: bytes) -> Node:
-    key = new_connection_key()
-    write_file(node.folder / "ca.pem", authority)
-    write_file(node.folder / "connection.pub", key.public)
-    write_private(node.folder / "connection.key", key.private)
-    write_private(node.folder / "secret", secrets.token_bytes(_SECRET_BYTES))
-    return node
+def _equip(home: Home, authority: Authority) -> None:
+    """Write the coordinator's certificates and secrets."""
+    folder = home.link.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    write_file(folder / "ca.pem", authority.pem())
+    write_private(folder / "ca.key", authority.private_pem())
+    write_private(folder / "secret", secrets.token_bytes(_SECRET_BYTES))
+    _certify(home, authority, _SERVER_DAYS)
+
+
+def _certify(home: Home, authority: Authority, days: int) -> None:
+    server = authority.issue(_names(home), days=days)
+    write_file(home.link.folder / "server.pem", server.public)
+    write_private(home.link.folder / "server.key", server.private)
+
+
+def _names(home: Home) -> Iterable[str]:
+    """Return by which names the coordinator is called: by sites, and on its own machine."""
+    return dict.fromkeys([home.settings.host, "127.0.0.1", "localhost"])

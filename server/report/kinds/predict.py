@@ -1,4 +1,4 @@
-"""What networks found at the sites: how many cases were predicted."""
+"""Cases predicted at the sites: how many were."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ def sentence(view: StepView) -> str:
     trained = view.study.bound[view.step.network]
     text = (
         f"Every site applies the network of {view.step.network}, and its baselines, to its "
-        "own cases. What is found, and its scores, stay there."
+        "own cases. What it makes of them and the scores stay there."
     )
     if trained.folds:
         how = "majority vote" if view.step.combine == "vote" else "mean"

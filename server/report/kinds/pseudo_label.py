@@ -1,6 +1,7 @@
 """Masks that a network drew where nobody did: how many, and how sure it was."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from matplotlib.figure import Figure as Canvas
 
@@ -43,7 +44,7 @@ def blocks(view: StepView) -> Iterator[Block]:
             yield _figure(view, part, values["confidence"])
 
 
-def _accepted(values: Mapping[str, int]) -> str:
+def _accepted(values: Mapping[str, Any]) -> str:
     tried = values["accepted"] + values["rejected"]
     return share(values["accepted"], tried) if tried else "-"
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
 from server.report import charts
-from server.report.blocks import Block, Figure, Row, Table, Text
+from server.report.blocks import Block, Figure, Note, Row, Table, Text
 from server.report.numbers import NONE, fixed, is_number, plural, whole
 from server.report.view import StepView
 from server.report.words import listed
@@ -16,6 +16,12 @@ from server.report.words import listed
 _MOST_LABELS = 3
 _MOST_MARKERS = 30
 _MEAN = "mean of labels"
+_MEASURES = {"segmentation": "Dice", "super_resolution": "PSNR"}
+_SCORES = {"psnr_db": "PSNR, dB"}
+_NOT_LEARNED = (
+    "No round was better on the validation cases than the network before any training: too few "
+    "rounds, or a learning rate that does not fit."
+)
 _BASELINES = {
     "local": "a network of each site alone",
     "ensemble": "the ensemble of those",
@@ -63,6 +69,8 @@ def blocks(view: StepView) -> Iterator[Block]:
     main = view.parts.get("development")
     if main is not None and is_number(main.get("selected_round")):
         yield Text(_selected(view, main))
+        if main["selected_round"] == 0:
+            yield Note(_NOT_LEARNED, "warn")
     if histories:
         yield _figure(view, histories)
     yield _table(view)
@@ -83,15 +91,19 @@ def _name(part: str) -> str:
     return f"{name}, without fold {fold}" if "fold." in part else name
 
 
-def _measure(view: StepView) -> str:
-    """Return what validation scores are: of a segmentation, Dice."""
-    return "Dice" if view.step.task.kind == "segmentation" else "score"
-
-
 def _scores(score: Any, between: str = ", ") -> str:
     if not isinstance(score, dict):
         return NONE
-    return between.join(f"{k.replace('_', ' ')} {fixed(v, 3)}" for k, v in score.items())
+    return between.join(f"{_label(k)} {fixed(v, 3)}" for k, v in score.items())
+
+
+def _label(score: str) -> str:
+    return _SCORES.get(score, score.replace("_", " "))
+
+
+def _measure(view: StepView) -> str:
+    """Return what validation measures."""
+    return _MEASURES.get(view.step.task.kind, "score")
 
 
 def _selected(view: StepView, values: Mapping[str, Any]) -> str:
@@ -160,7 +172,8 @@ def _figure(view: StepView, histories: Mapping[str, Sequence[Mapping[str, Any]]]
                     )
         panels[0].set_title("Training loss")
         for axes, label in zip(panels[1:], labels, strict=True):
-            axes.set_title(f"Validation {_measure(view)}, {label.replace('_', ' ')}")
+            word = "" if label in _SCORES else f"{_measure(view)}, "
+            axes.set_title(f"Validation {word}{_label(label)}")
             if is_number(main.get("selected_round")):
                 axes.axvline(main["selected_round"], color=charts.FAINT, lw=1, zorder=1)
         for axes in panels:

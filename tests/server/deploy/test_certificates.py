@@ -5,11 +5,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_ssh_private_key
-from flwr.cli.supernode.register import try_load_public_key
 
-from server.deploy.certificates import Authority, Pair, new_authority, new_connection_key
+from server.deploy.certificates import Authority, Pair, authority_from, new_authority
 
 HOSTS = ("127.0.0.1", "localhost", "coordinator.hospital.example")
 
@@ -69,14 +66,8 @@ def test_a_server_cannot_sign_other_servers(authority: Authority) -> None:
     assert own.path_length == 0
 
 
-def test_flower_takes_a_connection_key(tmp_path: Path) -> None:
-    pair = new_connection_key()
-    (tmp_path / "key.pub").write_bytes(pair.public)
-    private = load_ssh_private_key(pair.private, None)
-    assert isinstance(private, ec.EllipticCurvePrivateKey)
-    assert private.curve.name == "secp384r1"
-    assert try_load_public_key(tmp_path / "key.pub")
-
-
-def test_no_two_sites_get_the_same_key() -> None:
-    assert new_connection_key() != new_connection_key()
+def test_a_certificate_is_renewed_by_the_authority_sites_trust_already(
+    tmp_path: Path, authority: Authority
+) -> None:
+    again = authority_from(authority.pem(), authority.private_pem())
+    _shake_hands(tmp_path, again.issue(HOSTS, days=1), authority, "localhost")

@@ -1,17 +1,18 @@
 """A run is followed to its end, and a failure is told in the run's own words."""
 
 import json
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
-from server.deploy import localhost
-from server.deploy.flower import Link
-from server.deploy.kits import Deployment
-from server.deploy.processes import Processes
+from server.deploy import conduct
+from server.deploy.conduct import DeployedRun
+from server.deploy.home import DeploymentSettings, Home
+from server.deploy.kits import lay_out
 from server.run import Run
+
+ROSTER = "sites: {east: {}, north: {}, south: {}}\n"
 
 
 class _Flower:
@@ -21,7 +22,11 @@ class _Flower:
         self.statuses = list(statuses)
         self.asked = 0
 
+    def __call__(self, link: object) -> "_Flower":
+        return self
+
     def status(self, number: int) -> str:
+        assert number == 7
         self.asked += 1
         return self.statuses.pop(0)
 
@@ -30,50 +35,53 @@ class _Flower:
 
 
 @pytest.fixture
-def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
-    monkeypatch.setattr(localhost, "_POLL_S", 0.01)
-    monkeypatch.setattr(localhost, "_ENDING_S", 0.01)
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "run").mkdir()
-    return Deployment(tmp_path, Run(tmp_path / "run"), Link(tmp_path, 1), ())
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployedRun:
+    monkeypatch.setattr(conduct, "_POLL_S", 0.01)
+    monkeypatch.setattr(conduct, "_ENDING_S", 0.01)
+    settings = DeploymentSettings(name="small", host="127.0.0.1")
+    home: Home = lay_out(tmp_path, settings, ROSTER, "sites.yaml")
+    folder = home.runs / "one"
+    folder.mkdir(parents=True)
+    (folder / "deployed.json").write_text(json.dumps({"begun": [{"number": "7"}]}))
+    return DeployedRun(Run(folder), home)
 
 
-def _write(deployment: Deployment, events: Iterable[str]) -> None:
+def _write(run: DeployedRun, events: Iterable[str]) -> None:
     lines = [json.dumps({"event": event}) + "\n" for event in events]
-    (deployment.run.folder / "journal.jsonl").write_text("".join(lines))
+    (run.run.folder / "journal.jsonl").write_text("".join(lines))
 
 
-def _follow(deployment: Deployment, flower: _Flower, limit_s: float = 20) -> list[str]:
-    told: list[str] = []
-    localhost._follow(
-        deployment,
-        flower,  # type: ignore[arg-type]
-        Processes(deployment.logs),
-        7,
-        time.monotonic() + limit_s,
-        lambda event: told.append(str(event["event"])),
-    )
-    return told
+@pytest.fixture
+def follow(
+    run: DeployedRun, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[_Flower, float], list[str]]:
+    def followed(flower: _Flower, limit_s: float) -> list[str]:
+        monkeypatch.setattr(conduct, "Control", flower)
+        told: list[str] = []
+        run.follow(lambda event: told.append(str(event["event"])), limit_s=limit_s)
+        return told
+
+    return followed
 
 
-def test_every_event_is_told_until_flower_says_it_is_done(deployment: Deployment) -> None:
-    _write(deployment, ["round", "exchanged", "end"])
-    told = _follow(deployment, _Flower("running", "finished:completed"))
-    assert told == ["round", "exchanged", "end"]
-    assert (deployment.logs / "coordinator-run.log").exists()
+Follow = Callable[[_Flower, float], list[str]]
 
 
-def test_a_run_that_failed_says_why(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(localhost, "_SILENCE_S", 0.05)
+def test_every_event_is_told_until_flower_says_it_is_done(run: DeployedRun, follow: Follow) -> None:
+    _write(run, ["round", "exchanged", "end"])
+    assert follow(_Flower("running", "finished:completed"), 20) == ["round", "exchanged", "end"]
+    assert (run.home.logs / "run-7.log").exists()
+
+
+def test_a_run_that_failed_says_why(follow: Follow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conduct, "_SILENCE_S", 0.05)
     with pytest.raises(RuntimeError, match=r"finished:failed:\n.*expected 3 developing sites"):
-        _follow(deployment, _Flower("running", "finished:failed"))
+        follow(_Flower("running", "finished:failed"), 20)
 
 
-def test_while_the_journal_speaks_flower_is_not_asked(deployment: Deployment) -> None:
-    _write(deployment, ["round"])
+def test_while_the_journal_speaks_flower_is_not_asked(run: DeployedRun, follow: Follow) -> None:
+    _write(run, ["round"])
     flower = _Flower()
     with pytest.raises(TimeoutError, match="took too long"):
-        _follow(deployment, flower, limit_s=0.3)
+        follow(flower, 0.3)
     assert flower.asked == 0

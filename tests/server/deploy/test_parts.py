@@ -10,10 +10,11 @@ import pytest
 from flwr.cli.build import build_fab_from_disk
 from flwr.common.config import parse_config_args
 
+from common.machine.flower import environment, setting
 from server.arrays import write_arrays
 from server.deploy.bundle import PACKAGES, ROOT, stage
 from server.deploy.compare import differences, n_arrays
-from server.deploy.flower import Control, Link, Node, environment, setting
+from server.deploy.flower import Link
 from server.deploy.follow import Follower
 from server.run import Run
 
@@ -79,24 +80,21 @@ def test_nothing_of_the_callers_shell_reaches_flower(
     assert found["FLWR_DISABLE_UPDATE_CHECK"] == "1"
 
 
-def test_everything_listens_on_this_machine_only(tmp_path: Path) -> None:
-    link, node = Link(tmp_path / "c", 4000), Node("east", tmp_path / "east", 4001)
-    plans = [link.plan(), link.worker_plan(), *node.plans(link.address, {"MORE": "1"})]
-    for plan in plans:
-        words = list(plan.command)
-        assert "0.0.0.0" not in words  # noqa: S104  (that it is not there is the point)
-        if "--host" in words:
-            assert words[words.index("--host") + 1] == "127.0.0.1"
-    assert [plan.environment.get("MORE") for plan in plans] == [None, None, "1", "1"]
-    assert "--enable-supernode-auth" in plans[0].command
-    assert "--disable-runtime-dependency-installation" in plans[0].command
+def test_the_callers_exceptions_from_its_proxy_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "intranet.example")
+    assert environment(tmp_path)["NO_PROXY"] == "intranet.example,127.0.0.1"
 
 
-def test_the_connection_is_in_the_deployments_own_folder(tmp_path: Path) -> None:
-    Control(Link(tmp_path, 4000)).connect()
-    text = (tmp_path / "flower" / "config.toml").read_text()
-    assert 'address = "127.0.0.1:4000"' in text
-    assert str(tmp_path / "ca.pem") in text
+def test_superlink_listens_on_this_machine_only(tmp_path: Path) -> None:
+    link = Link(tmp_path / "c", 4000)
+    words = list(link.plan().command)
+    assert words[words.index("--host") + 1] == "127.0.0.1"
+    assert "--enable-supernode-auth" in words
+    assert "--disable-runtime-dependency-installation" in words
+    assert words[words.index("--isolation") + 1] == "process"
+    assert "127.0.0.1:4000" in list(link.worker_plan().command)
 
 
 def _run(folder: Path, weight: float = 0.1, n: int = 3, name: str = "w") -> Run:

@@ -1,13 +1,16 @@
 """Processes that one owner starts, watches and stops: exactly these, and all of them.
 
 Each gets a session of its own, so that it and whatever it starts form a group that a
-signal reaches, and Ctrl-C reaches nobody but the owner.
+signal reaches, and Ctrl-C reaches nobody but the owner. Where the owner itself is killed,
+Linux asks them to stop.
 """
 
+import ctypes
 import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +23,8 @@ from typing import Self
 _POLL_S = 0.1
 _GRACE_S = 20.0
 _LAST_WORDS = 2000
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # not to be loaded after a fork
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -44,12 +49,34 @@ class Plan:
     environment: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Gone:
+    """A process that does not run any more.
+
+    Attributes:
+        name: of its plan.
+        code: its exit code; below 0, the signal that ended it.
+        last_words: the end of what it wrote since it was started.
+    """
+
+    name: str
+    code: int
+    last_words: str
+
+
 @dataclass
 class _Process:
     plan: Plan
     log: Path
     popen: subprocess.Popen[bytes]
+    begin: int = 0
     swept: bool = False
+
+    def last_words(self) -> str:
+        """Return the end of what it wrote to its log."""
+        with self.log.open("rb") as file:
+            file.seek(self.begin)
+            return file.read()[-_LAST_WORDS:].decode("utf-8", errors="replace")
 
     def ended(self) -> bool:
         """Tell whether it has ended; if so, end what it may have left in its group."""
@@ -110,19 +137,51 @@ class Processes:
         for plan in plans:
             stage.append(_start(plan, self.logs / f"{plan.name}.log"))
 
+    def start_again(self, name: str) -> None:
+        """Start a process that has ended once more, in its old place.
+
+        Raises:
+            KeyError: none of that name was started.
+        """
+        for stage in self._stages:
+            for i, process in enumerate(stage):
+                if process.plan.name == name:
+                    stage[i] = _start(process.plan, process.log)
+                    return
+        raise KeyError(name)
+
+    def ended(self) -> "Gone | None":
+        """Return the first process that does not run any more, if there is one."""
+        for process in (p for stage in self._stages for p in stage):
+            if process.ended():
+                return Gone(process.plan.name, process.popen.returncode, process.last_words())
+        return None
+
+    def said(self, name: str, most_bytes: int = 1 << 18) -> str:
+        """Return the beginning of what a process has written since it was started.
+
+        Raises:
+            KeyError: none of that name was started.
+        """
+        for process in (p for stage in self._stages for p in stage):
+            if process.plan.name == name:
+                with process.log.open("rb") as file:
+                    file.seek(process.begin)
+                    return file.read(most_bytes).decode("utf-8", errors="replace")
+        raise KeyError(name)
+
     def check(self) -> None:
         """Check that all still run.
 
         Raises:
             Ended: one does not; the message ends with the last lines of its log.
         """
-        for process in (p for stage in self._stages for p in stage):
-            if process.ended():
-                words = process.log.read_text(encoding="utf-8", errors="replace")[-_LAST_WORDS:]
-                raise Ended(
-                    f"{process.plan.name} ended with {process.popen.returncode}; "
-                    f"{process.log} ends:\n{words}"
-                )
+        gone = self.ended()
+        if gone is not None:
+            raise Ended(
+                f"{gone.name} ended with {gone.code}; "
+                f"{self.logs / gone.name}.log ends:\n{gone.last_words}"
+            )
 
     def wait_for(self, condition: Callable[[], bool], what: str, limit_s: float) -> None:
         """Wait until a condition holds, while all processes run.
@@ -196,10 +255,16 @@ def _handling(handler: _Handler) -> Iterator[None]:
             signal.signal(number, old)
 
 
+def _stop_with_owner() -> None:
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+
+
 def _start(plan: Plan, log: Path) -> _Process:
     log.parent.mkdir(parents=True, exist_ok=True)
     plan.folder.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
+        begin = output.tell()
         popen = subprocess.Popen(  # noqa: S603  (the program is of this very package's plan)
             list(plan.command),
             cwd=plan.folder,
@@ -208,5 +273,6 @@ def _start(plan: Plan, log: Path) -> _Process:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_stop_with_owner,
         )
-    return _Process(plan, log, popen)
+    return _Process(plan, log, popen, begin)

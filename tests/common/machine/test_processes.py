@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from server.deploy import processes as module
-from server.deploy.processes import Ended, Plan, Processes, free_ports, stopped_by_signals
+from common.machine import processes as module
+from common.machine.processes import Ended, Plan, Processes, free_ports, stopped_by_signals
 from tests.ps import gone, lives
 
 WITH_A_CHILD = """

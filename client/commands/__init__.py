@@ -1,0 +1,1 @@
+"""The commands of `consortium site`, a file each."""

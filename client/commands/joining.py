@@ -1,0 +1,124 @@
+"""`consortium site init | approve | join | leave | status`: a hospital joins, and leaves."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from client.joining.place import find_place, read_approval_key
+from client.working import work_under_way
+
+Folder = Annotated[Path, typer.Argument(help="the site's folder, or its site.yaml")]
+_LEAVING_S = 60.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to `consortium site`."""
+    for name, command in (
+        ("init", init),
+        ("approve", approve_offer),
+        ("join", join),
+        ("leave", leave),
+        ("status", status),
+    ):
+        app.command(name)(command)
+
+
+def init(
+    kit: Annotated[Path, typer.Argument(help="kit-NAME.zip, from the coordinator")],
+    cohort: Annotated[Path, typer.Option("--cohort", help="folder with cohort.csv")],
+    folder: Annotated[Path, typer.Option("--folder", help="for the site; a new one")],
+) -> None:
+    """Make this site's keys and settings from the coordinator's kit."""
+    from client.joining.enrol import enrol, enrolment_file
+    from common.deployment import site_fingerprint
+
+    place, enrolment = enrol(kit, folder, cohort)
+    sys.stdout.write(
+        f"{place.folder / 'site.yaml'}: your settings; the policy in it is strict until you "
+        "change it\n"
+        f"{enrolment_file(place.folder, place.kit)}: mail this to the coordinator (public keys "
+        "only)\n"
+        "Read this fingerprint to the coordinator over the phone:\n"
+        f"  {site_fingerprint(enrolment)}\n"
+        f"{place.approval_key}: whoever holds it lets code in; the running site does not need "
+        "it, so you may keep it elsewhere\n"
+        f"Next: consortium site check {place.folder}\n"
+    )
+
+
+def approve_offer(
+    site: Folder,
+    offer: Annotated[
+        Path | None, typer.Argument(help="offer-....zip, from the coordinator")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    show: Annotated[bool, typer.Option("--show", help="only show it; let nothing in")] = False,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="the approval key, if elsewhere")
+    ] = None,
+    withdraw: Annotated[str, typer.Option(help="let this study in no more (its sha256)")] = "",
+) -> None:
+    """Show in words what a study asks; let it and its code in if you say yes."""
+    from client.joining.approve import approval_file, approve, read_proposal
+    from client.joining.approve import withdraw as take_back
+    from client.joining.words import in_words
+
+    place = find_place(site)
+    if withdraw:
+        gone = take_back(place, withdraw)
+        sys.stdout.write("withdrawn\n" if gone else "no such study was let in by command\n")
+        raise typer.Exit(0 if gone else 1)
+    if offer is None:
+        raise typer.BadParameter("which offer?")
+    proposal = read_proposal(place, offer)
+    sys.stdout.write(in_words(proposal.study, proposal.offer, place.site.settings) + "\n")
+    if show:
+        return
+    if not yes and not typer.confirm("Let this study and this code run at this site?"):
+        sys.stdout.write("nothing was let in\n")
+        raise typer.Exit(1)
+    approval = approve(place, proposal, read_approval_key(key or place.approval_key))
+    sys.stdout.write(
+        f"let in. Mail this to the coordinator: {approval_file(place, approval)}\n"
+        f"To take it back: consortium site approve {site} --withdraw {approval.study[:12]}\n"
+    )
+
+
+def join(site: Folder) -> None:
+    """Join, and stay joined through restarts, saying what is waited for; Ctrl-C leaves."""
+    from client.joining.__main__ import keep_joined
+
+    raise typer.Exit(keep_joined(site))
+
+
+def leave(site: Folder) -> None:
+    """Stop everything of this site on this machine, at once."""
+    place = find_place(site)
+    try:
+        stopped = place.standing.stop(_LEAVING_S)
+    except TimeoutError as error:
+        sys.stderr.write(f"{error}\n")
+        raise typer.Exit(4) from None
+    sys.stdout.write("left: nothing of this site runs any more\n" if stopped else "not joined\n")
+
+
+def status(site: Folder) -> None:
+    """Say whether this site is joined, what it waits for, and what it is working on."""
+    from datetime import datetime
+
+    from client.joining.health import is_well
+
+    place = find_place(site)
+    well, words = is_well(site)
+    sys.stdout.write(f"{place.site.name}: {words}\n")
+    note = work_under_way(place.site.workspace)
+    if note is not None:
+        since = datetime.fromtimestamp(float(note["since"])).astimezone()
+        asks = ", ".join(note.get("asks", []))
+        sys.stdout.write(f"at work on {note.get('run')}, round {note.get('round')}: {asks}; ")
+        sys.stdout.write(f"since {since:%H:%M:%S}\n")
+    approved = place.site.policy.approved_studies
+    sys.stdout.write(f"{len(approved)} studies let in: {', '.join(s[:12] for s in approved)}\n")
+    raise typer.Exit(0 if well else 1)

@@ -1,0 +1,145 @@
+"""Let a study and its code in: read the offer, sign it, note it. Nothing else lets anything in."""
+
+import hashlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from client import audit
+from client.files import write_atomically
+from client.joining.place import Place, write_yaml
+from common.deployment import (
+    BUNDLE,
+    OFFER,
+    STUDY,
+    Approval,
+    Approved,
+    Offer,
+    as_text,
+    signed_approval,
+)
+from common.errors import ConfigError, Finding
+from common.settings import parse
+from common.study import Study, read_study, study_hash
+
+_MOST_BYTES = 32 << 20
+_HEADING = """\
+What `consortium site approve` has let in, beside site.yaml. Take a line out and it is let in
+no more, from the next question on; `consortium site approve --withdraw` does it for you."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An offer that was read and found whole.
+
+    Attributes:
+        offer: what it says about itself.
+        study: the study.
+        text: of the study's file.
+        code: the bundle.
+    """
+
+    offer: Offer
+    study: Study
+    text: str
+    code: bytes
+
+
+def read_proposal(place: Place, path: Path) -> Proposal:
+    """Return the offer in a file.
+
+    Raises:
+        ConfigError: it is no offer, not for this site, or not whole.
+    """
+    files = _unpacked(path)
+    offer = parse(Offer, files[OFFER].decode(), f"{path}:{OFFER}")
+    text = files[STUDY].decode()
+    wrong = []
+    if offer.deployment != place.kit.deployment:
+        wrong.append(f'is of "{offer.deployment}", this site belongs to "{place.kit.deployment}"')
+    if study_hash(text) != offer.study:
+        wrong.append("the study is not the one the offer names")
+    if hashlib.sha256(files[BUNDLE]).hexdigest() != offer.bundle:
+        wrong.append("the code is not the one the offer names")
+    if place.site.name not in offer.sites:
+        wrong.append(f'"{place.site.name}" takes no part in it')
+    known = place.site.settings.partners
+    for name, site in offer.sites.items():
+        if known.get(name) not in {None, site.key}:
+            wrong.append(f'"{name}" has another key than the one this site knows')
+    if wrong:
+        raise ConfigError([Finding(str(path), None, "", words) for words in wrong])
+    return Proposal(offer, read_study(text, f"{path}:{STUDY}"), text, files[BUNDLE])
+
+
+def approve(place: Place, proposal: Proposal, key: Ed25519PrivateKey) -> Approval:
+    """Let a study and its code in; return what tells the coordinator so.
+
+    Args:
+        place: the site.
+        proposal: what is let in.
+        key: the hospital's approval key.
+    """
+    offer, site = proposal.offer, place.site
+    unsigned = Approval(
+        deployment=offer.deployment,
+        site=site.name,
+        study=offer.study,
+        bundle=offer.bundle,
+        signed_at=int(time.time()),
+        code_signature="",
+    )
+    approval = signed_approval(unsigned, key)
+    audit.record(
+        site.workspace / "audit.jsonl", event="approval", study=offer.study, bundle=offer.bundle
+    )
+    write_atomically(site.room("studies") / f"{offer.study}.yaml", proposal.text.encode())
+    before = place.approved()
+    partners = {name: entry.key for name, entry in offer.sites.items()}
+    studies = tuple(dict.fromkeys([*before.studies, offer.study]))
+    _write(place, Approved(studies=studies, partners={**before.partners, **partners}))
+    write_atomically(approval_file(place, approval), as_text(approval).encode())
+    return approval
+
+
+def withdraw(place: Place, study: str) -> bool:
+    """Let a study in no more; tell whether it was let in by command.
+
+    Args:
+        place: the site.
+        study: its sha256, or the first eight digits and more of it.
+    """
+    before = place.approved()
+    gone = [s for s in before.studies if len(study) >= 8 and s.startswith(study)]
+    if not gone:
+        return False
+    kept = tuple(s for s in before.studies if s not in gone)
+    _write(place, before.model_copy(update={"studies": kept}))
+    for sha256 in gone:
+        audit.record(place.site.workspace / "audit.jsonl", event="withdrawal", study=sha256)
+    return True
+
+
+def approval_file(place: Place, approval: Approval) -> Path:
+    """Return where an approval lies, to be mailed to the coordinator."""
+    return place.folder / f"approval-{approval.site}-{approval.study[:8]}.json"
+
+
+def _write(place: Place, approved: Approved) -> None:
+    write_yaml(place.approved_file, _HEADING, approved.model_dump(mode="json"))
+
+
+def _unpacked(path: Path) -> dict[str, bytes]:
+    try:
+        with ZipFile(path) as archive:
+            sizes = {info.filename: info.file_size for info in archive.infolist()}
+            missing = {OFFER, STUDY, BUNDLE} - set(sizes)
+            if missing or sum(sizes.values()) > _MOST_BYTES:
+                words = f"lacks {', '.join(sorted(missing))}" if missing else "is too large"
+                raise ConfigError([Finding(str(path), None, "", f"no offer: it {words}")])
+            return {name: archive.read(name) for name in (OFFER, STUDY, BUNDLE)}
+    except (OSError, BadZipFile) as error:
+        raise ConfigError([Finding(str(path), None, "", f"no offer: {error}")]) from None

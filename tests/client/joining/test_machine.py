@@ -1,0 +1,139 @@
+"""What a hospital does before and beside joining: checks, health, standing, words."""
+
+import os
+import time
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from client.cli import site_app
+from client.joining import probe as probing
+from client.joining.enrol import enrol
+from client.joining.keep import _why
+from client.joining.machine import check_machine
+from client.joining.place import Place
+from client.joining.words import in_words
+from client.working import Halted, at_work, stop_work, work_under_way
+from common.deployment import Kit, Offer, OfferedSite
+from common.machine.processes import Gone
+from common.machine.standing import Standing
+from common.study import read_study, study_hash
+from tests.runs import STUDY, write_cohort
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    write_cohort(tmp_path / "data", 12, 1)
+    kit = Kit(deployment="trial", site="north", coordinator="127.0.0.1:1")
+    with ZipFile(tmp_path / "kit.zip", "w") as archive:
+        archive.writestr("kit.yaml", yaml.safe_dump(kit.model_dump()))
+        archive.writestr("ca.pem", _authority())
+        archive.writestr("../evil", "x")
+        archive.writestr("site.yaml", "name: other")
+    return enrol(tmp_path / "kit.zip", tmp_path / "site", tmp_path / "data")[0]
+
+
+def _authority() -> str:
+    import certifi
+
+    pems = Path(certifi.where()).read_text().split("-----END CERTIFICATE-----")
+    return pems[0] + "-----END CERTIFICATE-----\n"
+
+
+def test_a_kit_writes_only_what_a_kit_holds(place: Place) -> None:
+    assert place.site.name == "north"
+    assert not (place.folder.parent / "evil").exists()
+
+
+def test_a_coordinator_that_cannot_be_reached_fails_in_words(place: Place) -> None:
+    found = {one.what: one for one in check_machine(place)}
+    assert found["network"].verdict == "fails"
+    assert "127.0.0.1:1 cannot be reached" in found["network"].words
+    assert found["disk"].verdict != "fails"
+    assert "clock" not in found
+
+
+def test_keys_that_others_may_read_fail(place: Place) -> None:
+    place.connection_key.chmod(0o644)
+    found = [one for one in check_machine(place, call=False) if one.what == "keys"]
+    assert [one.verdict for one in found] == ["fails"]
+
+
+@pytest.mark.parametrize(("ahead_s", "verdict"), [(0.5, "ok"), (60, "look"), (-3600, "fails")])
+def test_a_clock_that_is_wrong_is_told(
+    place: Place, monkeypatch: pytest.MonkeyPatch, ahead_s: float, verdict: str
+) -> None:
+    answer = probing.Probe(True, "answers", ahead_s, 0.1)
+    monkeypatch.setattr("client.joining.machine.probe", lambda _: answer)
+    found = {one.what: one for one in check_machine(place)}
+    assert found["clock"].verdict == verdict
+
+
+def test_who_is_not_joined_says_so_and_leaves_in_peace(place: Place) -> None:
+    status = CliRunner().invoke(site_app, ["status", str(place.folder)])
+    assert status.exit_code == 1
+    assert "not joined" in status.output
+    left = CliRunner().invoke(site_app, ["leave", str(place.folder)])
+    assert (left.exit_code, left.output) == (0, "not joined\n")
+
+
+def test_only_one_process_stands(tmp_path: Path) -> None:
+    standing = Standing(tmp_path, "join")
+    assert not standing.lives()
+    with standing.only_one():
+        standing.say("joined", "joined trial")
+        assert Standing(tmp_path, "join").lives()
+        assert standing.state()["pid"] == os.getpid()
+        with pytest.raises(RuntimeError, match="at this already"), standing.only_one():
+            pass
+    assert not standing.lives()
+
+
+def test_work_ends_where_the_stop_sign_names_its_run(tmp_path: Path) -> None:
+    with pytest.raises(Halted):
+        _work_until_stopped(tmp_path)
+    assert work_under_way(tmp_path) is None
+
+
+def _work_until_stopped(workspace: Path) -> None:
+    with at_work(workspace, 7, {"run": "r"}):
+        note = work_under_way(workspace)
+        assert note is not None
+        assert note["flower_run"] == "7"
+        stop_work(workspace, "8")
+        time.sleep(0.7)  # another run's sign stops nothing
+        stop_work(workspace, "7")
+        time.sleep(20)
+
+
+@pytest.mark.parametrize(
+    ("gone", "words", "wait_s"),
+    [
+        (Gone("supernode", 1, "[code: 2004] Failed to activate"), "does not let this site in", 10),
+        (Gone("supernode", -9, "killed"), "ended (-9)", 1),
+        (Gone("supernode", 1, "CERTIFICATE_VERIFY_FAILED"), "certificate is not signed", 60),
+    ],
+)
+def test_why_a_connection_ended_is_said_in_words(gone: Gone, words: str, wait_s: float) -> None:
+    said, wait = _why(gone, was_joined=False)
+    assert words in said
+    assert wait == wait_s
+
+
+def test_a_study_in_words_names_every_step_column_and_what_the_policy_refuses(
+    place: Place,
+) -> None:
+    study = read_study(STUDY, "study.yaml")
+    sites = {"north": OfferedSite(role="develop", key="a" * 64)}
+    offer = Offer(deployment="trial", study=study_hash(STUDY), bundle="b" * 64, sites=sites)
+    words = in_words(study, offer, place.site.settings)
+    for name, step in study.bound.items():
+        assert f"{name} ({step.kind})" in words
+    for column in study.cohort.columns:
+        assert f"column {column}" in words
+    assert "this site's own answer: refused by your policy" in words
+    assert "no epsilon is spent" in words
+    assert study_hash(STUDY) in words
