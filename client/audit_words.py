@@ -9,7 +9,7 @@ def in_words(entry: Mapping[str, Any]) -> str:
     when = str(entry.get("time", ""))[:19].replace("T", " ")
     what = f"round {entry.get('round')}, {entry.get('problem')} ({entry.get('phase')})"
     if entry.get("event") == "release":
-        return f"{when}  SENT     {what}: {_sent(entry)}"
+        return f"{when}  SENT     {what}: {_sent(entry)}{_private(entry)}"
     if entry.get("event") == "refusal":
         return f"{when}  REFUSED  {what}: {entry.get('reason')} - {entry.get('detail')}"
     if entry.get("event") == "approval":
@@ -29,3 +29,10 @@ def _sent(entry: Mapping[str, Any]) -> str:
     if not entry.get("masked"):
         how = "IN CLEAR, as the policy allows this site's own sums"
     return f"{entry.get('n_values')} numbers ({names}), {entry.get('n_bytes')} bytes, {how}"
+
+
+def _private(entry: Mapping[str, Any]) -> str:
+    privacy = entry.get("privacy")
+    if not privacy:
+        return ""
+    return f"; with noise, privacy spent so far: epsilon {privacy['epsilon']:g}"

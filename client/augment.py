@@ -15,7 +15,6 @@ from torch import Tensor
 
 from client.dataset import Example, as_tensor
 from common.tasks.augmentation import Augmentation
-from common.tasks.segmentation import Segmentation
 
 Floats = NDArray[np.floating[Any] | np.signedinteger[Any]]
 
@@ -36,9 +35,7 @@ class Luck:
         return self.rng.uniform(-1, 1, n) * size
 
 
-def draw(
-    example: Example, task: Segmentation, luck: Luck, device: torch.device
-) -> tuple[Tensor, Tensor]:
+def draw(example: Example, task: Any, luck: Luck, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return an image (C, ...) and the class of each voxel (...), of the task's window.
 
     Args:
@@ -64,7 +61,7 @@ def draw(
     return _change_levels(pixels, how, luck), classes[0].long()
 
 
-def _part(example: Example, task: Segmentation, luck: Luck) -> tuple[Any, Any, Floats]:
+def _part(example: Example, task: Any, luck: Luck) -> tuple[Any, Any, Floats]:
     """Return image, mask (in 2D: of one slice) and the centre of the window in them."""
     shape, n = np.array(example.mask.shape), task.dimensions
     middle = (shape - 1) / 2

@@ -1,6 +1,6 @@
 """What all computing with a network shares at one site."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +27,7 @@ class Bench:
             about twice as fast; sums, norms and losses stay in float32.
         memory_mb: how much of the cohort may be held in memory (of the GPU where there
             is one); the rest is read again when it is needed.
+        combine: what several networks say together: their mean, or their majority.
     """
 
     task: Any
@@ -36,6 +37,7 @@ class Bench:
     threads: int = 1
     precision: Precision = "auto"
     memory_mb: int = 2048
+    combine: Literal["mean", "vote"] = "mean"
 
     def network(self) -> "nn.Module":
         """Return the task's network; its weights are still to be set."""
@@ -51,6 +53,14 @@ class Bench:
     def mask(self) -> Mask:
         """The declaration of a segmentation's mask: labels, and on which image."""
         return self.known.masks[self.task.mask]
+
+    @property
+    def scored(self) -> "Bench":
+        """The bench with the mask that a reader drew, where the task learns from another."""
+        truth = self.mask.truth
+        if truth is None:
+            return self
+        return replace(self, task=self.task.model_copy(update={"mask": truth}))
 
     @property
     def labels(self) -> dict[str, int]:

@@ -15,13 +15,13 @@ from client.cases import Case, CaseProblem, Flow, Severity
 from client.check_images import look_inside
 from client.ingest.cohort_csv import FILE, Row, Sheet, read_sheet
 from client.ingest.values import read_value
-from common.cohort import CASE_ID, PATIENT_ID, RESERVED, SPLIT, SPLITS, Cohort
+from client.paths import Reach
+from common.cohort import CASE_ID, MISSING, PATIENT_ID, RESERVED, SPLIT, SPLITS, Cohort
 from common.errors import Finding
 from common.flow import Code
 from common.settings import nearest
 
 SESSION = "session"
-NO_FILE = frozenset({"", "NA", "NaN", "nan"})
 
 _Remark = tuple[str, Code, str]  # column, what is the matter, the same for people
 
@@ -60,6 +60,7 @@ def check(
     folder: Path,
     *,
     renames: Mapping[str, str] | None = None,
+    further: Sequence[Path] = (),
     deep: bool = True,
     cache: Path | None = None,
 ) -> Checked:
@@ -69,6 +70,7 @@ def check(
         contract: what the study expects.
         folder: of the site, with cohort.csv.
         renames: the study's name of a column by the site's own.
+        further: folders besides this one in which its files may lie.
         deep: whether to open images and masks; else they only have to exist.
         cache: folder to remember what was in the images, or None.
     """
@@ -78,13 +80,15 @@ def check(
     absent, warnings = _absent_columns(contract, sheet)
     read = [_read(contract, folder, sheet, row) for row in sheet.rows]
     problems = [p for r in read for p in r.problems] + _patients_in_two_splits(read)
+    strays = _strays(read, Reach(folder, further))
     if deep:
-        problems += look_inside(contract, {r.row.line: r.case for r in read}, cache)
+        inside = {r.row.line: r.case for r in read if r.row.line not in strays}
+        problems += look_inside(contract, inside, cache)
     problems.sort(key=lambda problem: problem.row)
     excluded = {p.row for p in problems if p.severity is Severity.ERROR}
     kept = [r for r in read if r.row.line not in excluded]
     cases = tuple(sorted((r.case for r in kept), key=lambda case: case.case_id))
-    findings = (*sheet.findings, *absent, *_identifiers(sheet))
+    findings = (*sheet.findings, *absent, *_identifiers(sheet), *_outside(strays))
     findings = findings or tuple(_nobody(cases, problems))
     flow = _flow(read, kept, problems)
     return Checked(() if findings else cases, findings, warnings, tuple(problems), flow)
@@ -163,7 +167,32 @@ def _read(contract: Cohort, folder: Path, sheet: Sheet, row: Row) -> _Read:
 
 
 def _path(cell: str, folder: Path) -> Path | None:
-    return None if cell in NO_FILE else folder / cell
+    return None if cell in MISSING else folder / cell
+
+
+def _strays(read: Sequence[_Read], reach: Reach) -> dict[int, list[tuple[str, str]]]:
+    """Return column and cell of every file out of reach, by the row's line."""
+    strays: dict[int, list[tuple[str, str]]] = {}
+    for r in read:
+        for name, path in {**r.case.images, **r.case.masks}.items():
+            if path is not None and not reach.holds(path):
+                strays.setdefault(r.row.line, []).append((name, r.row.cells[name]))
+    return strays
+
+
+def _outside(strays: Mapping[int, Sequence[tuple[str, str]]]) -> Iterator[Finding]:
+    """Yield one finding a column: its first file out of reach, and how many there are."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for line, names in strays.items():
+        for name, cell in names:
+            found.setdefault(name, []).append((line, cell))
+    for name, cells in found.items():
+        line, cell = cells[0]
+        more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+        text = (
+            f'"{cell}"{more}: outside the site\'s folder; the site itself may open further ones: '
+        )
+        yield Finding(FILE, line, name, text + "further_folders: [...]")
 
 
 def _patient_remarks(cells: Mapping[str, str]) -> Iterator[_Remark]:
@@ -179,10 +208,17 @@ def _file_remarks(
         is_image = name in contract.images
         code = Code.IMAGE_MISSING if is_image else Code.MASK_MISSING
         item = contract.images[name] if is_image else contract.masks[name]
-        if path is not None and not path.exists():
+        if path is not None and not _exists(path):
             yield name, code, f'no such file: "{cells[name]}"'
         elif path is None and item.required and name in cells:
             yield name, code, "no file is named, but the study requires it"
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name no file can have
+        return False
 
 
 def _patients_in_two_splits(read: Sequence[_Read]) -> list[CaseProblem]:

@@ -4,24 +4,29 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from client import audit
 from client.audit_words import in_words
-from client.cases import Severity
+from client.cases import Case, Severity
 from client.check import Checked, check
+from client.check_training import doubts
 from client.commands.checking import check_here, site_file
 from client.commands.joining import register
 from client.ingest.decathlon import Columns, import_decathlon
+from client.ingest.dicom import CasesBy, Plan, import_dicom
+from client.ingest.drawn import import_files, read_pairs, read_patterns
+from client.ingest.medmnist import Labels, import_medmnist
 from client.ingest.phantoms import write
 from client.ingest.table import Roles, import_table
+from client.keys import make_identity, public_half
 from client.site import load_site
 from common.errors import Finding
 from common.phantoms.spec import load_spec
 from common.settings import parse
-from common.sites import Roster
+from common.sites import PolicySettings, Roster
 from common.study import Study, read_study
 
 site_app = typer.Typer(no_args_is_help=True, help="What a hospital does with its own site.")
@@ -70,15 +75,22 @@ def check_simulated(study_path: Path, sites_path: Path, runs: Path) -> list[Prob
     study = read_study(study_path.read_text(encoding="utf-8"), str(study_path))
     roster = parse(Roster, sites_path.read_text(encoding="utf-8"), str(sites_path))
     problems: list[Problem] = []
+    developing: dict[str, tuple[Case, ...]] = {}
     for name, site in sorted(roster.sites.items()):
         if site.simulate is None:
             problems.append(Problem(name, "no `simulate: cohort:` in the roster", stops=True))
             continue
         folder = sites_path.parent / site.simulate.cohort
         cache = runs / ".checks" / name
-        checked = check(study.cohort, folder, renames=site.simulate.columns, cache=cache)
+        further = [sites_path.parent / named for named in site.simulate.further_folders]
+        renames = site.simulate.columns
+        checked = check(study.cohort, folder, renames=renames, further=further, cache=cache)
         problems += _problems(name, folder, checked)
-    return problems
+        problems += _too_small(name, checked.flow.n_patients, site.simulate.policy)
+        if name in roster.developing:
+            developing[name] = checked.cases
+    found = doubts(study, developing, all_here=len(developing) == len(roster.developing))
+    return problems + [Problem(d.site or "all sites", d.text, d.stops, not d.stops) for d in found]
 
 
 def _problems(site: str, folder: Path, checked: Checked) -> Iterable[Problem]:
@@ -89,6 +101,12 @@ def _problems(site: str, folder: Path, checked: Checked) -> Iterable[Problem]:
     for problem in checked.problems:
         warning_only = problem.severity is Severity.WARNING
         yield Problem(site, f"{folder / 'cohort.csv'}: {problem}", is_warning=warning_only)
+
+
+def _too_small(site: str, n_patients: int, policy: PolicySettings) -> Iterable[Problem]:
+    if 0 < n_patients < policy.smallest_cohort:
+        text = f"{n_patients} patients fit the study, its policy asks for {policy.smallest_cohort}"
+        yield Problem(site, f"will refuse everything: {text}", is_warning=True)
 
 
 def _placed(finding: Finding, folder: Path) -> str:
@@ -105,18 +123,25 @@ def phantoms(
 
 
 @import_app.command("decathlon")
-def decathlon(
+def decathlon(  # noqa: PLR0913  (options of a command)
     dataset: Annotated[Path, typer.Argument(help="dataset.json, a Decathlon or MONAI data list")],
     splits: Annotated[Path, typer.Option("--splits", help="sites and splits, by patient")],
     out: Annotated[Path, typer.Option("--out", help="folder for the sites' folders")],
     image: Annotated[list[str], typer.Option("--image", help="name of each image")] = ["image"],  # noqa: B006
     mask: Annotated[str, typer.Option("--mask", help="name of the mask")] = "mask",
     link: Annotated[
-        Literal["reference", "symlink", "copy"], typer.Option(help="what becomes of the images")
-    ] = "reference",
+        Literal["copy", "reference", "symlink"],
+        typer.Option(help="what becomes of the images; all but copies need further_folders"),
+    ] = "copy",
+    test_labels: Annotated[
+        Path | None, typer.Option("--test-labels", help="folder with the labels of tests")
+    ] = None,
 ) -> None:
     """Write one folder a site with cohort.csv from a Decathlon or MONAI data list."""
-    report = import_decathlon(dataset, splits, out, columns=Columns(tuple(image), mask), link=link)
+    named = Columns(tuple(image), mask)
+    report = import_decathlon(
+        dataset, splits, out, columns=named, link=link, test_labels=test_labels
+    )
     sys.stdout.write(f"{report}\n")
 
 
@@ -131,11 +156,77 @@ def table(  # noqa: PLR0913  (options of a command)
     split: Annotated[str, typer.Option("--split", help="its column of train or test")] = "",
     rename: Annotated[list[str] | None, typer.Option("--rename", help="own=study")] = None,
     recode: Annotated[list[str] | None, typer.Option("--recode", help="column:old=new")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="column=text: rows with this text")
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option("--file", help="image or mask: t1=images/{patient}_T1.nii.gz"),
+    ] = None,
+    files_in: Annotated[
+        Path | None, typer.Option("--files-in", help="their folder; the table's where not given")
+    ] = None,
 ) -> None:
     """Write one folder a site with cohort.csv from one table of several centres."""
-    roles = Roles(tuple(site), patient, split)
-    report = import_table(table, out, roles, renames=rename or (), recodes=recode or ())
+    roles = Roles(tuple(site), patient, split, tuple(only or ()))
+    drawn = read_patterns(files_in or table.parent, file) if file else None
+    report = import_table(
+        table, out, roles, renames=rename or (), recodes=recode or (), drawn=drawn
+    )
     sys.stdout.write(f"{report}\n")
+
+
+@import_app.command("medmnist")
+def medmnist(
+    npz: Annotated[Path, typer.Argument(help="a three-dimensional MedMNIST file, .npz")],
+    splits: Annotated[Path, typer.Option("--splits", help="indices by site and part")],
+    out: Annotated[Path, typer.Option("--out", help="folder for the sites' folders")],
+    levels: Annotated[list[str], typer.Option("--level", help="name of label 0, of 1, ...")],
+    image: Annotated[str, typer.Option("--image", help="column of the volume")] = "image",
+    outcome: Annotated[str, typer.Option("--outcome", help="column of the label")] = "outcome",
+) -> None:
+    """Write one folder a site with cohort.csv from a MedMNIST file of volumes."""
+    report = import_medmnist(npz, splits, out, Labels(image, outcome, tuple(levels)))
+    sys.stdout.write(f"{report}\n")
+
+
+@import_app.command("files")
+def files(
+    folder: Annotated[Path, typer.Argument(help="where the images and masks are")],
+    out: Annotated[
+        Path, typer.Option("--out", help="folder of the site, or of the sites' folders")
+    ],
+    file: Annotated[
+        list[str], typer.Option("--file", help="image or mask: t1={site}/{case}_T1.nii.gz")
+    ],
+) -> None:
+    """Write cohort.csv from files alone, found by patterns; the first one finds the cases."""
+    for name, n in import_files(read_patterns(folder, file), out).items():
+        sys.stdout.write(f"{name}: {n} cases\n")
+
+
+@import_app.command("dicom")
+def dicom(
+    tree: Annotated[Path, typer.Argument(help="folder with DICOM files, at any depth")],
+    out: Annotated[Path, typer.Option("--out", help="folder of the site")],
+    image: Annotated[list[str], typer.Option("--image", help='name and pattern: "t2=MR *T2*"')],
+    mask: Annotated[
+        list[str] | None,
+        typer.Option("--mask", help='name, image and pattern of the region: "tumour=t2:GTV*"'),
+    ] = None,
+    case: Annotated[CasesBy, typer.Option("--case", help="what a case is")] = "patient",
+    prefer: Annotated[
+        Literal["rtstruct", "seg"], typer.Option(help="which wins where both drew a region")
+    ] = "seg",
+) -> None:
+    """Write a site's folder from a DICOM tree with RTSTRUCT or SEG."""
+    masks = {
+        name: (on, pattern)
+        for name, text in read_pairs("--mask", mask or ()).items()
+        for on, _, pattern in [text.partition(":")]
+    }
+    plan = Plan(read_pairs("--image", image), masks, case, prefer)
+    sys.stdout.write(f"{import_dicom(tree, out, plan)}\n")
 
 
 @site_app.command("audit")
@@ -148,14 +239,42 @@ def show_audit(
     if not path.exists():
         sys.stderr.write(f"{path}: no audit log here; a site that ever replied has one\n")
         raise typer.Exit(1)
+    entries = _verified(path)
+    for ledger in sorted((path.parent / "ledger").glob("*.jsonl")):
+        _verified(ledger)
+    for entry in entries[-last:]:
+        sys.stdout.write(in_words(entry) + "\n")
+
+
+def _verified(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a log and say that they are whole, or leave with an error."""
     try:
-        entries = audit.entries(path)
+        entries, head = audit.entries(path), audit.read_head(path)
     except audit.AuditBroken as broken:
         sys.stderr.write(f"{path}: BROKEN: {broken}\n")
         raise typer.Exit(1) from None
-    sys.stdout.write(f"{path}: {len(entries)} lines, the chain holds\n")
-    for entry in entries[-last:]:
-        sys.stdout.write(in_words(entry) + "\n")
+    last = f", the last has sha256 {head.sha256}" if head and head.n else ""
+    sys.stdout.write(f"{path}: {len(entries)} lines, the chain holds{last}\n")
+    return entries
+
+
+@site_app.command("key")
+def make_key(
+    site: Annotated[Path, typer.Argument(help="the site's site.yaml")],
+    show: Annotated[bool, typer.Option("--show", help="print that of the key there is")] = False,
+) -> None:
+    """Make the site's identity key and print its public half, which goes into the rosters."""
+    here = load_site(site)
+    path = here.folder / here.settings.identity
+    try:
+        public = public_half(path) if show else make_identity(path)
+    except FileExistsError:
+        sys.stderr.write(f"{path}: there is a key, and it stays; print its public half: --show\n")
+        raise typer.Exit(1) from None
+    except ValueError:
+        sys.stderr.write(f"{path}: this is no identity key\n")
+        raise typer.Exit(1) from None
+    sys.stdout.write(f"{public}\n")
 
 
 @site_app.command("check")
@@ -175,11 +294,15 @@ def check_site(
             wanted.cohort,
             folder,
             renames=here.settings.columns,
+            further=here.further_folders,
             cache=here.room("cache", "check"),
         )
         for problem in _problems(here.name, folder, checked):
             wrong = wrong or not problem.is_warning
             sys.stdout.write(f"{problem.text}\n")
+        for doubt in doubts(wanted, {here.name: checked.cases}, all_here=False):
+            wrong = wrong or doubt.stops
+            sys.stdout.write(f"{doubt.text}\n")
         flow = checked.flow
         sys.stdout.write(f"{folder}: {flow.n_included} of {flow.n_screened} cases fit\n")
     raise typer.Exit(1 if wrong or not fit else 0)

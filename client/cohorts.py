@@ -1,12 +1,16 @@
 """A site's checked cohort for a study, and the cases a step looks at."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from client.cases import Case, Flow
 from client.check import Checked, check
+from client.ingest.cohort_csv import FILE
 from client.site import Site
 from common.cohort import SPLITS
 from common.errors import Reason, Refused
@@ -14,6 +18,7 @@ from common.flow import Code
 from common.step import Cases
 from common.study import Study
 from common.sums import Sums
+from common.table import outer_fold
 
 
 @dataclass(frozen=True)
@@ -23,10 +28,13 @@ class SiteCohort:
     Attributes:
         cases: in the order of case_id.
         flow: counts of what came in and what was left out.
+        known: what was worked out of these cases before, by what it is; a cohort never
+            changes, so digests and checks of it need to be done once.
     """
 
     cases: tuple[Case, ...]
     flows: tuple[Flow, ...]
+    known: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def n_patients(self) -> int:
@@ -40,6 +48,33 @@ def load_cohort(site: Site, study: Study) -> SiteCohort:
     Raises:
         Refused: COHORT_INVALID, with every mistake in the detail.
     """
+    if study.cohort.images or study.cohort.masks:
+        return _load(site, study)  # files may have changed; the facts of them are kept
+    mark = _mark(site, study)
+    if mark not in _COHORTS:
+        while len(_COHORTS) >= _MOST_COHORTS:
+            del _COHORTS[next(iter(_COHORTS))]
+        _COHORTS[mark] = _load(site, study)
+    return _COHORTS[mark]
+
+
+_COHORTS: dict[str, SiteCohort] = {}
+_MOST_COHORTS = 16
+
+
+def _mark(site: Site, study: Study) -> str:
+    """Return a digest of all that a cohort without images depends on."""
+    sha = hashlib.sha256(study.cohort.model_dump_json().encode())
+    sha.update(json.dumps([site.settings.columns, str(site.workspace)]).encode())
+    for folder in site.cohorts:
+        path = folder / FILE
+        sha.update(json.dumps([str(folder), path.exists()]).encode())
+        if path.exists():
+            sha.update(path.read_bytes())
+    return sha.hexdigest()
+
+
+def _load(site: Site, study: Study) -> SiteCohort:
     checks = [_check(site, study, i) for i in range(len(site.cohorts))]
     fatal = [finding for checked in checks for finding in checked.findings]
     if fatal:
@@ -73,6 +108,7 @@ def _check(site: Site, study: Study, i: int) -> Checked:
         study.cohort,
         site.cohorts[i],
         renames=site.settings.columns,
+        further=site.further_folders,
         cache=site.room("cache", "check"),
     )
 
@@ -84,9 +120,18 @@ def _named(cases: Iterable[Case], i: int, n: int) -> Iterable[Case]:
     return [replace(c, case_id=f"{i}-{c.case_id}", patient_id=f"{i}-{c.patient_id}") for c in cases]
 
 
+def person_of(site: Site, case: Case) -> str:
+    """Return the patient as the case's own site names them, where folders are pooled too."""
+    return case.patient_id if len(site.cohorts) == 1 else case.patient_id.partition("-")[2]
+
+
 def _fits(study: Study, case: Case, wanted: Cases) -> bool:
     if case.split and case.split not in wanted.split:
         return False
+    if wanted.outside is not None:
+        fold, n_folds = wanted.outside
+        if outer_fold(study.name, case.patient_id, n_folds) == fold:
+            return False
     for column, levels in wanted.where.items():
         value = case.values.get(column, float("nan"))
         known = study.cohort.columns[column].levels

@@ -59,7 +59,7 @@ def prepare(bench: Bench, case: Case) -> Example:
     paths = {part: bench.cache / f"{key}.{part}.npy" for part in _PARTS}
     if not paths["spacing"].exists():
         for part, array in _make(bench, case).items():
-            write_atomically(paths[part], _bytes(array))
+            write_atomically(paths[part], bytes_of(array))
     image, mask, spots = (np.load(paths[part], mmap_mode="r") for part in _PARTS[:3])
     z, y, x = np.load(paths["spacing"]).tolist()
     return Example(image, mask, np.array(spots), (z, y, x))
@@ -76,6 +76,16 @@ def load_examples(bench: Bench, cases: Sequence[Case], device: torch.device) -> 
     if left < 0:
         log.info("the cohort is larger than %d MB: read from disk", bench.memory_mb)
     return examples
+
+
+def digest_of(cases: Sequence[Case]) -> str:
+    """Return a digest of who the cases are and of their files' sizes and times."""
+    files = [
+        [c.case_id, c.patient_id, sorted(c.values.items())]
+        + [list(stamps(path)) for _, path in sorted({**c.images, **c.masks}.items())]
+        for c in cases
+    ]
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
 
 def as_tensor(array: Array, device: torch.device) -> torch.Tensor:
@@ -114,15 +124,15 @@ def _spots(mask: Classes, n_labels: int) -> NDArray[np.int32]:
 
 def _key(bench: Bench, case: Case) -> str:
     task = bench.task
-    images = [(name, list(_stamps(case.images.get(name)))) for name in task.images]
+    images = [(name, list(stamps(case.images.get(name)))) for name in task.images]
     # The order of the labels matters, which sorted keys would lose.
     labels = list(bench.mask.labels.items())
-    mask = (labels, list(_stamps(case.masks.get(task.mask))))
+    mask = (labels, bench.mask.ignored, list(stamps(case.masks.get(task.mask))))
     made = [_VERSION, images, mask, task.recipe.model_dump()]
     return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _stamps(path: Path | None) -> Iterator[tuple[str, int, int]]:
+def stamps(path: Path | None) -> Iterator[tuple[str, int, int]]:
     """Yield name, size and time of a file, or of every file of a DICOM folder."""
     if path is None:
         return
@@ -132,7 +142,8 @@ def _stamps(path: Path | None) -> Iterator[tuple[str, int, int]]:
         yield os.fspath(file), stat.st_size, stat.st_mtime_ns
 
 
-def _bytes(array: NDArray[Any]) -> bytes:
+def bytes_of(array: NDArray[Any]) -> bytes:
+    """Return an array as the bytes of a .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()

@@ -1,6 +1,6 @@
 """One step of a local optimizer, which starts afresh with every round."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -32,6 +32,14 @@ class Descent:
             nn.utils.clip_grad_norm_(self.parameters, self.local.clip_norm)
         self.optimizer.step()
         return loss.detach()
+
+    def along(self, gradient: Sequence[Tensor]) -> None:
+        """Change the parameters by a gradient made elsewhere, which is not clipped."""
+        for p, g in zip(self.parameters, gradient, strict=True):
+            p.grad = g
+        if self.local.mu > 0:
+            self._pull()
+        self.optimizer.step()
 
     def _pull(self) -> None:
         """Add the gradient of FedProx's mu / 2 * |w - w received|**2."""

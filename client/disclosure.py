@@ -69,8 +69,9 @@ def check_selection(
     steps before it are not.
 
     A split is different: its site drew it, nobody can aim it at a patient by a property,
-    and a hospital with four validation cases could not be validated. So in a masked sum
-    of three sites or more whole splits, and what they tell, are taken as given, unless
+    and a hospital with four validation cases could not be validated; the same holds for
+    the folds of nested validation, which a key draws. So in a masked sum of three sites
+    or more whole splits and folds, and what they tell, are taken as given, unless
     the policy's `smallest_part` says no; `where` may add nothing about a few.
 
     Args:
@@ -87,7 +88,8 @@ def check_selection(
     if len(posed.group) < _MASKS_HOLD:
         _check_combinations(study, cases, upto, policy.smallest_cell)
         return
-    splits = [Cases(split=split) for split in {one.split: None for one in upto}]
+    drawn = {(one.split, one.outside): None for one in upto}
+    splits = [Cases(split=split, outside=outside) for split, outside in drawn]
     wanted = [*splits, *upto]
     _check_combinations(study, cases, wanted, policy.smallest_cell, n_given=len(splits))
     _check_combinations(study, cases, upto, policy.smallest_part)

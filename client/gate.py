@@ -18,9 +18,9 @@ import numpy as np
 from client import audit, masking
 from client.cohorts import load_cohort
 from client.disclosure import check_cohort, check_saturation, check_selection, check_sums
-from client.files import write_atomically
+from client.files import boot, overwrite
 from client.ledger import Ledger, freeze, release_of
-from client.policy import approved_study, check_columns, check_group
+from client.policy import approved_study, check_columns, check_group, narrowed
 from client.site import Site
 from client.steps import Work, find_work
 from common.codec import Malformed
@@ -71,6 +71,8 @@ def _reason(error: Exception) -> tuple[Reason, str]:
         return error.reason, error.detail
     if isinstance(error, Malformed):
         return Reason.MALFORMED_ASK, str(error)
+    if isinstance(error, audit.AuditBroken):
+        return Reason.AUDIT_BROKEN, str(error)
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         return Reason.OUT_OF_MEMORY, str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -79,32 +81,41 @@ def _reason(error: Exception) -> tuple[Reason, str]:
 
 
 def _release(site: Site, message: Round, posed: Posed, clock: _Clock) -> Reply:
-    study = approved_study(site, message.hello.study)
+    whole = approved_study(site, message.hello.study)
     masking.check_members(site, message)
     check_group(site, posed.group)
-    step = study.bound.get(posed.step)
-    if step is None:
+    if posed.step not in whole.bound:
         raise Refused(Reason.UNKNOWN_STEP, f'the study has no step "{posed.step}"')
+    study = narrowed(whole, posed.ask.chosen)
+    step = study.bound[posed.step]
     check_columns(site.policy, step.columns())
     cohort = load_cohort(site, study)
     check_cohort(site.policy, cohort.n_patients)
-    check_selection(site.policy, study, cases=cohort.cases, posed=posed)
+    judged = (site.policy, message.hello.study, posed.step, len(posed.group))
+    if judged not in cohort.known:  # the same for every round of a step
+        check_selection(site.policy, whole, cases=cohort.cases, posed=posed)
+        cohort.known[judged] = True
     check_saturation(site.policy, study, cases=cohort.cases, posed=posed)
     frozen = freeze(site, study, message.hello.study, cohort)
     work = find_work(site, study, cohort, message, posed)
     ledger = Ledger.open(site, message.hello.study)
-    release = release_of(step, message, posed, work)
+    knowable = len(whole.bound[posed.step].columns())
+    release = release_of(step, message, posed, work, knowable)
     spent = ledger.check(site.policy, message, posed, release, cohort.n_patients)
+    account = work.account()
     words = _words(site, message, posed, work, clock)
     ledger.note(message, posed, release)
-    _record_release(site, message, posed, work.schema, {"cohort": frozen, "spent": round(spent, 1)})
+    about = {"cohort": frozen, "spent": round(spent, 1), **account}
+    _record_release(site, message, posed, work.schema, about)
     return masking.seal(site, message, posed, words, work.schema)
 
 
 def _words(site: Site, message: Round, posed: Posed, work: Work, clock: _Clock) -> Words:
     """Return the encoded sums: those kept of this very ask, or fresh ones, then kept."""
     alone = len(posed.group) == 1
-    key = json.dumps([message.hello.study, posed.step, posed.ask.digest(), alone, work.data])
+    key = json.dumps(
+        [message.hello.study, posed.step, posed.ask.digest(), alone, work.data, boot()]
+    )
     name = hashlib.sha256(posed.problem.encode()).hexdigest()[:16]
     path = site.room("runs", message.hello.run, "sums") / f"{name}.bin"
     stamp = hashlib.sha256(key.encode()).digest()
@@ -117,8 +128,7 @@ def _words(site: Site, message: Round, posed: Posed, work: Work, clock: _Clock) 
     conform(sums, work.schema)
     check_sums(site.policy, sums, work.schema, alone=alone)
     words = encode(sums, work.schema)
-    marked = np.concatenate([np.frombuffer(stamp, np.uint64), words])
-    write_atomically(path, marked.data.cast("B"), mode=0o600, durable=False)
+    overwrite(path, stamp, words.data.cast("B"))
     return words
 
 
@@ -150,7 +160,7 @@ def _record_release(
 
 
 def _record_refusal(site: Site, message: Round, posed: Posed, reason: Reason, detail: str) -> None:
-    """Note a refusal; it leaves the site even where the disk takes no more lines."""
+    """Note a refusal; it leaves the site even where the log takes no more lines."""
     try:
         audit.record(
             site.workspace / "audit.jsonl",
@@ -159,7 +169,7 @@ def _record_refusal(site: Site, message: Round, posed: Posed, reason: Reason, de
             reason=str(reason),
             detail=detail[:2000],
         )
-    except OSError:
+    except (OSError, audit.AuditBroken):
         log.exception("the audit log could not be written")
 
 

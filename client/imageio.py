@@ -150,6 +150,21 @@ def read_image(path: Path) -> Volume:
     return Volume(sitk.GetArrayFromImage(image), _grid(image))
 
 
+def read_slices(files: Sequence[Path]) -> Volume:
+    """Return the volume of DICOM files, one a slice, in this order.
+
+    Raises:
+        RuntimeError: they are no volume.
+    """
+    image = sitk.ReadImage([str(file) for file in files])
+    return Volume(sitk.GetArrayFromImage(image), _grid(image))
+
+
+def to_sitk(volume: Volume) -> Any:
+    """Return a volume as SimpleITK's image, for libraries that take nothing else."""
+    return _image(volume)
+
+
 def write_image(path: Path, volume: Volume) -> None:
     """Write a volume; the format follows from the name, such as .nii.gz."""
     sitk.WriteImage(_image(volume), str(path), useCompression=True)

@@ -14,7 +14,7 @@ the smallest site's product is at most n, so where all agree the rule holds for 
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
@@ -29,6 +29,7 @@ from client.site import Site
 from client.steps import Work
 from common.errors import Reason, Refused
 from common.messages import Posed, Round
+from common.nested import base_of
 from common.sites import PolicySettings
 from common.step import Step
 from common.study import Study
@@ -46,16 +47,21 @@ class Release:
         what: digest of what is asked, the same wherever and whenever it is asked again.
         step: of the study.
         numbers: how many sums of values, see `release_of`.
-        knowable: how many numbers there are to know of a patient: the step's columns.
+        knowable: how many numbers there are to know of a patient: the columns of the
+            step, all those it could be narrowed to.
+        guarded: there are counts in it that this site would not show alone.
+        chosen: digest of the columns that earlier steps have chosen, "" without.
     """
 
     what: str
     step: str
     numbers: int
     knowable: int
+    chosen: str = ""
+    guarded: bool = False
 
 
-def release_of(step: Step, message: Round, posed: Posed, work: Work) -> Release:
+def release_of(step: Step, message: Round, posed: Posed, work: Work, knowable: int) -> Release:
     """Return what an ask would let out.
 
     Counts of patients are not among its numbers: how fine they may be is ruled by their
@@ -68,12 +74,21 @@ def release_of(step: Step, message: Round, posed: Posed, work: Work) -> Release:
         message: columns that steps have made are other columns in another run.
         posed: the ask.
         work: what it comes to.
+        knowable: columns of the step before any choice.
     """
     made = any("." in column for column in step.columns())
     settings = step.model_dump_json(exclude={"over"})
     words = [settings, posed.ask.digest(), work.data, message.hello.run if made else ""]
     numbers = sum(f.size for f in work.schema.values() if not _counts_patients(f))
-    return Release(_digest(words), posed.step, numbers, len(step.columns()))
+    chosen = sorted((at, *of) for at, of in posed.ask.chosen.items())
+    return Release(
+        _digest(words),
+        posed.step,
+        numbers,
+        knowable,
+        chosen=_digest(chosen) if chosen else "",
+        guarded=any(field.alone != "free" for field in work.schema.values()),
+    )
 
 
 def _counts_patients(field: Field) -> bool:
@@ -121,7 +136,8 @@ class Ledger:
             Refused: STALE_ASK, DIFFERENCING or TOO_MANY_NUMBERS.
         """
         self._check_turn(message, posed)
-        if len(posed.group) > 1 and not policy.per_site:
+        self._check_choice(message, release)
+        if len(posed.group) > 1 and (release.guarded or not policy.per_site):
             self._check_sites(policy.fewest_sites, message, posed, release.what)
         spent = self._spent(release, n * len(posed.group), masked=len(posed.group) > 1)
         if release.numbers and spent > policy.most_numbers_per_patient:
@@ -166,13 +182,27 @@ class Ledger:
                 detail = f"a new ask for round {message.number}, which has passed"
                 raise Refused(Reason.STALE_ASK, detail)
 
+    def _check_choice(self, message: Round, release: Release) -> None:
+        """Check that a step reads one choice of columns in a run.
+
+        An earlier step chooses once. Sums over many choices would be the sums of a model
+        the study does not hold, such as every single column of a step that has all.
+        """
+        for entry in self.entries:
+            same = (entry["run"], entry["step"]) == (message.hello.run, release.step)
+            if same and entry.get("chosen", "") != release.chosen:
+                detail = "a step that has read another choice of columns in this run"
+                raise Refused(Reason.DIFFERENCING, detail)
+
     def _check_sites(self, fewest: int, message: Round, posed: Posed, what: str) -> None:
         """Check that the same sums are not had over two groups that differ by few sites (R1).
 
         Subtracting would show the sums of those few alone: each site guards its partners.
         Within a problem a group may only lose sites, as it does when a site fails; that
         a site has failed this one cannot know. A policy that lets this site's own numbers
-        out is taken to be one of a consortium that shows them.
+        out is taken to be one of a consortium that shows them; but not cells and grids,
+        which no site shows alone: a total over all sites beside that over the developing
+        ones would show those of the external site.
         """
         group = set(posed.group)
         for entry in self.entries:
@@ -191,13 +221,14 @@ class Ledger:
         """Return the numbers a patient that left, in clear or in masked sums, with these (R5).
 
         What was let out before counts once. A step counts for no more than there is to
-        know: one number a patient and column; all it sums is made of those.
+        know: one number a patient and column; all it sums is made of those. Its refits
+        without a fold read the same columns of the same patients, and count with it.
         """
         given = {e["what"]: e for e in self.entries if (len(e["sites"]) > 1) == masked}
         given[release.what] = asdict(release)
         of_step: dict[tuple[str, int], int] = defaultdict(int)
         for entry in given.values():
-            of_step[entry["step"], entry["knowable"]] += entry["numbers"]
+            of_step[base_of(entry["step"]), entry["knowable"]] += entry["numbers"]
         return sum(min(n / patients, knowable) for (_, knowable), n in of_step.items())
 
 
@@ -212,6 +243,13 @@ def freeze(site: Site, study: Study, sha256: str, cohort: SiteCohort) -> str:
     Raises:
         Refused: COHORT_CHANGED.
     """
+    if (study.name, sha256) in cohort.known:
+        return str(cohort.known[study.name, sha256])
+    digest = cohort.known[study.name, sha256] = _freeze(site, study, sha256, cohort)
+    return digest
+
+
+def _freeze(site: Site, study: Study, sha256: str, cohort: SiteCohort) -> str:
     rows = _rows(cohort.cases, site.room("cache", "check"))
     whole = _marks(cohort.cases, rows)
     digest = hashlib.sha256(json.dumps(sorted(whole.items())).encode()).hexdigest()
@@ -260,7 +298,7 @@ def _marks(cases: Iterable[Case], rows: Mapping[str, str]) -> dict[str, str]:
     return {_digest([p]): _digest(sorted(of)) for p, of in of_patient.items()}
 
 
-def _digest(words: list[str]) -> str:
+def _digest(words: Sequence[object]) -> str:
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()[:32]
 
 

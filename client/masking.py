@@ -6,6 +6,7 @@ The key lives in the workspace because in a deployment a process lasts for one m
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -44,10 +45,16 @@ def check_members(site: Site, message: Round) -> None:
         identity = site.settings.partners.get(name)
         if identity is None or member.site != name or member.protocol != PROTOCOL:
             raise Refused(Reason.ROSTER_MISMATCH, f'"{name}" is no partner of this site')
-        if not verified(identity, bytes.fromhex(member.signature), member.signed(message.hello)):
+        if not _verified(identity, member.signature, member.signed(message.hello)):
             raise Refused(
                 Reason.ROSTER_MISMATCH, f'the session key of "{name}" is not signed by it'
             )
+
+
+@lru_cache(maxsize=4096)
+def _verified(identity: str, signature: str, signed: bytes) -> bool:
+    """Verify a signature once for all asks of a session."""
+    return verified(identity, bytes.fromhex(signature), signed)
 
 
 def seal(site: Site, message: Round, posed: Posed, words: Words, schema: Schema) -> Reply:

@@ -1,9 +1,10 @@
 """The hospital's rules on what may be asked: study, columns, sites. They only refuse."""
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from client.site import Site
+from common.choices import Choices, NotAChoice
 from common.errors import Reason, Refused
 from common.sites import PolicySettings
 from common.study import Study, read_study, study_hash
@@ -23,7 +24,25 @@ def approved_study(site: Site, sha256: str) -> Study:
     text = path.read_text(encoding="utf-8")
     if study_hash(text) != sha256:
         raise Refused(Reason.STUDY_NOT_APPROVED, f"the copy of study {sha256} was changed")
-    return read_study(text, path.name)
+    return _read(text, path.name)
+
+
+@lru_cache(maxsize=8)
+def _read(text: str, file: str) -> Study:
+    """Read a study once for all asks of a process: it is its text, and never changes."""
+    return read_study(text, file)
+
+
+def narrowed(study: Study, chosen: Choices) -> Study:
+    """Return the study where steps have chosen columns, as the coordinator says.
+
+    Raises:
+        Refused: MALFORMED_ASK: a step of this study could not have chosen them.
+    """
+    try:
+        return study.narrowed(chosen)
+    except NotAChoice as error:
+        raise Refused(Reason.MALFORMED_ASK, str(error)) from None
 
 
 def check_columns(policy: PolicySettings, columns: Iterable[str]) -> None:
@@ -32,11 +51,8 @@ def check_columns(policy: PolicySettings, columns: Iterable[str]) -> None:
     Raises:
         Refused: COLUMN_NOT_ALLOWED.
     """
-    if policy.columns is None:
-        return
     for column in columns:
-        made_here = "." in column
-        if not made_here and not any(fnmatchcase(column, p) for p in policy.columns):
+        if not policy.opens(column):
             raise Refused(Reason.COLUMN_NOT_ALLOWED, f'column "{column}" is not allowed')
 
 

@@ -16,10 +16,11 @@ from client.cases import Case
 from client.dataset import Array, as_tensor, prepare
 from client.device import arithmetic, laid_out, network_on, steady
 from client.imageio import Grid, Volume, read_image, write_image
-from client.preprocess import Classes, Floats, load_image, read_classes, restore
+from client.preprocess import Classes, Floats, Frame, load_image, read_classes, restore
 from common.metrics.overlap import dice, volume_error_ml
 from common.metrics.surface import hausdorff_95, surface_dice, surface_distances
 from common.networks.weights import Weights, load_weights
+from common.tasks.loss import IGNORED
 
 _BATCH = 4
 
@@ -56,9 +57,10 @@ def validate(
     with steady(bench) as device:
         network = _network(bench, weights, device)
         for case in cases:
-            example = prepare(bench, case)
+            example = prepare(bench.scored, case)
             truth = np.asarray(example.mask)
             classes = _chances(bench, [network], example.image, device).argmax(0)
+            classes = classes * (truth != IGNORED) if truth.size else classes
             for label, i in bench.labels.items():
                 score = dice(classes == i, truth == i) if truth.size else nan
                 found[label].append(score)
@@ -66,7 +68,7 @@ def validate(
 
 
 def predict(bench: Bench, ensemble: Sequence[Weights], case: Case) -> Prediction:
-    """Return the mask that networks find, by the mean of their probabilities.
+    """Return the mask that networks find, by their mean probability or by their votes.
 
     Args:
         bench: the task and the machine.
@@ -76,16 +78,38 @@ def predict(bench: Bench, ensemble: Sequence[Weights], case: Case) -> Prediction
     Raises:
         ValueError: an image cannot be used, or the true mask lies on another grid.
     """
-    image, frame = load_image(bench, case)
+    chances, frame = find_chances(bench, ensemble, case)
     onto = read_image(case.images[bench.mask.on]).grid
-    with steady(bench) as device:
-        networks = [_network(bench, weights, device) for weights in ensemble]
-        chances = _chances(bench, networks, image, device)
     classes = restore(chances, frame, onto, bench.task.recipe)
     scores = _scores(bench, case, classes, onto)
     values = np.array([0, *bench.mask.labels.values()])
     kind = np.uint8 if values.max() < 256 else np.uint16
     return Prediction(Volume(values.astype(kind)[classes], onto), scores)
+
+
+def find_chances(
+    bench: Bench, ensemble: Sequence[Weights], case: Case, flips: Sequence[str] = ()
+) -> tuple[Floats, Frame]:
+    """Return every class's probability (classes, Z, Y, X) and where that array lies.
+
+    Args:
+        bench: the task and the machine.
+        ensemble: weights of one network or several, put together as the bench says.
+        case: with the task's images.
+        flips: axes, z, y or x; of each the mirror image is averaged in too.
+
+    Raises:
+        ValueError: an image cannot be used.
+    """
+    image, frame = load_image(bench, case)
+    axes = [(), *((-3 + "zyx".index(flip),) for flip in flips)]
+    with steady(bench) as device:
+        networks = [_network(bench, weights, device) for weights in ensemble]
+        found = [
+            np.flip(_together(bench, networks, np.flip(image, axis).copy(), device), axis)
+            for axis in axes
+        ]
+    return np.mean(found, axis=0, dtype=np.float32), frame
 
 
 def write_prediction(path: Path, prediction: Prediction) -> None:
@@ -95,15 +119,16 @@ def write_prediction(path: Path, prediction: Prediction) -> None:
 
 def _scores(bench: Bench, case: Case, classes: Classes, grid: Grid) -> dict[str, float]:
     names = bench.task.score_columns(bench.mask.labels)
-    truth = read_classes(bench, case)
+    truth = read_classes(bench.scored, case)
     if truth is None:
         return dict.fromkeys(names, nan)
     if truth.voxels.shape != classes.shape:
         raise ValueError(
-            f'mask "{bench.task.mask}": expected the grid of "{bench.mask.on}", '
+            f'mask "{bench.scored.task.mask}": expected the grid of "{bench.mask.on}", '
             f"{classes.shape}, got {truth.voxels.shape}"
         )
     scores = {}
+    classes = classes * (truth.voxels != IGNORED)
     for label, i in bench.labels.items():
         found, true = classes == i, truth.voxels == i
         apart = surface_distances(found, true, grid.spacing_mm)
@@ -114,6 +139,19 @@ def _scores(bench: Bench, case: Case, classes: Classes, grid: Grid) -> dict[str,
         error_ml = volume_error_ml(found, true, grid.spacing_mm)
         scores[f"volume_error_ml_{label}"] = error_ml
     return scores
+
+
+def _together(
+    bench: Bench, networks: Sequence[nn.Module], image: Array, device: torch.device
+) -> Floats:
+    """Return every class's probability (classes, Z, Y, X), or its share of the votes."""
+    if bench.combine == "mean" or len(networks) == 1:
+        return _chances(bench, networks, image, device)
+    total = np.zeros((len(bench.labels) + 1, *image.shape[1:]), np.float32)
+    for network in networks:
+        winner = _chances(bench, [network], image, device).argmax(0)
+        np.add.at(total, (winner, *np.indices(winner.shape)), 1 / len(networks))
+    return total
 
 
 def _chances(

@@ -14,8 +14,9 @@ from scipy import ndimage
 
 from client.bench import Bench
 from client.cases import Case
-from client.imageio import Grid, Volume, Voxels, read_image, resample, turn_to
+from client.imageio import Grid, Order, Vector, Volume, Voxels, read_image, resample, turn_to
 from client.nifti import count_not_finite, is_nifti
+from common.tasks.loss import IGNORED
 from common.tasks.recipe import Normalise, Percentile, Recipe, Window
 
 log = logging.getLogger(__name__)
@@ -38,32 +39,57 @@ class Frame:
     start: tuple[int, int, int]
     shape: tuple[int, int, int]
 
+    @property
+    def window(self) -> Grid:
+        """The array's own grid."""
+        work = self.work
+        return Grid(self.shape, work.spacing_mm, work.point_mm(self.start), work.axes)
 
-def frame_of(bench: Bench, stored: Grid) -> Frame:
-    """Return how an image on the grid `stored` becomes an array."""
+
+def frame_of(bench: Bench, stored: Grid, centre_mm: Vector | None = None) -> Frame:
+    """Return how an image on the grid `stored` becomes an array.
+
+    Args:
+        bench: the task and the machine.
+        stored: the image's grid.
+        centre_mm: patient coordinates of the middle of the array; nothing: of the image's.
+    """
     recipe = bench.task.recipe
     turned = turn_to(stored, recipe.orientation).of_grid(stored)
     work = _respaced(turned, recipe)
     a, b, c = (_extent(n, axis, bench) for axis, n in enumerate(work.shape))
     i, j, k = ((n - m) // 2 for n, m in zip(work.shape, (a, b, c), strict=True))
+    if centre_mm is not None:
+        i, j, k = _around(centre_mm, work, (a, b, c))
     return Frame(work, (i, j, k), (a, b, c))
 
 
-def load_image(bench: Bench, case: Case) -> tuple[Floats, Frame]:
+def load_image(bench: Bench, case: Case, centre_mm: Vector | None = None) -> tuple[Floats, Frame]:
     """Return the channels of a case (C, Z, Y, X) and how they came about.
+
+    Args:
+        bench: the task and the machine.
+        case: with the task's images.
+        centre_mm: see `frame_of`.
 
     Raises:
         ValueError: an image is missing, not finite or constant; says which.
     """
     recipe = bench.task.recipe
-    volumes = {name: _open(case.images, name) for name in bench.task.images}
-    frame = frame_of(bench, next(iter(volumes.values())).grid)
+    volumes = {name: open_image(case.images, name) for name in bench.task.images}
+    frame = frame_of(bench, next(iter(volumes.values())).grid, centre_mm)
     channels = []
     for name, volume in volumes.items():
         channel = _onto(volume, frame, recipe)
         how = recipe.normalise_image.get(name, recipe.normalise)
         channels.append(_fit(_normalise(channel, how), frame))
     return np.stack(channels), frame
+
+
+def onto_frame(region: Volume, frame: Frame, recipe: Recipe) -> Classes:
+    """Return a mask (uint8) on the array of a frame; what lies outside is cut off."""
+    found: Classes = _fit(_onto(region, frame, recipe), frame)
+    return found
 
 
 def load_mask(bench: Bench, case: Case, frame: Frame) -> Classes | None:
@@ -83,8 +109,15 @@ def load_mask(bench: Bench, case: Case, frame: Frame) -> Classes | None:
     return _fit(onto_work, frame)
 
 
+def onto_array(mask: Volume, frame: Frame, recipe: Recipe) -> Classes:
+    """Return a mask of 0 and 1 (uint8), stored on any grid, over the array of a frame."""
+    return _fit(_onto(mask, frame, recipe).astype(np.uint8), frame)
+
+
 def read_classes(bench: Bench, case: Case) -> Volume | None:
     """Return the case's mask as stored, with classes 1, 2, ... for its labels.
+
+    Voxels whose label nobody knows get the class `IGNORED`.
 
     Raises:
         ValueError: a value is no label of the contract.
@@ -95,6 +128,8 @@ def read_classes(bench: Bench, case: Case) -> Volume | None:
         return None
     stored = read_image(path)
     classes = np.zeros(stored.voxels.shape, np.uint8)
+    if bench.mask.ignored is not None:
+        classes[stored.voxels == bench.mask.ignored] = IGNORED
     for i, value in enumerate(labels, start=1):
         classes[stored.voxels == value] = i
     odd = np.unique(stored.voxels[(classes == 0) & (stored.voxels != 0)])
@@ -130,7 +165,12 @@ def restore(chances: Floats, frame: Frame, onto: Grid, recipe: Recipe) -> Classe
     return found
 
 
-def _open(images: Mapping[str, Path], name: str) -> Volume:
+def open_image(images: Mapping[str, Path], name: str) -> Volume:
+    """Return an image of a case as float32.
+
+    Raises:
+        ValueError: it is missing, not finite or constant.
+    """
     if name not in images:
         raise ValueError(f'image "{name}": the case has none')
     path = images[name]
@@ -206,6 +246,16 @@ def _extent(n: int, axis: int, bench: Bench) -> int:
         return n  # in 2D every slice is kept
     n = n if recipe.size is None else recipe.size[axis]
     return n if recipe.patch is None else max(n, recipe.patch[axis])
+
+
+def _around(centre_mm: Vector, work: Grid, shape: Order) -> Order:
+    """Return the first voxel of an array of a shape around a point."""
+    steps = np.array(work.axes) @ np.subtract(centre_mm, work.origin_mm) / work.spacing_mm
+    first = np.rint(steps - (np.array(shape) - 1) / 2).astype(int)
+    # An axis that is kept whole begins where the image does; none ends before the image begins.
+    whole = np.array(shape) == work.shape
+    i, j, k = np.where(whole, 0, np.clip(first, 1 - np.array(shape), np.array(work.shape) - 1))
+    return int(i), int(j), int(k)
 
 
 def _fit(voxels: Voxels, frame: Frame) -> Voxels:

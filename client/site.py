@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import Field
@@ -18,6 +19,9 @@ class SiteSettings(Frozen):
 
     name: Name = Field(description="the name under which the roster lists this site")
     cohort: str | tuple[str, ...] = Field(description="folder, or folders, with cohort.csv")
+    further_folders: tuple[str, ...] = Field(
+        (), description="besides the cohort's own, where files that cohort.csv names may lie"
+    )
     workspace: str = Field("workspace", description="audit log, caches, predictions, tables")
     identity: str = Field("identity.key", description="file with this site's private key")
     partners: dict[Name, Hex] = Field(
@@ -27,6 +31,12 @@ class SiteSettings(Frozen):
     device: str = Field("auto", description="auto, cpu, cuda:0, ...")
     threads: int = Field(
         1, ge=1, description="threads of a training; the last bits of a result depend on it"
+    )
+    processes: int = Field(
+        0, ge=0, description="that extract features at the same time; 0: one for each core"
+    )
+    scales: dict[Name, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="grey levels of an image times this are in the study's unit: {adc: 1000}"
     )
     policy: PolicySettings = PolicySettings()
 
@@ -58,6 +68,11 @@ class Site:
         """Folders with cohort.csv."""
         named = self.settings.cohort
         return tuple(self.folder / c for c in ((named,) if isinstance(named, str) else named))
+
+    @property
+    def further_folders(self) -> tuple[Path, ...]:
+        """Folders besides the cohort's own in which its files may lie."""
+        return tuple(self.folder / named for named in self.settings.further_folders)
 
     @property
     def workspace(self) -> Path:

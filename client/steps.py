@@ -2,22 +2,25 @@
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from client.cases import Case
 from client.cohorts import SiteCohort, select
 from client.site import Site
-from client.tables import keep_columns, make_table, require
+from client.tables import Source, keep_columns, make_table, require
 from common.analyses.analysis import APPLY, Answer
 from common.messages import Posed, Round
 from common.study import Study, schema_of
 from common.sums import Schema, Sums
+from common.table import Table
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,13 @@ class Work:
         schema: the sums it will send.
         summarise: makes them.
         data: digest of the cases it looks at: kept sums of other data are not reused.
+        account: what the audit log says of the privacy it costs; refuses where it is spent.
     """
 
     schema: Schema
     summarise: Callable[[], Sums]
     data: str
+    account: Callable[[], Mapping[str, object]] = dict
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Job:
     """Everything a site needs to work on one ask.
 
     Attributes:
-        cases: those the step selects.
+        cases: those the step selects; where it makes columns, all of the site.
     """
 
     site: Site
@@ -66,6 +71,12 @@ WORK = {
     "check_cohort": "client.counting",
     "train": "client.training",
     "predict": "client.predicting",
+    "extract": "client.extracting",
+    "deep_features": "client.deep_features",
+    "image_quality": "client.image_quality",
+    "pseudo_label": "client.pseudo_labelling",
+    "measure": "client.measuring",
+    "compare_masks": "client.comparing",
 }
 """The module that does a kind of step at a site, with `summarise(job) -> Sums`.
 
@@ -77,11 +88,20 @@ analysis: it sees the table and nothing else.
 def find_work(site: Site, study: Study, cohort: SiteCohort, message: Round, posed: Posed) -> Work:
     """Return the work of one ask; nothing heavy has happened yet."""
     step = study.bound[posed.step]
-    cases = select(study, cohort.cases, step.cases)
-    data = _digest(cases)
+    applies = posed.ask.phase == APPLY
+    cases = cohort.cases if applies else select(study, cohort.cases, step.cases)
     job = Job(site, study, step, cases, message, posed, cohort)
     schema = schema_of(step, posed.ask, study.contract())
-    return Work(schema, lambda: _summarise(job), data)
+    data = _digest(cohort, cases)
+    return Work(schema, lambda: _summarise(job), data, lambda: _account(job))
+
+
+def _account(job: Job) -> Mapping[str, object]:
+    if getattr(job.step, "privacy", None) is None:
+        return {}
+    from client.budget import account_of
+
+    return account_of(job)
 
 
 def _summarise(job: Job) -> Sums:
@@ -93,17 +113,32 @@ def _summarise(job: Job) -> Sums:
 
 
 def _analyse(job: Job) -> Sums:
-    table = make_table(job.site, job.study, job.cases, job.run, alone=job.alone)
-    require(table, job.step.columns())
-    with threadpool_limits(1):  # many small products: threads would only wait for each other
+    table = _table(job)
+    # Many small products: threads would only wait for each other.
+    with _threads(*(name in sys.modules for name in _WITH_THREADS)).limit(limits=1):
         sums: Sums = job.step.summarise(table, job.posed.ask)
     return sums
 
 
+_WITH_THREADS = ("scipy.linalg", "sklearn", "torch")
+
+
+@lru_cache(maxsize=8)
+def _threads(*loaded: bool) -> ThreadpoolController:
+    """Return what limits threads; looked for again where libraries have been loaded since."""
+    del loaded
+    return ThreadpoolController()
+
+
 def _apply(job: Job) -> Sums:
-    """Make the columns of an answered analysis from this site's own rows."""
-    table = make_table(job.site, job.study, job.cases, job.run, alone=job.alone)
-    require(table, job.step.columns())
+    """Make the columns of an answered analysis for every case of this site.
+
+    Cases outside the step's own `cases` too: a model fitted on one split is there to
+    predict the others.
+    """
+    table = _table(job)
+    chosen = {case.case_id for case in select(job.study, job.cases, job.step.cases)}
+    table = replace(table, chosen=np.array([c.case_id in chosen for c in job.cases], np.bool_))
     ask = job.posed.ask
     columns = job.step.columns_from(table, Answer(ask.values, ask.arrays))
     ids = [case.case_id for case in job.cases]
@@ -112,6 +147,20 @@ def _apply(job: Job) -> Sums:
     return {"n": np.array(table.n), "filled": np.array(int(filled.sum()))}
 
 
-def _digest(cases: tuple[Case, ...]) -> str:
-    rows = [[c.case_id, c.patient_id, c.split, sorted(c.values.items())] for c in cases]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+def _table(job: Job) -> Table:
+    columns = tuple(dict.fromkeys(job.step.columns()))
+    table = make_table(Source(job.site, job.study, job.run), job.cases, columns, alone=job.alone)
+    require(table, columns)
+    return table
+
+
+def _digest(cohort: SiteCohort, cases: tuple[Case, ...]) -> str:
+    """Return the digest of cases; that of each is worked out once for a cohort."""
+    known = cohort.known.setdefault("digests", {})
+    sha = hashlib.sha256()
+    for case in cases:
+        if case.case_id not in known:
+            row = [case.case_id, case.patient_id, case.split, sorted(case.values.items())]
+            known[case.case_id] = hashlib.sha256(json.dumps(row).encode()).digest()
+        sha.update(known[case.case_id])
+    return sha.hexdigest()

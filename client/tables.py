@@ -1,8 +1,9 @@
 """A site's table: the cohort's columns, and those that steps of a run have made."""
 
+import csv
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,33 +11,84 @@ from client.cases import Case
 from client.files import write_atomically
 from client.site import Site
 from common.errors import Reason, Refused
+from common.nested import AT
+from common.step import HELD_OUT
 from common.study import Study
-from common.table import Floats, Table
+from common.table import Floats, Table, outer_fold
 
 _CASES = "case_id"
 
 
-def make_table(site: Site, study: Study, cases: Sequence[Case], run: str, *, alone: bool) -> Table:
-    """Return the table of these cases; a column a step has not filled for a case is NaN."""
+@dataclass(frozen=True)
+class Source:
+    """Where a table is taken from: a site, a study, a run."""
+
+    site: Site
+    study: Study
+    run: str
+
+
+def make_table(
+    source: Source, cases: Sequence[Case], wanted: Sequence[str], *, alone: bool
+) -> Table:
+    """Return the wanted columns of these cases.
+
+    A column that no step has made is not there; one not filled for a case is NaN.
+    """
+    study = source.study
     columns = {
         name: np.array([case.values.get(name, np.nan) for case in cases])
-        for name in study.cohort.columns
+        for name in wanted
+        if name in study.cohort.columns
     }
-    for step in study.bound:
-        columns |= _made(site, run, step, [case.case_id for case in cases])
+    made = [name for name in wanted if name not in columns]
+    for step in dict.fromkeys(name.split(".")[0] for name in made if HELD_OUT not in name):
+        mine = [name for name in made if name.split(".")[0] == step and HELD_OUT not in name]
+        columns |= _made(source, step, mine, [case.case_id for case in cases])
+    for name in made:
+        if HELD_OUT in name:
+            columns |= _held_out(source, name, cases)
     patients = np.array([case.patient_id for case in cases], dtype=np.str_)
-    smallest = site.policy.smallest_cell if alone else 0
+    smallest = source.site.policy.smallest_cell if alone else 0
     return Table(columns, study.contract(), patients, smallest, fold_key=study.name)
+
+
+def with_columns(site: Site, study: Study, run: str, cases: Sequence[Case]) -> tuple[Case, ...]:
+    """Return the cases with those columns that steps have made of them so far."""
+    wanted = [name for name in study.contract() if "." in name]
+    made = make_table(Source(site, study, run), cases, wanted, alone=False).columns
+    return tuple(
+        replace(case, values={**case.values, **{name: float(v[i]) for name, v in made.items()}})
+        for i, case in enumerate(cases)
+    )
 
 
 def keep_columns(
     site: Site, run: str, step: str, case_ids: Sequence[str], columns: Mapping[str, Floats]
 ) -> None:
-    """Keep the columns a step has made, replacing those of an earlier try."""
+    """Keep the columns a step has made, replacing those of an earlier try.
+
+    The `.csv` beside them is for the site's own people; nothing reads it.
+    """
     buffer = io.BytesIO()
-    kept: dict[str, Any] = {_CASES: np.array(case_ids, dtype=np.str_), **columns}
-    np.savez_compressed(buffer, **kept)
-    write_atomically(site.room("runs", run, "columns") / f"{step}.npz", buffer.getvalue())
+    # One array: a file of a thousand columns takes a second to open otherwise.
+    values = np.stack([*columns.values()]) if columns else np.zeros((0, len(case_ids)))
+    names = np.array([*columns], dtype=np.str_)
+    np.savez(buffer, cases=np.array(case_ids, dtype=np.str_), names=names, values=values)
+    folder = site.room("runs", run, "columns")
+    write_atomically(folder / f"{step}.csv", _as_csv(case_ids, columns).encode())
+    write_atomically(folder / f"{step}.npz", buffer.getvalue())
+
+
+def _as_csv(case_ids: Sequence[str], columns: Mapping[str, Floats]) -> str:
+    """Return the columns for people of the site, a row a case; empty where missing."""
+    text = io.StringIO()
+    sheet = csv.writer(text, lineterminator="\n")
+    sheet.writerow([_CASES, *columns])
+    for row, case_id in enumerate(case_ids):
+        values = [float(column[row]) for column in columns.values()]
+        sheet.writerow([case_id, *("" if v != v else f"{v:.6g}" for v in values)])
+    return text.getvalue()
 
 
 def require(table: Table, columns: Sequence[str]) -> None:
@@ -50,13 +102,32 @@ def require(table: Table, columns: Sequence[str]) -> None:
         raise Refused(Reason.UNKNOWN_STEP, f"columns not made yet: {missing}")
 
 
-def _made(site: Site, run: str, step: str, case_ids: Sequence[str]) -> dict[str, Floats]:
-    path = site.room("runs", run, "columns") / f"{step}.npz"
+def _made(
+    source: Source, step: str, wanted: Sequence[str], case_ids: Sequence[str]
+) -> dict[str, Floats]:
+    path = source.site.room("runs", source.run, "columns") / f"{step}.npz"
     if not path.exists():
         return {}
     with np.load(path, allow_pickle=False) as kept:
-        row = {case_id: i for i, case_id in enumerate(kept[_CASES])}
+        row = {case_id: i for i, case_id in enumerate(kept["cases"].tolist())}
         index = np.array([row.get(c, -1) for c in case_ids], np.int64)
-        named = {f"{step}.{name}": kept[name] for name in kept.files if name != _CASES}
-    padded = {name: np.append(values, np.nan) for name, values in named.items()}
-    return {name: values[index] for name, values in padded.items()}
+        at = {f"{step}.{name}": j for j, name in enumerate(kept["names"].tolist())}
+        values = kept["values"]
+    return {name: np.append(values[at[name]], np.nan)[index] for name in wanted if name in at}
+
+
+def _held_out(source: Source, name: str, cases: Sequence[Case]) -> dict[str, Floats]:
+    """Return a column of each case's own refit, the one without its patient's fold."""
+    nested, (step, column) = source.study.nested, name.split(HELD_OUT)
+    if nested is None:
+        return {}
+    folds = [outer_fold(source.study.name, case.patient_id, nested.folds) for case in cases]
+    ids, values = [case.case_id for case in cases], np.full(len(cases), np.nan)
+    for fold in range(nested.folds):
+        refit = f"{step}{AT}{fold}"
+        made = _made(source, refit, [f"{refit}.{column}"], ids)
+        if not made:
+            return {}
+        mine = np.array(folds) == fold
+        values[mine] = made[f"{refit}.{column}"][mine]
+    return {name: values}

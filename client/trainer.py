@@ -5,7 +5,7 @@ in whatever process and beside whatever other work, as long as `threads` is the 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, isfinite
 
 import numpy as np
@@ -16,7 +16,8 @@ from client.augment import Luck
 from client.bench import Bench
 from client.cases import Case
 from client.device import network_on, steady
-from client.learners.learner import Batch, Setting, learner_of
+from client.learners.learner import Batch, Keeper, Setting, learner_of
+from common.networks.parts import names_of
 from common.networks.residual_unet import Dropout
 from common.networks.weights import Array, Weights, load_weights, weights_of
 from common.seeds import numpy_rng, torch_rng
@@ -33,11 +34,17 @@ class Start:
         weights: that the site received.
         seed: draws order, parts and changes; another for each site and round.
         learning_rate: of this round.
+        only: parts that learn, as `common.networks.parts` names them; nothing: all.
+        round: from 0.
+        kept: weights that stayed at this site after the round before.
     """
 
     weights: Weights
     seed: int
     learning_rate: float
+    only: tuple[str, ...] = ()
+    round: int = 0
+    kept: Weights = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +56,14 @@ class Trained:
         n_cases: cases it learned from.
         n_patients: their distinct patients.
         loss: mean over the steps.
+        kept: weights that stay at this site until the next round.
     """
 
     weights: dict[str, Array]
     n_cases: int
     n_patients: int
     loss: float
+    kept: dict[str, Array] = field(default_factory=dict)
 
 
 def train(
@@ -84,24 +93,35 @@ def train(
     with steady(bench) as device:
         network = load_weights(bench.network(), start.weights)
         network_on(device, network).train()
+        hold(network, start.only)
         examples = learner.load(usable, device)
-        luck = _luck(network, start.seed, device)
+        luck = make_luck(network, start.seed, device)
         batches = list(_batches(local, len(usable), luck.rng))
-        step = learner.stepper(Setting(local, start.learning_rate, network, device, luck))
+        step = learner.stepper(
+            Setting(local, start.learning_rate, network, device, luck, start.round, kept=start.kept)
+        )
         losses = []
         for i, batch in enumerate(batches, start=1):
             drawn = [learner.draw(examples[k], luck, device) for k in batch]
-            losses.append(step(_stacked(drawn)))
+            losses.append(step(stacked(drawn)))
             if on_step is not None:
                 on_step(i, len(batches))
         loss = float(torch.stack(losses).mean())
     if not isfinite(loss):
         raise FloatingPointError(f"the loss is {loss} after {len(batches)} steps")
     n_patients = len({case.patient_id for case in usable})
-    return Trained(weights_of(network), len(usable), n_patients, loss)
+    kept = step.kept() if isinstance(step, Keeper) else {}
+    return Trained(weights_of(network), len(usable), n_patients, loss, kept)
 
 
-def _luck(network: nn.Module, seed: int, device: torch.device) -> Luck:
+def hold(network: nn.Module, only: tuple[str, ...]) -> None:
+    """Keep every parameter as it is but those of the parts that learn."""
+    learn = names_of(network, only) if only else None
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(learn is None or name in learn)
+
+
+def make_luck(network: nn.Module, seed: int, device: torch.device) -> Luck:
     """Return where random numbers come from; dropout draws from there too."""
     voxels = torch_rng("voxels", seed, device=str(device))
     for module in network.modules():
@@ -123,5 +143,6 @@ def _batches(local: Local, n_cases: int, rng: np.random.Generator) -> Iterator[l
         yield batch
 
 
-def _stacked(drawn: list[Batch]) -> Batch:
+def stacked(drawn: Sequence[Batch]) -> Batch:
+    """Return a batch of what was drawn one by one."""
     return tuple(torch.stack(parts) for parts in zip(*drawn, strict=True))

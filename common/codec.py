@@ -1,11 +1,13 @@
 """Messages to packets and back. Arrays and JSON only; sizes and types checked first."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.analyses.analysis import Ask
+from common.buffers import BUFFERS
 from common.errors import Reason
 from common.messages import Blob, Hello, Joined, Packet, Posed, Replies, Reply, Round
 from common.sums import Array
@@ -23,7 +25,19 @@ def pack(arrays: Mapping[str, Array]) -> Blob:
     """Return arrays end to end, in the order given, little-endian."""
     plain = {name: _plain(array) for name, array in arrays.items()}
     layout = tuple((name, a.dtype.str, a.shape) for name, a in plain.items())
-    return Blob(layout, b"".join(a.reshape(-1).view(np.uint8).data for a in plain.values()))
+    return Blob(layout, _joined([a.reshape(-1).view(np.uint8) for a in plain.values()]))
+
+
+def _joined(pieces: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Return bytes end to end; of a single array they are the array's own."""
+    if len(pieces) == 1:
+        return pieces[0]
+    joined = BUFFERS.lend(sum(piece.size for piece in pieces))
+    at = 0
+    for piece in pieces:
+        joined[at : at + piece.size] = piece
+        at += piece.size
+    return joined
 
 
 def unpack(blob: Blob) -> dict[str, Array]:
@@ -36,7 +50,7 @@ def unpack(blob: Blob) -> dict[str, Array]:
         raise Malformed("more arrays or bytes than any message has")
     arrays: dict[str, Array] = {}
     at = 0
-    data = memoryview(blob.data)
+    data = memoryview(cast("Any", blob.data))  # every array is a buffer; its stubs do not say so
     for name, code, shape in blob.layout:
         size = _nbytes(code, shape)
         piece = data[at : at + size]
@@ -167,11 +181,13 @@ def _read_reply(head: Mapping[str, Any], blobs: Any) -> Reply:
 def _posed_head(posed: Posed) -> dict[str, Any]:
     ask = posed.ask
     place = {"problem": posed.problem, "step": posed.step, "group": list(posed.group)}
-    return {**place, "phase": ask.phase, "values": dict(ask.values)}
+    chosen = {"chosen": dict(ask.chosen)} if ask.chosen else {}
+    return {**place, "phase": ask.phase, "values": dict(ask.values), **chosen}
 
 
 def _read_posed(head: Mapping[str, Any], blob: Blob) -> Posed:
-    ask = Ask(_text(head, "phase"), dict(head["values"]), unpack(blob))
+    chosen = {str(at): tuple(map(str, of)) for at, of in head.get("chosen", {}).items()}
+    ask = Ask(_text(head, "phase"), dict(head["values"]), unpack(blob), chosen=chosen)
     group = tuple(str(name) for name in head["group"])
     return Posed(_text(head, "problem"), _text(head, "step"), group, ask)
 

@@ -7,11 +7,12 @@ column of its own, `tumour@fellow`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from common.salvage import Path, refuse_all
 from common.settings import Frozen, nearest
 
 CASE_ID = "case_id"
@@ -19,6 +20,9 @@ PATIENT_ID = "patient_id"
 SPLIT = "split"
 RESERVED = frozenset({CASE_ID, PATIENT_ID, SPLIT, "session"})
 SPLITS = ("train", "validation", "test")
+
+MISSING = ("", "NA", "na", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None")
+"""What spreadsheets, R, Python and databases write where there is nothing."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _MASK_NAME = re.compile(r"[a-z][a-z0-9_]*(@[a-z][a-z0-9_]*)?")
@@ -61,12 +65,16 @@ MaskRef = Annotated[str, AfterValidator(_mask_ref)]
 """A mask of the cohort, or `<step>.<name>`, made by an earlier step."""
 
 
+Plane = Literal["axial", "coronal", "sagittal"]
+
+
 class Image(Frozen):
     """One image of a case."""
 
     modality: Literal["MR", "CT", "PT", "US", "other"]
     required: bool = Field(True, description="a case without it is left out")
     unit: str = Field("", description="unit of the grey levels, such as HU or mm2/s")
+    plane: Plane | None = Field(None, description="of an image that is a single slice")
 
 
 class Mask(Frozen):
@@ -75,11 +83,21 @@ class Mask(Frozen):
     on: ImageRef = Field(description="the image whose grid it shares")
     labels: dict[Name, Annotated[int, Field(ge=1, le=65535)]] = Field(min_length=1)
     required: bool = Field(True, description="a case without it is left out")
+    ignored: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        None, description="value of voxels whose label nobody knows; learning passes over them"
+    )
+    truth: MaskRef | None = Field(
+        None,
+        description="the reader's mask of the same labels that scores are against; "
+        "nothing: this one",
+    )
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         if len(set(self.labels.values())) < len(self.labels):
             raise ValueError(f"two labels share a value: {self.labels}")
+        if self.ignored in self.labels.values():
+            raise ValueError(f"ignored: {self.ignored} is a label: {self.labels}")
         return self
 
 
@@ -92,7 +110,9 @@ class Column(Frozen):
         None, description="lowest and highest possible value; public, not taken from data"
     )
     levels: tuple[str, ...] = Field((), description="of a category, first is the reference")
-    missing: tuple[str, ...] = Field(("", "NA", "NaN"), description="texts that mean missing")
+    missing: tuple[str, ...] = Field(
+        MISSING, description="texts that mean missing; a declared level never does"
+    )
     required: bool = Field(False, description="a case without a value is left out")
     title: str = Field("", description="how tables and figures name it")
 
@@ -103,6 +123,9 @@ class Column(Frozen):
                 raise ValueError(f"a category needs two or more distinct levels, got {self.levels}")
             if self.range is not None:
                 raise ValueError("a category has levels, not a range")
+            both = sorted(set(self.missing) & set(self.levels))
+            if both and "missing" in self.model_fields_set:
+                raise ValueError(f"both a level and a text that means missing: {both}")
         elif self.levels:
             raise ValueError(f"a {self.type} has a range, not levels")
         if self.range is not None and not self.range[0] < self.range[1]:
@@ -119,18 +142,30 @@ class Cohort(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [
-            f'mask "{name}": on: unknown image "{mask.on}"{nearest(mask.on, list(self.images))}'
-            for name, mask in self.masks.items()
-            if mask.on not in self.images
-        ]
-        kinds: Mapping[str, object]
-        names: dict[str, str] = {}
-        for word, kinds in (("image", self.images), ("mask", self.masks), ("column", self.columns)):
-            for name in kinds:
-                if name in names:
-                    problems.append(f'"{name}" is both {names[name]} and {word}')
-                names[name] = word
-        if problems:
-            raise ValueError("; ".join(problems))
+        refuse_all(self._unknown_images())
+        refuse_all(self._names_used_twice())
         return self
+
+    def _unknown_images(self) -> Iterator[tuple[Path, str]]:
+        for name, mask in self.masks.items():
+            if mask.on not in self.images:
+                tip = nearest(mask.on, list(self.images))
+                yield ("masks", name, "on"), f'unknown image "{mask.on}"{tip}'
+            if mask.truth is not None and mask.truth not in self.masks:
+                tip = nearest(mask.truth, list(self.masks))
+                yield ("masks", name, "truth"), f'unknown mask "{mask.truth}"{tip}'
+            elif mask.truth is not None and self.masks[mask.truth].labels != mask.labels:
+                yield ("masks", name, "truth"), f'"{mask.truth}" has other labels'
+
+    def _names_used_twice(self) -> Iterator[tuple[Path, str]]:
+        kinds: tuple[tuple[str, Mapping[str, object]], ...] = (
+            ("images", self.images),
+            ("masks", self.masks),
+            ("columns", self.columns),
+        )
+        first: dict[str, str] = {}
+        for kind, named in kinds:
+            for name in named:
+                if name in first:
+                    yield (kind, name), f'"{name}" is among the {first[name]} too'
+                first[name] = kind

@@ -27,8 +27,13 @@ class Holdings:
         return Holdings(
             {f"{prefix}.{name}": column for name, column in self.columns.items()},
             {f"{prefix}.{name}": image for name, image in self.images.items()},
-            {f"{prefix}.{name}": mask for name, mask in self.masks.items()},
+            {f"{prefix}.{name}": self._placed(mask, prefix) for name, mask in self.masks.items()},
         )
+
+    def _placed(self, mask: Mask, prefix: str) -> Mask:
+        """Return a mask, on the prefixed image where it lies on one of these."""
+        on = f"{prefix}.{mask.on}" if mask.on in self.images else mask.on
+        return mask.model_copy(update={"on": on})
 
     def __or__(self, other: "Holdings") -> "Holdings":
         """Return both; of two with the same name the other's."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.analyses.analysis import Ask
 from common.errors import Reason
@@ -134,7 +135,10 @@ class Packet:
 
 @dataclass(frozen=True)
 class Blob:
-    """Arrays end to end; `layout` gives name, dtype and shape of each."""
+    """Arrays end to end; `layout` gives name, dtype and shape of each.
+
+    The data are any buffer of bytes, read only: they may be the arrays' own memory.
+    """
 
     layout: tuple[tuple[str, str, tuple[int, ...]], ...]
-    data: bytes
+    data: bytes | memoryview | NDArray[np.uint8]

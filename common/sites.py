@@ -3,11 +3,14 @@
 `sites.example.yaml` shows every setting with a comment.
 """
 
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from common.cohort import Name
+from common.salvage import Path, refuse_all
 from common.settings import Frozen
 
 POOLED = "pooled"
@@ -40,16 +43,40 @@ class PolicySettings(Frozen):
     most_numbers_per_patient: float = Field(
         1000, gt=0, description="let out of one study; patients: this site's times the sites"
     )
+    most_epsilon: float = Field(
+        10.0,
+        ge=0,
+        description="largest privacy loss of this site's patients, over all trainings with "
+        "privacy in all studies",
+    )
+    budget_delta: float = Field(
+        1e-5, gt=0, le=1e-3, description="chance with which the loss may be larger"
+    )
     share_network: bool = Field(False, description="may a network trained here alone go out?")
+
+    def opens(self, column: str) -> bool:
+        """Tell whether a study may read a column; what a step made itself it may."""
+        if self.columns is None or "." in column:
+            return True
+        return any(fnmatchcase(column, pattern) for pattern in self.columns)
 
 
 class SimulatedSite(Frozen):
     """Where the simulation finds a site's data, and what its policy would be."""
 
     cohort: str = Field(description="folder with cohort.csv, relative to the roster's file")
+    further_folders: tuple[str, ...] = Field(
+        (), description="besides it, where files that cohort.csv names may lie"
+    )
     columns: dict[str, str] = Field({}, description="the site's own column names: {own: study's}")
     policy: PolicySettings = PolicySettings()
     device: str = Field("auto", description="auto, cpu, cuda:0, ...")
+    processes: int = Field(
+        0, ge=0, description="that extract features at the same time; 0: one for each core"
+    )
+    scales: dict[str, float] = Field(
+        {}, description="grey levels of an image times this are in the study's unit: {adc: 1000}"
+    )
 
 
 class RosterSite(Frozen):
@@ -88,15 +115,7 @@ class Roster(Frozen):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if POOLED in self.sites:
-            raise ValueError(f'sites: "{POOLED}" is the name of the pooled baseline')
-        if not self.developing:
-            raise ValueError('sites: expected at least one site with role "develop", got none')
-        if self.quorum > len(self.developing):
-            raise ValueError(
-                f"quorum: expected at most the {len(self.developing)} developing sites, "
-                f"got {self.quorum}"
-            )
+        refuse_all(self._problems())
         return self
 
     @property
@@ -108,3 +127,19 @@ class Roster(Frozen):
     def external(self) -> tuple[str, ...]:
         """Names of the external sites, in order."""
         return tuple(n for n, site in sorted(self.sites.items()) if site.role == "external")
+
+    def _problems(self) -> Iterator[tuple[Path, str]]:
+        n = len(self.developing)
+        if POOLED in self.sites:
+            yield ("sites", POOLED), "the name of the pooled baseline; no site can have it"
+        if not n:
+            yield ("sites",), 'expected at least one site with role "develop", got none'
+        elif self.quorum > n:
+            yield ("quorum",), f"expected at most the {n} developing sites, got {self.quorum}"
+        owners: dict[str, str] = {}
+        for name, site in self.sites.items():
+            if site.key is not None and site.key in owners:
+                text = f'the key of "{owners[site.key]}" too; every site makes its own'
+                yield ("sites", name, "key"), text
+            elif site.key is not None:
+                owners[site.key] = name

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from common.cohort import Column
 from common.holdings import Holdings
 from common.settings import Frozen
+
+HELD_OUT = ".held_out."
+"""In the name of a column: each case by the refit that had not seen its patient."""
 
 Over = Literal["development", "external", "all", "each"]
 
@@ -19,6 +22,9 @@ class Cases(Frozen):
     split: tuple[Literal["train", "validation", "test"], ...] = ("train", "validation", "test")
     where: dict[str, tuple[str, ...]] = Field(
         {}, description="only cases whose category is one of these levels, by column"
+    )
+    outside: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=2, le=20)]] | None = Field(
+        None, description="only patients outside one fold, as [fold, folds]; see `nested`"
     )
 
 
@@ -71,6 +77,10 @@ class Step(Frozen):
         del before, steps
         yield from ()
 
+    def chooses(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the columns it may choose for later steps, by the answer's list of them."""
+        return {}
+
 
 def expand_patterns(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
     """Return the columns that patterns such as "scores.dice_*" name, each once.
@@ -85,5 +95,7 @@ def expand_patterns(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[
 
 
 def _fits(column: str, pattern: str) -> bool:
-    """Tell whether a pattern names a column; those of single folds only if it says "fold"."""
-    return fnmatchcase(column, pattern) and (".fold" not in column or "fold" in pattern)
+    """Tell whether a pattern names a column; those of folds only if it says so."""
+    return fnmatchcase(column, pattern) and all(
+        mark not in column or mark[1:] in pattern for mark in (".fold", HELD_OUT)
+    )

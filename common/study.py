@@ -5,7 +5,7 @@ parameter a site uses comes from its own copy.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Union
 
@@ -13,17 +13,37 @@ from pydantic import Discriminator, Field
 
 from common.analyses import ANALYSES
 from common.analyses.analysis import APPLY, Ask
+from common.choices import Choices, allowed, candidates, spelled_out
 from common.cohort import Cohort, Column, Name
 from common.errors import ConfigError, Finding
 from common.flow import CheckCohort
 from common.holdings import Holdings, of_cohort
-from common.settings import Frozen, Path, nearest, parse, read_yaml
-from common.step import Step
+from common.nested import Nested
+from common.radiomics.deep_features import DeepFeatures
+from common.radiomics.extract import Extract
+from common.radiomics.image_quality import ImageQuality
+from common.salvage import salvage
+from common.settings import Frozen, findings_of, line_of, read_yaml
+from common.study_names import unknown_names
 from common.sums import Schema, count
+from common.tasks.compare_masks import CompareMasks
+from common.tasks.measure import Measure
 from common.tasks.predict import Predict
+from common.tasks.pseudo_label import PseudoLabel
 from common.tasks.train import Train
 
-KINDS = (CheckCohort, *ANALYSES, Train, Predict)
+KINDS = (
+    CheckCohort,
+    *ANALYSES,
+    Train,
+    Predict,
+    PseudoLabel,
+    Measure,
+    CompareMasks,
+    Extract,
+    DeepFeatures,
+    ImageQuality,
+)
 AnyStep: Any = Union[KINDS]  # noqa: UP007  (a tuple, made at run time)
 
 
@@ -36,10 +56,14 @@ class Study(Frozen):
     reference: str = Field("", description="the publication whose design it follows")
     cohort: Cohort
     steps: dict[Name, Annotated[AnyStep, Discriminator("kind")]] = Field(min_length=1)
+    nested: Nested | None = None
 
     @cached_property
     def bound(self) -> dict[str, Any]:
-        """The steps with patterns of columns spelled out, in the order of the file."""
+        """The steps and refits with patterns of columns spelled out, in the file's order.
+
+        A reference to columns that another step chooses stands for all its candidates.
+        """
         return self._all_bound[0]
 
     @cached_property
@@ -47,19 +71,77 @@ class Study(Frozen):
         """What a case may have: of the cohort, and made by steps."""
         return self._all_bound[1]
 
-    def contract(self) -> dict[str, Column]:
+    def narrowed(self, chosen: Choices) -> "Study":
+        """Return the study where steps have chosen these columns.
+
+        Raises:
+            NotAChoice: a choice of other columns than the step's candidates.
+        """
+        if not chosen:
+            return self
+        key = tuple(sorted((at, tuple(names)) for at, names in chosen.items()))
+        if key not in self._narrowed:
+            study = self.model_copy()
+            for of_all in ("bound", "holdings", "_all_bound", "_narrowed"):
+                study.__dict__.pop(of_all, None)
+            study.__dict__["_all_bound"] = self._bind(chosen)
+            self._narrowed[key] = study
+        return self._narrowed[key]
+
+    def contract(self) -> Mapping[str, Column]:
         """Return every column of a site's table: of the cohort, and made by steps."""
-        return dict(self.holdings.columns)
+        return self.holdings.columns
+
+    def candidates(self) -> Choices:
+        """Return the columns each step may choose among."""
+        return {
+            at: of for name, step in self.bound.items() for at, of in candidates(name, step).items()
+        }
+
+    @cached_property
+    def _narrowed(self) -> dict[Any, "Study"]:
+        return {}
+
+    @cached_property
+    def written(self) -> dict[str, Any]:
+        """The steps and refits as the file names their columns, in its order."""
+        written: dict[str, Any] = {}
+        for name, step in self.steps.items():
+            written[name] = step
+            if self.nested is not None and hasattr(step, "summarise"):
+                written |= self.nested.refits(name, step)
+        return written
+
+    def made_by(self, name: str, step: Any, before: Holdings, steps: Mapping[str, Any]) -> Holdings:
+        """Return what a step makes of every case, by full name.
+
+        Args:
+            name: of the step.
+            step: bound.
+            before: what cases have before it.
+            steps: those before it.
+        """
+        made: Holdings = step.makes(before, steps).prefixed(name)
+        if self.nested is None:
+            return made
+        return made | Holdings(columns=self.nested.held_out(name, step))
 
     @cached_property
     def _all_bound(self) -> tuple[dict[str, Any], Holdings]:
+        return self._bind({})
+
+    def _bind(self, chosen: Choices) -> tuple[dict[str, Any], Holdings]:
         bound: dict[str, Any] = {}
+        choices: dict[str, tuple[str, ...]] = {}
         known = of_cohort(self.cohort)
-        for name, step in self.steps.items():
+        for name, written in self.written.items():
+            step = spelled_out(written, choices)
             expand = getattr(step, "expand", None)
             one = expand(tuple(known.columns)) if expand else step
-            known |= one.makes(known, bound).prefixed(name)
+            known |= self.made_by(name, one, known, bound)
             bound[name] = one
+            for at, among in candidates(name, one).items():
+                choices[at] = allowed(at, chosen[at], among) if at in chosen else among
         return bound, known
 
 
@@ -69,15 +151,17 @@ def read_study(text: str, file: str) -> Study:
     Raises:
         ConfigError: with every mistake: of form, and names nothing stands behind.
     """
-    study = parse(Study, text, file)
-    _, lines = read_yaml(text, file)
-    findings = [
-        Finding(file, _line(lines, path), ".".join(map(str, path)), message)
-        for path, message in _unknown_names(study)
-    ]
-    if findings:
+    data, lines = read_yaml(text, file)
+    found = salvage(Study, data, lines)
+    findings = findings_of(found, Study, lines, file)
+    if found.model is not None:
+        findings += [
+            Finding(file, line_of(path, lines), ".".join(map(str, path)), message)
+            for path, message in dict.fromkeys(unknown_names(found.model, found))
+        ]
+    if findings or found.model is None:
         raise ConfigError(sorted(findings, key=lambda f: f.line or 0))
-    return study
+    return found.model
 
 
 def schema_of(step: Any, ask: Ask, contract: Mapping[str, Column]) -> Schema:
@@ -91,49 +175,3 @@ def schema_of(step: Any, ask: Ask, contract: Mapping[str, Column]) -> Schema:
 def study_hash(text: str) -> str:
     """Return the sha256 of a study file, by which hospitals approve it."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _line(lines: Mapping[Path, int], path: Path) -> int | None:
-    return next((lines[path[:i]] for i in range(len(path), -1, -1) if path[:i] in lines), None)
-
-
-def _unknown_names(study: Study) -> Iterator[tuple[Path, str]]:
-    before: dict[str, Any] = {}
-    known = of_cohort(study.cohort)
-    for name, step in study.bound.items():
-        at = ("steps", name)
-        wrong = [*_unknown_steps(at, step, before), *_unknown_data(at, step, known)]
-        wrong += _unknown_levels(study, at, step)
-        # What does not fit can be told only where every name means something.
-        yield from wrong or ((at, text) for text in step.problems(known, before))
-        known |= step.makes(known, before).prefixed(name)
-        before[name] = step
-
-
-def _unknown_steps(at: Path, step: Step, before: Mapping[str, Step]) -> Iterator[tuple[Path, str]]:
-    for need in step.needs():
-        if need not in before:
-            yield at, f'needs a step "{need}" before it{nearest(need, list(before))}'
-    if isinstance(step, Predict) and not isinstance(before.get(step.network), Train | None):
-        yield (*at, "network"), f'"{step.network}" trains no network'
-
-
-def _unknown_data(at: Path, step: Step, known: Holdings) -> Iterator[tuple[Path, str]]:
-    drawn, columns = [*known.images, *known.masks], list(known.columns)
-    for image in step.images():
-        if image not in drawn:
-            yield at, f'unknown image or mask "{image}"{nearest(image, drawn)}'
-    for column in (*step.columns(), *step.cases.where):
-        if column not in columns:
-            yield at, f'unknown column "{column}"{nearest(column, columns)}'
-
-
-def _unknown_levels(study: Study, at: Path, step: Step) -> Iterator[tuple[Path, str]]:
-    for column, levels in step.cases.where.items():
-        known = list(getattr(study.cohort.columns.get(column), "levels", ()))
-        for level in levels:
-            if known and level not in known:
-                yield (
-                    (*at, "cases", "where", column),
-                    f'unknown level "{level}"{nearest(level, known)}',
-                )

@@ -7,6 +7,7 @@ only when added over sites; they are never weighted by anything.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
@@ -94,15 +95,27 @@ def conform(sums: Sums, schema: Schema) -> None:
         _conform_one(name, np.asarray(sums[name]), field)
 
 
+def magnitude(value: Array) -> float:
+    """Return the largest magnitude, 0 of nothing; NaN or infinite where a value is.
+
+    No array is made on the way: a network may be large.
+    """
+    if not value.size:
+        return 0.0
+    high, low = float(value.max()), float(value.min())  # NaN is handed on by both
+    return max(high, -low) if high == high else high
+
+
 def _conform_one(name: str, value: Array, field: Field) -> None:
     if value.shape != field.shape:
         detail = f"{name}: expected shape {field.shape}, got {value.shape}"
         raise Refused(Reason.WRONG_SHAPE, detail)
     if value.dtype.kind not in "iufb":
         raise Refused(Reason.WRONG_SHAPE, f"{name}: expected numbers, got {value.dtype}")
-    if not np.isfinite(value).all():
+    size = magnitude(value)
+    if not isfinite(size):
         raise Refused(Reason.NOT_FINITE, f"{name}: NaN or infinite values")
-    if value.size and float(np.abs(value).max()) > field.bound:
+    if size > field.bound:
         raise Refused(Reason.OUT_OF_BOUND, f"{name}: a magnitude above {field.bound:g}")
     if field.kind == "count" and value.dtype.kind == "f" and (value != np.rint(value)).any():
         raise Refused(Reason.WRONG_SHAPE, f"{name}: expected whole numbers")

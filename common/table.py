@@ -23,6 +23,8 @@ class Table:
         smallest_cell: 0 where the sums will be masked; else, as the reply goes out in
             clear, the count below which a cell of patients must not be shown.
         fold_key: the study's key for drawing folds, the same at every site.
+        chosen: the rows the step's own `cases` select, shape (n,); None where all are. Where
+            columns are made there are others beside them, of which nothing may be learnt.
     """
 
     columns: Mapping[str, Floats]
@@ -30,6 +32,7 @@ class Table:
     patients: NDArray[np.str_]
     smallest_cell: int = 0
     fold_key: str = ""
+    chosen: NDArray[np.bool_] | None = None
 
     @property
     def n(self) -> int:
@@ -46,7 +49,7 @@ class Table:
 
         All cases of a patient share a fold, whatever the step that asks.
         """
-        return np.array([_fold(self.fold_key, p, k) for p in self.patients], np.int64)
+        return np.array([fold_of(self.fold_key, p, k) for p in self.patients], np.int64)
 
     def matrix(self, names: Sequence[str]) -> Floats:
         """Return columns side by side, shape (n, len(names))."""
@@ -58,9 +61,25 @@ class Table:
     def rows(self, keep: NDArray[np.bool_]) -> "Table":
         """Return the rows where `keep`, shape (n,), is true."""
         columns = {name: values[keep] for name, values in self.columns.items()}
-        return replace(self, columns=columns, patients=self.patients[keep])
+        chosen = None if self.chosen is None else self.chosen[keep]
+        return replace(self, columns=columns, patients=self.patients[keep], chosen=chosen)
 
 
-def _fold(key: str, patient: str, k: int) -> int:
+def outer_fold(key: str, patient: str, k: int) -> int:
+    """Return the fold of a patient in nested validation.
+
+    Of another draw than a step's own folds, or leaving out an outer fold would empty inner ones.
+    """
+    return fold_of(f"{key}\0outer", patient, k)
+
+
+def fold_of(key: str, patient: str, k: int) -> int:
+    """Return the fold, 0 to k - 1, of a patient: a keyed hash, the same for tables and networks.
+
+    Args:
+        key: the study's name, the same at every site.
+        patient: as the patient's own site names them.
+        k: number of folds.
+    """
     digest = hashlib.sha256(f"{key}\0{patient}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % k

@@ -103,6 +103,8 @@ install_all() {
     --editable ".[ray,test]" "./$SHIM"
   "$VENV/bin/python" -c 'from radiomics import cMatrices, cShape' ||
     fail "pyradiomics was installed without its C extensions."
+  printf 'setup.sh: compiling the radiomics kernels, once (about a minute)\n'
+  "$VENV/bin/python" -c 'from client.radiomics.engine import warm_up; warm_up()'
 }
 
 torch_index=${CONSORTIUM_TORCH_INDEX:-}

@@ -59,7 +59,8 @@ def _join(run: Run, grid: Grid, journal: Journal) -> Exchange:
     """Open a session with the sites of the roster."""
     hello = Hello(run.id, secrets.token_hex(16), run.study_hash)
     post = Post(grid)
-    journal.write("session", session=hello.session, sites=sorted(run.keys))
+    at_once = {"at_once": grid.at_once} if hasattr(grid, "at_once") else {}
+    journal.write("session", session=hello.session, sites=sorted(run.keys), **at_once)
 
     def joined_now(site: str) -> None:
         journal.write("joined", site=site)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from common.errors import ConfigError, Finding
+from common.outlook import foreseen_refusals
 from common.settings import parse
 from common.sites import Roster
 from common.study import Study, read_study
@@ -84,6 +85,7 @@ def simulate(  # noqa: PLR0913  (options of a command)
 ) -> None:
     """Run a study with all its sites on this machine."""
     _check_files(study, sites)
+    _warn_of_refusals(study, sites)
     site_commands.make_phantoms_for(sites)
     _refuse_bad_cohorts(study, sites, runs, leave_out=leave_out)
     from server.simulate import prepare
@@ -133,6 +135,7 @@ def check(
         read_study(study.read_text(encoding="utf-8"), str(study))
     else:
         _check_files(study, sites)
+        _warn_of_refusals(study, sites)
         site_commands.make_phantoms_for(sites)
         _refuse_bad_cohorts(study, sites, runs, leave_out=False)
     sys.stdout.write("no mistakes found\n")
@@ -167,6 +170,14 @@ def _check_files(study: Path, sites: Path) -> None:
             findings += error.findings
     if findings:
         raise ConfigError(findings)
+
+
+def _warn_of_refusals(study: Path, sites: Path) -> None:
+    """Say what the policies of the roster will refuse; the study is run without it."""
+    read = read_study(study.read_text(encoding="utf-8"), str(study))
+    roster = parse(Roster, sites.read_text(encoding="utf-8"), str(sites))
+    for site, text in foreseen_refusals(read, roster):
+        sys.stderr.write(f"{site}: warning: will refuse {text}\n")
 
 
 def _refuse_bad_cohorts(study: Path, sites: Path, runs: Path, *, leave_out: bool) -> None:
@@ -226,9 +237,13 @@ def _drive(folder: Path, *, engine: str | None, workers: int | None, as_json: bo
 
 
 def _report(run: "Run") -> None:
+    from server.report.record import read_record
+    from server.report.share import shares
     from server.report.write import write_report
 
     try:
+        for share in shares(read_record(run)):
+            sys.stderr.write(f"{share}\n")
         sys.stderr.write(f"report: {write_report(run)}\n")
     except OSError as error:
         sys.stderr.write(f"the report could not be written: {error}\n")

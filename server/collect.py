@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import httpx
-from flwr.app import Array, Message
+from flwr.app import Message
 from flwr.serverapp import Grid
 
 from common.codec import Malformed, hello_packet, read_joined
@@ -87,13 +87,12 @@ class Post:
     def _exchange(
         self, packets: Mapping[int, Packet], kind: str, deadline_s: float
     ) -> Iterator[tuple[int, Packet | Reason]]:
-        shared: dict[int, Array] = {}
         messages = [
-            Message(to_records(packet, shared), dst_node_id=node, message_type=kind, ttl=deadline_s)
+            Message(to_records(packet), dst_node_id=node, message_type=kind, ttl=deadline_s)
             for node, packet in packets.items()
         ]
         waiting = dict(zip(self.grid.push_messages(messages), packets, strict=True))
-        del messages, shared
+        del messages
         yield from self._pull(waiting, time.monotonic() + deadline_s)
 
     def _pull(

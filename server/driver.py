@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from common.analyses.analysis import APPLY, Answer, Ask, Json, Solve
+from common.choices import NotAChoice
 from common.errors import Reason
 from common.messages import Posed
 from common.sites import Roster
@@ -60,6 +61,7 @@ class Driver:
     failed: dict[str, dict[str, str]] = field(default_factory=dict)
     _running: dict[str, Running] = field(default_factory=dict)
     _begun: set[str] = field(default_factory=set)
+    _needs: dict[str, set[str]] = field(default_factory=dict)
     _asked: set[tuple[str, str]] = field(default_factory=set)
 
     def run(self) -> None:
@@ -67,7 +69,7 @@ class Driver:
         self._begin_ready()
         while self._running:
             number = self.journal.number + 1
-            wanted = [self._wanted(running) for running in self._running.values()]
+            wanted = [self._wanted(running) for running in self._in_order()]
             problems = [w.posed.problem for w in wanted]
             self._note("round", round=number, problems=problems, fields=self._new_fields(wanted))
             outcomes, cost = self.ask_round(number, wanted)
@@ -90,21 +92,35 @@ class Driver:
                     again = True
 
     def _ready(self, name: str) -> bool:
-        return all(
-            need in self._begun and not self._under_way(need)
-            for need in needed_steps(self.study, name)
-        )
+        return all(need in self._begun and not self._under_way(need) for need in self._needed(name))
+
+    def _needed(self, name: str) -> set[str]:
+        if name not in self._needs:
+            self._needs[name] = needed_steps(self.study, name)
+        return self._needs[name]
 
     def _under_way(self, step: str) -> bool:
-        return any(r.problem.step == step for r in self._running.values())
+        """Tell whether a step still lacks an answer.
+
+        Its columns may be on their way: they are made first in the round that reads them.
+        """
+        running = (r.problem for r in self._running.values())
+        return any(p.step == step and p.part != APPLY for p in running)
 
     def _begin_step(self, name: str) -> None:
         self.answers.setdefault(name, {})
-        unmet = [n for n in needed_steps(self.study, name) if not self.answers.get(n)]
+        unmet = [n for n in self._needed(name) if not self.answers.get(n)]
         if unmet:
             self._fail(name, "", f"needs {', '.join(unmet)}, which gave no answer")
             return
-        for problem in first_problems(self.study, self.roster, name, self.answers, self.pooled):
+        try:
+            problems = list(
+                first_problems(self.study, self.roster, name, self.answers, self.pooled)
+            )
+        except NotAChoice as error:
+            self._fail(name, "", str(error))
+            return
+        for problem in problems:
             self._begin(problem)
 
     def _begin(self, problem: Problem) -> None:
@@ -144,9 +160,14 @@ class Driver:
         if running.ask.state is not None:
             self.journal.keep_checkpoint(running.problem.name, running.turn, running.ask.state)
 
+    def _in_order(self) -> list[Running]:
+        """Return what is under way: columns are made before what reads them is asked."""
+        return sorted(self._running.values(), key=lambda r: r.problem.part != APPLY)
+
     def _wanted(self, running: Running) -> Wanted:
-        ask, problem, contract = _pending(running), running.problem, self.study.contract()
-        schema = schema_of(self.study.bound[problem.step], ask, contract)
+        ask, problem = _pending(running), running.problem
+        study = self.study.narrowed(problem.chosen)
+        schema = schema_of(study.bound[problem.step], ask, study.contract())
         posed = Posed(problem.name, problem.step, running.group, ask)
         return Wanted(posed, schema, min(self.roster.quorum, len(problem.group)))
 
@@ -211,7 +232,7 @@ class Driver:
         self.progress({"event": "answer", "problem": problem.name})
         first = len([p for p in parts if p != APPLY]) == 1
         if first and problem.part != APPLY:
-            follow_up = apply_problem(self.study, self.roster, problem.step, answer)
+            follow_up = apply_problem(self.study, self.roster, problem.step, answer, problem.chosen)
             if follow_up is not None:
                 self._begin(follow_up)
 

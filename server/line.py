@@ -14,6 +14,8 @@ from multiprocessing.connection import Connection
 
 from flwr.app import Array, ArrayRecord, Message, RecordDict
 
+from common.buffers import BUFFERS
+
 
 @dataclass(frozen=True)
 class Head:
@@ -66,7 +68,7 @@ class Line:
             EOFError: the other end is gone.
         """
         for array, size in zip(_arrays(head.message), head.sizes, strict=True):
-            array.__dict__["data"] = self._read(size)
+            array.__dict__["data"] = self._read(size)  # Flower declares bytes; any buffer does
         return head.message
 
     def close(self) -> None:
@@ -74,9 +76,9 @@ class Line:
         self.pipe.close()
         self.bulk.close()
 
-    def _read(self, size: int) -> bytearray:
-        content = bytearray(size)
-        rest = memoryview(content)
+    def _read(self, size: int) -> memoryview:
+        content = BUFFERS.lend(size).data
+        rest = content
         while rest:
             n = self.bulk.recv_into(rest)
             if n == 0:

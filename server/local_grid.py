@@ -71,6 +71,11 @@ class LocalGrid(Grid):
         for thread in self._threads:
             thread.start()
 
+    @property
+    def at_once(self) -> int:
+        """How many sites work at the same time."""
+        return len(self._threads)
+
     def close(self) -> None:
         """Stop all workers."""
         with self._changed:

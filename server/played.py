@@ -70,4 +70,5 @@ def settings_of(simulated: SimulatedSite, folder: Path) -> dict[str, Any]:
         folder: where the roster lies; cohorts are named relative to it.
     """
     cohort = str((folder / simulated.cohort).resolve())
-    return {**simulated.model_dump(), "cohort": cohort}
+    further = [str((folder / named).resolve()) for named in simulated.further_folders]
+    return {**simulated.model_dump(), "cohort": cohort, "further_folders": further}

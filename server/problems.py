@@ -1,14 +1,15 @@
 """From a study's steps to problems: one sum-by-sum computation over one group of sites."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
 
 from common.analyses.analysis import APPLY, Answer, Ask, Solve, State
+from common.choices import Choices, chosen_in, references
+from common.nested import AT, base_of
 from common.sites import Roster
+from common.step import HELD_OUT
 from common.study import Study
-from common.tasks.predict import Predict
 from common.tasks.train import Train
 
 Answers = Mapping[str, Mapping[str, Answer]]
@@ -24,6 +25,7 @@ class Problem:
         part: "development", "external", "all", "site.<name>", "apply", "pooled", ...
         group: the sites whose sums are added, sorted.
         solve: begins the computation, from a state where one was kept.
+        chosen: columns that earlier steps have chosen and this one reads.
         elastic: each round takes whichever sites reply; else a lost site means
             beginning again without it, as totals of different sites do not fit together.
     """
@@ -33,6 +35,7 @@ class Problem:
     group: tuple[str, ...]
     solve: Callable[[State | None], Solve]
     elastic: bool = False
+    chosen: Choices = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -72,34 +75,92 @@ def first_problems(
         from server.training import problems
 
         yield from problems(study, roster, name, pooled=pooled)
-    elif isinstance(step, Predict):
-        from server.training import networks
-
-        found = networks(study.bound[step.network], answers[step.network])
-        for part, group in groups(roster, step.over).items():
-            solve = _stateless(partial(step.solve_with, found))
-            yield Problem(name, part, group, solve, elastic=True)
+    elif hasattr(step, "solve_with") and step.network:
+        yield from _with_networks(study, roster, name, answers)
+    elif hasattr(step, "given_parts"):
+        given = step.given_parts({need: answers[need] for need in step.needs()})
+        yield Problem(name, "all", (), _stateless(partial(given.solve, study.contract())))
     else:
-        if hasattr(step, "given"):
-            step = step.given({need: _main_answer(answers[need]) for need in step.needs()})
-        yield from _analysis_problems(study, roster, name, step)
+        yield from _analysis_problems(study, roster, name, answers)
+
+
+def _with_networks(study: Study, roster: Roster, name: str, answers: Answers) -> Iterator[Problem]:
+    """Return the problems of a step that sends a network to the sites."""
+    from server.training import networks
+
+    step = study.bound[name]
+    found = networks(study.bound[step.network], answers[step.network], roster.developing)
+    for part, group in groups(roster, step.over).items():
+        solve = _stateless(partial(step.solve_with, found, alone=len(group) == 1))
+        yield Problem(name, part, group, solve, elastic=True)
 
 
 def _analysis_problems(
-    study: Study,
-    roster: Roster,
-    name: str,
-    step: Any,
+    study: Study, roster: Roster, name: str, answers: Answers
 ) -> Iterator[Problem]:
-    contract = study.contract()
+    chosen = choices_for(study, name, answers)
+    narrowed = study.narrowed(chosen)
+    step = narrowed.bound[name]
+    if hasattr(step, "given"):
+        step = step.given({need: _main_answer(answers[need]) for need in step.needs()})
     for part, group in groups(roster, step.over).items():
-        solve = _stateless(partial(step.solve, contract, alone=len(group) == 1))
-        yield Problem(name, part, group, solve, elastic=step.elastic)
+        solve = partial(step.solve, narrowed.contract(), alone=len(group) == 1)
+        begin = _with_choices(solve, chosen)
+        yield Problem(name, part, group, begin, elastic=step.elastic, chosen=chosen)
+
+
+def choices_for(study: Study, name: str, answers: Answers) -> Choices:
+    """Return what the steps before one have chosen, as far as it depends on them.
+
+    Raises:
+        NotAChoice: a step has chosen nothing.
+    """
+    before = steps_before(study, name)
+    read = {at for step in (*before, name) for at in references(study.written[step])}
+    chosen: dict[str, tuple[str, ...]] = {}
+    for earlier in dict.fromkeys(at.split(".")[0] for at in sorted(read, key=_order(before))):
+        step = study.narrowed(chosen).bound[earlier]
+        found = chosen_in(earlier, step, _main_answer(answers[earlier]))
+        chosen |= {at: of for at, of in found.items() if at in read}
+    study.narrowed(chosen)
+    return chosen
+
+
+def _order(steps: list[str]) -> Callable[[str], int]:
+    return lambda at: steps.index(at.split(".")[0])
+
+
+def steps_before(study: Study, name: str) -> list[str]:
+    """Return the steps that one depends on, at any remove, in the order of the study."""
+    found, open_ = set[str](), [name]
+    while open_:
+        needs = needed_steps(study, open_.pop()) - found
+        found |= needs
+        open_ += needs
+    return [step for step in study.bound if step in found]
 
 
 def _main_answer(parts: Mapping[str, Answer]) -> Answer:
     """Return the answer that later steps build on: over the developing sites, if there is one."""
     return parts.get("development") or next(a for p, a in parts.items() if p != APPLY)
+
+
+def _with_choices(solve: Callable[[], Solve], chosen: Choices) -> Callable[[State | None], Solve]:
+    """Return a computation whose every ask says which columns were chosen."""
+
+    def begin(state: State | None) -> Solve:
+        del state
+        solving = solve()
+        ask = next(solving)
+        while True:
+            total = yield replace(ask, chosen=chosen) if chosen else ask
+            try:
+                ask = solving.send(total)
+            except StopIteration as stop:
+                answer: Answer = stop.value
+                return answer
+
+    return begin
 
 
 def _stateless(solve: Callable[[], Solve]) -> Callable[[State | None], Solve]:
@@ -112,22 +173,27 @@ def _stateless(solve: Callable[[], Solve]) -> Callable[[State | None], Solve]:
     return begin
 
 
-def apply_problem(study: Study, roster: Roster, name: str, answer: Answer) -> Problem | None:
+def apply_problem(
+    study: Study, roster: Roster, name: str, answer: Answer, chosen: Choices
+) -> Problem | None:
     """Return the problem that turns an analysis's answer into columns at every site."""
     if not hasattr(study.bound[name], "columns_from"):
         return None
 
     def solve() -> Solve:
-        total = yield Ask(APPLY, answer.values, answer.arrays)
+        total = yield Ask(APPLY, answer.values, answer.arrays, chosen=chosen)
         return Answer({key: int(total[key]) for key in ("n", "filled")})
 
     group = tuple(sorted(roster.sites))
-    return Problem(name, APPLY, group, _stateless(solve), elastic=True)
+    return Problem(name, APPLY, group, _stateless(solve), elastic=True, chosen=chosen)
 
 
 def needed_steps(study: Study, name: str) -> set[str]:
     """Return the steps that must have ended before this one can begin."""
     step = study.bound[name]
-    read = (*step.columns(), *step.cases.where, *step.images())
-    made_by = {thing.split(".")[0] for thing in read if "." in thing}
-    return {*step.needs(), *made_by}
+    made = [c for c in (*step.columns(), *step.cases.where, *step.images()) if "." in c]
+    by = {c.split(".")[0] for c in made if HELD_OUT not in c}
+    refits = {c.split(".")[0] for c in made if HELD_OUT in c}
+    by |= {other for other in study.bound if AT in other and base_of(other) in refits}
+    chosen_by = {at.split(".")[0] for at in references(study.written[name])}
+    return {*step.needs(), *by, *chosen_by}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from common.buffers import BUFFERS
 from common.codec import Malformed, pack, read_replies, round_packet
 from common.errors import Reason
 from common.messages import Blob, Hello, Joined, Packet, Posed, Replies, Reply, Round, signed_words
@@ -80,7 +81,8 @@ class _Tally:
     def add(self, words: Words) -> None:
         """Add one site's words to the running sum."""
         if self.words is None:
-            self.words = np.array(words)
+            self.words = BUFFERS.words(words.size)
+            np.copyto(self.words, words)
         else:
             add_into(self.words, words, self.wanted.schema)
 

@@ -110,8 +110,14 @@ def _simulated(roster: Roster, folder: Path, pooled: bool) -> dict[str, dict[str
             own: c for name in roster.developing for own, c in sites[name]["columns"].items()
         }
         policy = PolicySettings(per_site=True, share_network=True).model_dump()
-        device = sites[roster.developing[0]]["device"]
-        sites[POOLED] = {"cohort": cohorts, "columns": columns, "policy": policy, "device": device}
+        further = sorted({f for name in roster.developing for f in sites[name]["further_folders"]})
+        sites[POOLED] = {
+            "cohort": cohorts,
+            "further_folders": further,
+            "columns": columns,
+            "policy": policy,
+            "device": sites[roster.developing[0]]["device"],
+        }
     return sites
 
 

@@ -4,9 +4,9 @@ A total holds n and the sum over sites of n times each site's change of the weig
 their quotient is the mean change, and the aggregation makes of it the next weights.
 """
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,13 @@ from common.sites import POOLED, Roster
 from common.study import Study
 from common.sums import Array, Sums
 from common.tasks.predict import Networks
-from common.tasks.train import AVERAGE, UPDATE, WEIGHTS, Train
-from server.aggregation import Moments, aggregate
+from common.tasks.task import calibrates, prepares
+from common.tasks.temperature import TEMPERATURES
+from common.tasks.train import AVERAGE, BEGIN, UPDATE, WEIGHTS, Train, part_of
+from server.aggregation import aggregate
+from server.calibration import calibrated, calibration_of
 from server.problems import Problem
+from server.training_progress import Progress, read_progress
 
 Weights = dict[str, Array]
 
@@ -27,35 +31,61 @@ Weights = dict[str, Array]
 def problems(study: Study, roster: Roster, name: str, *, pooled: bool) -> Iterator[Problem]:
     """Return the trainings of a step: federated, and its baselines."""
     step: Train = study.bound[name]
-    names = step.task.score_names(study.holdings)
-    start = initial_weights(step, study.holdings, seed(study.name, name, roster.seed))
+    for fold in step.fold_numbers:
+        words = (name, fold) if fold else (name,)
+        start = initial_weights(step, study.holdings, seed(study.name, *words, roster.seed))
+        kept = _local_names(step, study.holdings)
+        for base, group in _groups(step, roster, pooled=pooled):
+            part = part_of(base, fold)
+            training = Training(
+                step=step,
+                known=study.holdings,
+                seed=seed(study.name, name, part, roster.seed),
+                start=start,
+                fold=fold,
+                kept=kept if base == "development" else frozenset(),
+                tunes=step.fine_tune is not None and base == "development",
+            )
+            solve = training.solve_alone if base.startswith("local.") else training.solve
+            yield Problem(name, part, group, solve, elastic=True)
 
-    def begin(part: str, group: tuple[str, ...]) -> Problem:
-        training = Training(step, names, seed(study.name, name, part, roster.seed), start)
-        solve = training.solve_alone if part.startswith("local.") else training.solve
-        return Problem(name, part, group, solve, elastic=True)
 
-    yield begin("development", roster.developing)
+def _groups(step: Train, roster: Roster, *, pooled: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the federated training and its baselines, and the sites of each."""
+    yield "development", roster.developing
     if {"local", "ensemble"} & set(step.baselines):
         for site in roster.developing:
-            yield begin(f"local.{site}", (site,))
+            yield f"local.{site}", (site,)
     if "pooled" in step.baselines and pooled:
-        yield begin("pooled", (POOLED,))
+        yield "pooled", (POOLED,)
 
 
-def networks(step: Train, answers: Mapping[str, Answer]) -> Networks:
-    """Return the weights to predict with: of the federated training and its baselines."""
-    found: dict[str, list[Mapping[str, Array]]] = {}
-    if "development" in answers:
-        found[""] = [answers["development"].arrays]
-    if "pooled" in answers:
-        found["pooled"] = [answers["pooled"].arrays]
-    shared = [a.arrays for part, a in sorted(answers.items()) if part.startswith("local.")]
-    if "ensemble" in step.baselines and shared:
-        found["ensemble"] = shared
-    if "local" in step.baselines:
-        found["local"] = []
-    return found
+def networks(step: Train, answers: Mapping[str, Answer], sites: tuple[str, ...]) -> Networks:
+    """Return the weights to predict with: of the federated training and its baselines.
+
+    Args:
+        step: the training.
+        answers: its answers by part; a part that failed is not there.
+        sites: those that trained.
+    """
+    found: dict[str, dict[int, list[Mapping[str, Array]]]] = {}
+    selected: dict[int, int] = {}
+    for variant, base in (("", "development"), ("pooled", "pooled")):
+        trained = {f: answers[p] for f in step.fold_numbers if (p := part_of(base, f)) in answers}
+        for fold, weights in calibrated(trained).items():
+            found.setdefault(variant, {})[fold] = [weights]
+            if not variant:
+                selected[fold] = int(str(trained[fold].values["selected_round"]))
+    for fold in step.fold_numbers:
+        local = [part_of(f"local.{site}", fold) for site in sites]
+        shared = [answers[part].arrays for part in local if part in answers]
+        if "ensemble" in step.baselines and shared:
+            found.setdefault("ensemble", {})[fold] = shared
+        if "local" in step.baselines:
+            found.setdefault("local", {})[fold] = []
+        if step.fine_tune and fold in selected:
+            found.setdefault("tuned", {})[fold] = []
+    return Networks(found, step.folds, sites, selected if step.stay_local else {})
 
 
 def initial_weights(step: Train, known: Holdings, seed_: int) -> Weights:
@@ -65,34 +95,82 @@ def initial_weights(step: Train, known: Holdings, seed_: int) -> Weights:
     return dict(weights.initial_weights(step.task.network_for(known), seed_))
 
 
+def _local_names(step: Train, known: Holdings) -> frozenset[str]:
+    """Return the names of the weights that never leave a site."""
+    if not step.stay_local:
+        return frozenset()
+    from common.networks.parts import names_of
+
+    return names_of(step.task.network_for(known), step.stay_local)
+
+
 @dataclass(frozen=True)
 class Training:
     """One training of a step.
 
     Attributes:
         step: its settings.
-        scores: names of what validation tells of a case.
+        known: what cases have.
         seed: of this training; sites add their name and the round.
         start: the first weights.
+        fold: of the patients it never sees, from 1; 0: it sees all.
+        kept: names of weights that every site keeps for itself.
+        tunes: whether its sites go on alone at the end.
     """
 
     step: Train
-    scores: tuple[str, ...]
+    known: Holdings
     seed: int
     start: Weights
+    fold: int = 0
+    kept: frozenset[str] = frozenset()
+    tunes: bool = False
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """Names of what validation tells of a case."""
+        names: tuple[str, ...] = self.step.task.score_names(self.known)
+        return names
 
     def solve(self, state: State | None) -> Solve:
         """Train by rounds; the answer holds the selected weights and the curves."""
-        now = _read_state(state) if state else _Progress(0, dict(self.start), {}, {}, {}, [])
-        while True:
+        now = read_progress(state) if state else (yield from self._begun())
+        while now.stage == "train":
             ask = self._ask(now)
             total = yield ask
             line = self._line(now.round, total)
             now = now.select(line, self.step)
             if now.round == self.step.rounds:
-                return self._answer(now)
-            now = self._aggregated(now, total)
+                now = now.at("calibrate")
+            else:
+                now = self._aggregated(now, total)
             del ask, total  # a network's weights each
+        return (yield from self._ended(now))
+
+    def _begun(self) -> Generator[Ask, Sums, Progress]:
+        """Return where a training begins, after the sums that its task wants first."""
+        start = {name: array for name, array in self.start.items() if name not in self.kept}
+        task: Any = self.step.task
+        if prepares(task):
+            total = yield Ask("prepare", self._values(0))
+            start |= task.prepared(self.known, total)
+        return Progress(0, start, {}, {}, {}, [])
+
+    def _ended(self, now: Progress) -> Solve:
+        """Calibrate and fine-tune what was trained, where the study wants it; answer."""
+        weights, round_ = now.chosen(self.step), now.selected(self.step)
+        found = dict(now.found)
+        if now.stage == "calibrate":
+            if calibrates(self.step.task):
+                values = {**self._values(round_), "n_losses": len(TEMPERATURES)}
+                total = yield Ask("calibrate", values, self._sent(weights), now.state())
+                found |= calibration_of(total)
+            now = now.at("tune", found)
+        if self.tunes:
+            values = {**self._values(round_), "validate": True}
+            total = yield Ask("tune", values, self._sent(weights), now.state())
+            found["fine_tuned"] = self._line(round_, total)
+        return self._answer(now, weights, found)
 
     def solve_alone(self, state: State | None) -> Solve:
         """Train at one site that keeps its weights; share them at the end if asked for."""
@@ -113,14 +191,21 @@ class Training:
         total = yield Ask("share", values, shapes, last)
         return Answer({"history": history}, _own_weights(total, self.start))
 
-    def _ask(self, now: "_Progress") -> Ask:
+    def _ask(self, now: Progress) -> Ask:
         step, last = self.step, now.round == self.step.rounds
         validate = last or now.round % step.validate_every == 0
         values = {**self._values(now.round), "train": not last, "validate": validate}
-        arrays = {WEIGHTS + name: array for name, array in now.weights.items()}
+        if self.kept:
+            values["best"] = now.best_round
+        arrays = self._sent(now.weights)
         if validate and now.average:
             arrays |= {AVERAGE + name: array for name, array in now.average.items()}
         return Ask("train", values, arrays, now.state())
+
+    def _sent(self, weights: Weights) -> Weights:
+        """Return an ask's arrays: the common weights, and first values of what stays local."""
+        common = {WEIGHTS + name: array for name, array in weights.items()}
+        return common | {BEGIN + name: self.start[name] for name in sorted(self.kept)}
 
     def _values(self, round_: int) -> dict[str, Json]:
         factor = self.step.schedule.factor(round_, self.step.rounds)
@@ -129,6 +214,7 @@ class Training:
             "seed": self.seed,
             "learning_rate": self.step.local.learning_rate * factor,
             "n_scores": len(self.scores),
+            **({"fold": self.fold} if self.fold else {}),
         }
 
     def _line(self, round_: int, total: Sums) -> dict[str, Json]:
@@ -141,82 +227,26 @@ class Training:
             line |= {"score": dict(zip(self.scores, map(float, mean), strict=True))}
         return line
 
-    def _aggregated(self, now: "_Progress", total: Sums) -> "_Progress":
+    def _aggregated(self, now: Progress, total: Sums) -> Progress:
         n = int(total["n"])
         change = {name: total[UPDATE + name] for name in now.weights}
         for sums in change.values():
             sums /= n  # in place: a network may be large
         weights, moments = aggregate(self.step.aggregation, now.weights, change, now.moments)
-        average = _averaged(self.step.averaging, now, weights)
-        return _Progress(now.round + 1, weights, average, moments, now.best, now.history)
+        average = now.averaged(self.step.averaging, weights)
+        return Progress(now.round + 1, weights, average, moments, now.best, now.history)
 
-    def _answer(self, now: "_Progress") -> Answer:
-        weights = now.best if self.step.select == "best" and now.best else now.current()
-        scored = [line for line in now.history if "score" in line]
-        best = max(scored, key=_mean_score, default=None)
-        values: dict[str, Json] = {"rounds": self.step.rounds, "history": list(now.history)}
-        if best is not None:
-            chosen = best if self.step.select == "best" else scored[-1]
-            values |= {"selected_round": chosen["round"], "score": chosen["score"]}
-        return Answer(values, weights)
-
-
-@dataclass(frozen=True)
-class _Progress:
-    """Where a training stands before a round."""
-
-    round: int
-    weights: Weights
-    average: Weights
-    moments: Moments
-    best: Weights
-    history: list[dict[str, Json]]
-
-    def current(self) -> Weights:
-        """Return the weights that are validated: the average where there is one."""
-        return self.average or self.weights
-
-    def select(self, line: dict[str, Json], step: Train) -> "_Progress":
-        """Return the progress with a round's line, and its weights if they are the best."""
-        scored = [_mean_score(old) for old in self.history if "score" in old]
-        better = "score" in line and _mean_score(line) > max(scored, default=-math.inf)
-        best = self.current() if better and step.select == "best" else self.best
-        history = [*self.history, line]
-        return _Progress(self.round, self.weights, self.average, self.moments, best, history)
-
-    def state(self) -> State:
-        """Return what is needed to begin again before this round."""
-        groups = {"weights": self.weights, "average": self.average, "best": self.best}
-        arrays = {
-            f"{g}.{n}": a
-            for g, named in {**groups, **self.moments}.items()
-            for n, a in named.items()
+    def _answer(self, now: Progress, weights: Weights, found: Mapping[str, Json]) -> Answer:
+        round_ = now.selected(self.step)
+        values: dict[str, Json] = {
+            "rounds": self.step.rounds,
+            "history": list(now.history),
+            "selected_round": round_,
         }
-        return State({"round": self.round, "history": list(self.history)}, arrays)
-
-
-def _read_state(state: State) -> _Progress:
-    named: dict[str, Weights] = {"weights": {}, "average": {}, "best": {}}
-    for key, array in state.arrays.items():
-        group, _, name = key.partition(".")
-        named.setdefault(group, {})[name] = array
-    weights, average, best = (named.pop(g) for g in ("weights", "average", "best"))
-    history = [dict(line) for line in state.values["history"]]  # type: ignore[union-attr, arg-type]
-    return _Progress(int(str(state.values["round"])), weights, average, named, best, history)
-
-
-def _averaged(decay: float, now: _Progress, weights: Weights) -> Weights:
-    """Return the moving average, with a short memory in the first rounds."""
-    if decay == 0:
-        return {}
-    k = min(decay, (1 + now.round) / (10 + now.round))
-    old = now.average or now.weights
-    return {n: (k * old[n] + (1 - k) * w).astype(w.dtype) for n, w in weights.items()}
-
-
-def _mean_score(line: Mapping[str, Json]) -> float:
-    score = line["score"]
-    return float(np.mean(list(score.values()))) if isinstance(score, dict) else -math.inf
+        line = next((x for x in now.history if x["round"] == round_ and "score" in x), None)
+        if line is not None:
+            values["score"] = line["score"]
+        return Answer({**values, **found}, weights)
 
 
 def _own_weights(total: Sums, start: Weights) -> Weights:

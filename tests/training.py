@@ -47,16 +47,23 @@ sites:
 """
 
 
-def training_run(folder: Path, study: str = STUDY) -> Run:
-    """Return a prepared run of a tiny training over four sites and an external one."""
+def training_run(
+    folder: Path, study: str = STUDY, phantoms: str = PHANTOMS, cohorts: Path | None = None
+) -> Run:
+    """Return a prepared run of a small training over phantom sites.
+
+    Several runs may share their cohorts: they are written once.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    write(load_spec(PHANTOMS, "phantoms.yaml"), folder / "cohorts")
+    spec = load_spec(phantoms, "phantoms.yaml")
+    cohorts = cohorts or folder / "cohorts"
+    write(spec, cohorts)
     policy = {"per_site": True, "share_network": True}
-    sites = {
-        name: {"simulate": {"cohort": f"cohorts/{name}", "policy": policy, "device": "cpu"}}
-        for name in ("north", "east", "south", "west", "abroad")
-    }
-    sites["abroad"]["role"] = "external"  # type: ignore[assignment]
+    sites: dict[str, dict[str, object]] = {}
+    for name, site in spec.sites.items():
+        where = {"cohort": str(cohorts / name), "policy": policy, "device": "cpu"}
+        role = {"role": "external"} if site.role == "external" else {}
+        sites[name] = {"simulate": where, **role}
     (folder / "study.yaml").write_text(study)
-    (folder / "sites.yaml").write_text(yaml.safe_dump({"sites": sites, "deadline_s": 120}))
+    (folder / "sites.yaml").write_text(yaml.safe_dump({"sites": sites, "deadline_s": 900}))
     return prepare(folder / "study.yaml", folder / "sites.yaml", folder / "runs")

@@ -77,18 +77,26 @@ class Report:
         folders: of each site.
         counts: cases by site and split.
         n_unused: cases of the data list that no split names.
+        elsewhere: the folder the images stayed in, or None where the sites' folders have them.
     """
 
     folders: Mapping[str, Path]
     counts: Mapping[str, Mapping[str, int]]
     n_unused: int
+    elsewhere: Path | None = None
 
     def __str__(self) -> str:
         lines = [
             f"{site}: " + ", ".join(f"{n} {split}" for split, n in splits.items())
             for site, splits in self.counts.items()
         ]
-        return "\n".join([*lines, f"in no split: {self.n_unused}"])
+        lines.append(f"in no split: {self.n_unused}")
+        if self.elsewhere is not None:
+            lines.append(
+                "The images stay where they are: open that folder in each site's settings,"
+            )
+            lines.append(f"further_folders: [{self.elsewhere}]")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +148,7 @@ def import_decathlon(
     *,
     columns: Columns = Columns(),
     link: Link = "reference",
+    test_labels: Path | None = None,
 ) -> Report:
     """Write one folder a site with cohort.csv.
 
@@ -152,7 +161,10 @@ def import_decathlon(
         out_dir: where the sites' folders go.
         columns: names for cohort.csv.
         link: "reference" names the source files in cohort.csv, "symlink" and "copy"
-            put them into the site's folder.
+            put them into the site's folder. All but copies lie outside of it: the site
+            has to open that folder (`further_folders`).
+        test_labels: folder with labels of tests, named like their images, where the data
+            list has none.
 
     Raises:
         ConfigError: with every mistake found; nothing has been written.
@@ -160,6 +172,7 @@ def import_decathlon(
     splits = read_splits(_text(splits_json), str(splits_json))
     listed = parse(DataList, _text(dataset_json), str(dataset_json))
     items, findings = _by_case(listed, str(dataset_json))
+    items = _with_labels(items, test_labels)
     findings += _wrong_names(columns)
     named = _patients(splits, dataset_json.parent)
     patients = {case_id: named.get(case_id, case_id) for case_id in items}
@@ -190,6 +203,19 @@ def _by_case(listed: DataList, file: str) -> tuple[dict[str, Item], list[Finding
             findings.append(Finding(file, None, "", text))
         items[case_id] = item
     return items, findings
+
+
+def _with_labels(items: Mapping[str, Item], folder: Path | None) -> dict[str, Item]:
+    """Return the items, those without a label with the one that lies in a folder."""
+    if folder is None:
+        return dict(items)
+    there = {_case_id(f.name): f.resolve() for f in sorted(folder.iterdir()) if f.is_file()}
+    return {
+        case_id: item.model_copy(update={"label": str(there[case_id])})
+        if item.bare and case_id in there
+        else item
+        for case_id, item in items.items()
+    }
 
 
 def _case_id(image: str) -> str:
@@ -251,7 +277,8 @@ def _write(
     for site, lines in rows.items():
         write_sheet(out_dir / site, heading, lines)
     folders = {site: out_dir / site for site in rows}
-    return Report(folders, counts, len(source.items) - len(places))
+    elsewhere = None if link == "copy" else source.folder.resolve()
+    return Report(folders, counts, len(source.items) - len(places), elsewhere)
 
 
 def _place(file: Path, folder: Path, link: Link) -> str:

@@ -17,8 +17,7 @@ from client.imageio import Grid, Volume, write_image
 from client.ingest.cohort_csv import write_sheet
 from common.cohort import CASE_ID, PATIENT_ID, SPLIT
 from common.errors import ConfigError, Finding
-from common.phantoms.cases import Plan, draw, plan_site, truth
-from common.phantoms.clinical import COLUMNS, row
+from common.phantoms.cases import Plan, columns_of, draw, plan_site, row, truth
 from common.phantoms.spec import PhantomSpec, Scanner
 
 STAMP = ".phantom"
@@ -96,7 +95,7 @@ def _replace(new: Path, folder: Path) -> None:
 
 def _columns(spec: PhantomSpec) -> list[str]:
     drawn = (*spec.anatomy.images(), *spec.anatomy.masks())
-    return [CASE_ID, PATIENT_ID, SPLIT, *drawn, *COLUMNS]
+    return [CASE_ID, PATIENT_ID, SPLIT, *drawn, *columns_of(spec)]
 
 
 def _write_case(spec: PhantomSpec, plan: Plan, folder: Path) -> Row:
@@ -107,7 +106,7 @@ def _write_case(spec: PhantomSpec, plan: Plan, folder: Path) -> Row:
         file = f"images/{plan.case_id}_{name.replace('@', '_')}.nii.gz"
         write_image(folder / file, _placed(voxels, site.scanner))
         cells[name] = file
-    return cells | row(plan.patient, plan.lesion, site.missing_code)
+    return cells | row(spec, plan)
 
 
 def _placed(voxels: NDArray[Any], scanner: Scanner) -> Volume:

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from client.ingest.cohort_csv import Row, Sheet, read_sheet, write_sheet
+from client.ingest.drawn import Drawn
 from common.cohort import CASE_ID, PATIENT_ID, SPLIT, SPLITS, Name
 from common.errors import ConfigError, Finding
 from common.settings import nearest
@@ -31,11 +32,14 @@ class Roles:
             as centre and test set, each combination.
         patient: the patient; several rows of one are its cases.
         split: train, validation or test; "" where there is none.
+        only: "column=text": rows with this text, by the table's own names; others are
+            passed over.
     """
 
     site: tuple[str, ...]
     patient: str
     split: str = ""
+    only: tuple[str, ...] = ()
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -73,6 +77,7 @@ def import_table(
     *,
     renames: Sequence[str] = (),
     recodes: Sequence[str] = (),
+    drawn: Drawn | None = None,
 ) -> Report:
     """Write one folder a site with cohort.csv.
 
@@ -86,6 +91,7 @@ def import_table(
         recodes: "column:old=new", texts of cells; an empty new one means missing, the
             old one * every text not named. The column goes by the table's own name.
             Several centres may become one site.
+        drawn: images and masks of the rows.
 
     Raises:
         ConfigError: with every mistake found; nothing has been written.
@@ -95,14 +101,25 @@ def import_table(
     findings = [replace(finding, file=file) for finding in sheet.findings]
     names, wrong = _names(sheet.columns, roles, renames, file)
     texts, unknown = _texts(sheet, recodes, file)
-    findings += [*wrong, *unknown, *_absent(sheet, roles, file)]
+    findings += [*wrong, *unknown, *_absent(sheet, roles, file), *_wrong_only(sheet, roles, file)]
+    findings += [*drawn.problems(sheet.columns, file)] if drawn else []
     if findings:
         raise ConfigError(findings)
-    rows = [Row(row.line, _recoded(row, texts, sheet.decimal_comma)) for row in sheet.rows]
+    kept = [row for row in sheet.rows if _wanted(row, roles)]
+    rows = [Row(row.line, _recoded(row, texts, sheet.decimal_comma)) for row in kept]
     findings = [*_wrong_rows(rows, roles, file), *_wrong_sites(rows, roles, file)]
     if findings:
         raise ConfigError(findings)
-    return _write(rows, roles, names, out_dir)
+    files = {row.line: row.cells for row in sheet.rows} if drawn else {}
+    return _write(rows, roles, names, out_dir, Files(drawn, files) if drawn else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Images and masks, and the rows as the table has them, by line, to fill the patterns."""
+
+    drawn: Drawn
+    rows: Mapping[int, Mapping[str, str]]
 
 
 def study_name(text: str) -> str:
@@ -186,6 +203,19 @@ def _absent(sheet: Sheet, roles: Roles, file: str) -> Iterator[Finding]:
         yield Finding(file, 1, "", "site, patient and split: expected distinct columns")
 
 
+def _wrong_only(sheet: Sheet, roles: Roles, file: str) -> Iterator[Finding]:
+    for text in roles.only:
+        column, equals, _ = text.partition("=")
+        if not equals or column not in sheet.columns:
+            tip = nearest(column, list(sheet.columns))
+            yield Finding(file, 1, "--only", f'expected column=text, got "{text}"{tip}')
+
+
+def _wanted(row: Row, roles: Roles) -> bool:
+    pairs = (text.partition("=") for text in roles.only)
+    return all(row.cells[column] == text for column, _, text in pairs)
+
+
 def _recoded(
     row: Row, texts: Mapping[str, Mapping[str, str]], decimal_comma: bool
 ) -> dict[str, str]:
@@ -235,8 +265,15 @@ def _split(row: Row, roles: Roles) -> str:
     return row.cells[roles.split].casefold() if roles.split else ""
 
 
-def _write(rows: Sequence[Row], roles: Roles, names: Mapping[str, str], out_dir: Path) -> Report:
-    heading = (CASE_ID, PATIENT_ID, *([SPLIT] if roles.split else []), *names.values())
+def _write(
+    rows: Sequence[Row],
+    roles: Roles,
+    names: Mapping[str, str],
+    out_dir: Path,
+    files: Files | None = None,
+) -> Report:
+    pictures = tuple(files.drawn.patterns) if files else ()
+    heading = (CASE_ID, PATIENT_ID, *([SPLIT] if roles.split else []), *pictures, *names.values())
     lines: dict[str, list[dict[str, str]]] = {}
     counts: dict[str, Counter[str]] = {}
     seen: Counter[str] = Counter()
@@ -248,6 +285,8 @@ def _write(rows: Sequence[Row], roles: Roles, names: Mapping[str, str], out_dir:
         if roles.split:
             known[SPLIT] = _split(row, roles)
         cells = {new: row.cells[own] for own, new in names.items()}
+        if files:
+            cells |= files.drawn.cells(files.rows[row.line], out_dir / site)
         lines.setdefault(site, []).append(known | cells)
         counts.setdefault(site, Counter())[_split(row, roles)] += 1
     for site, sheet in lines.items():

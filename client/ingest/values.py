@@ -34,7 +34,7 @@ def read_value(cell: str, column: Column, *, decimal_comma: bool = False) -> Val
         column: the contract.
         decimal_comma: whether 3,5 is a number.
     """
-    if cell in column.missing:
+    if cell in column.missing and cell not in column.levels:
         if column.required:
             return _wrong(Code.VALUE_MISSING, "missing, but the study requires it")
         return Value(math.nan)

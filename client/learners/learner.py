@@ -7,7 +7,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from client.augment import Luck
 from client.bench import Bench
 from client.cases import Case
 from client.imageio import Volume
-from common.networks.weights import Weights
+from common.networks.weights import Array, Weights
 from common.tasks.local import Local
 
 Batch: TypeAlias = tuple[Tensor, ...]
@@ -34,6 +34,8 @@ class Setting:
         network: on the device, with the weights received, in training mode.
         device: where to compute.
         luck: where random numbers come from.
+        round: from 0.
+        kept: what a `Keeper` kept at this site after the round before; empty at first.
     """
 
     local: Local
@@ -41,6 +43,8 @@ class Setting:
     network: nn.Module
     device: torch.device
     luck: Luck
+    round: int = 0
+    kept: Weights = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,13 @@ class Predicted:
         scores: a number a column, NaN where it cannot be told.
         masks: with the label values of the contract, on the grid of their image.
         images: each on a grid of its own.
+        pictures: PNG files for the site's own people; no step reads them.
     """
 
     scores: Mapping[str, float]
     masks: Mapping[str, Volume] = field(default_factory=dict)
     images: Mapping[str, Volume] = field(default_factory=dict)
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Stepper(Protocol):
@@ -63,6 +69,14 @@ class Stepper(Protocol):
 
     def __call__(self, batch: Batch) -> Tensor:
         """Change the network by one batch and return the loss before, detached."""
+
+
+@runtime_checkable
+class Keeper(Protocol):
+    """A stepper with weights that stay at the site from round to round."""
+
+    def kept(self) -> dict[str, Array]:
+        """Return them as they are now."""
 
 
 class Learner(Protocol):

@@ -7,11 +7,13 @@ from common.analyses.cluster import Cluster
 from common.analyses.combat import Combat
 from common.analyses.compare_groups import CompareGroups
 from common.analyses.compare_paired import ComparePaired
+from common.analyses.concordance import Concordance
 from common.analyses.correlate import Correlate
 from common.analyses.cox import Cox
 from common.analyses.cross_tabulate import CrossTabulate
 from common.analyses.cutoff_scan import CutoffScan
 from common.analyses.decision_curve import DecisionCurve
+from common.analyses.derive import Derive
 from common.analyses.describe import Describe
 from common.analyses.forest import Forest
 from common.analyses.histogram import Histogram
@@ -28,6 +30,7 @@ from common.analyses.piecewise_exponential import PiecewiseExponential
 from common.analyses.prototypes import Prototypes
 from common.analyses.reclassification import Reclassification
 from common.analyses.roc import Roc
+from common.analyses.site_shapes import SiteDistances, SiteShapes
 from common.analyses.standardise import Standardise
 from common.analyses.svm import Svm
 from common.analyses.univariable_logistic import UnivariableLogistic
@@ -43,6 +46,7 @@ ANALYSES = (
     ComparePaired,
     Icc,
     Correlate,
+    Derive,
     Standardise,
     Combat,
     UnivariableLogistic,
@@ -62,6 +66,9 @@ ANALYSES = (
     KaplanMeier,
     CutoffScan,
     Cox,
+    Concordance,
     PiecewiseExponential,
     Meta,
+    SiteShapes,
+    SiteDistances,
 )

@@ -31,20 +31,24 @@ class Ask:
         arrays: numeric parameters, such as the current coefficients.
         state: what the coordinator needs to begin again at this ask instead of at
             the first one; kept in a checkpoint, never sent.
+        chosen: columns that earlier steps have chosen and this one reads, by
+            "<step>.<list>"; the site takes only names its study could have chosen.
     """
 
     phase: str
     values: Mapping[str, Json] = field(default_factory=dict)
     arrays: Mapping[str, Array] = field(default_factory=dict)
     state: "State | None" = None
+    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def digest(self) -> str:
-        """Return the sha256 of phase, values and arrays."""
+        """Return the sha256 of phase, values, arrays and choices."""
         return self._digest
 
     @cached_property
     def _digest(self) -> str:
-        sha = hashlib.sha256(json.dumps([self.phase, self.values], sort_keys=True).encode())
+        words = [self.phase, self.values, *([self.chosen] if self.chosen else ())]
+        sha = hashlib.sha256(json.dumps(words, sort_keys=True).encode())
         for name, array in sorted(self.arrays.items()):
             a = np.ascontiguousarray(array)
             sha.update(json.dumps([name, a.dtype.str, a.shape]).encode())

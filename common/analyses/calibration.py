@@ -189,8 +189,8 @@ def _equal_bins(counts: Ints, n_bins: int, smallest: int) -> Ints:
     below = counts.sum(axis=0).cumsum()
     wanted = np.ceil(below[-1] * np.arange(1, n_bins) / n_bins)
     ends = np.unique(np.append(np.searchsorted(below, wanted) + 1, below.size))
-    least, each = max(SMALLEST_CELL, smallest), smallest > 0
-    return np.asarray(ends[runs(run_sums(counts, ends), least, each=each) - 1], np.int64)
+    least = max(SMALLEST_CELL, smallest)
+    return np.asarray(ends[runs(run_sums(counts, ends), least, each=True) - 1], np.int64)
 
 
 _NOWHERE = newton.Point(np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros((0, 2)))

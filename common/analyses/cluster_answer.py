@@ -113,6 +113,10 @@ def _described(
     names = [str(1 + c) for c in range(alive)]
     return {
         "sizes": {name: int(found.n[i, c]) for c, name in enumerate(names)},
+        "z": {
+            name: {column: plain(found.centres[i, c, j]) for j, column in enumerate(step.of)}
+            for c, name in enumerate(names)
+        },
         "means": {
             name: {column: plain(means[c, j]) for j, column in enumerate(step.of)}
             for c, name in enumerate(names)

@@ -189,8 +189,9 @@ class Combat(Step):
         of = np.zeros(table.n, np.int64)
         if self.batch is not None:
             of = level_codes(table, self.batch)
+        learn = complete & _learnt_from(table)
         for batch in np.unique(of):
-            if (complete & (of == batch)).sum() < self.fewest:
+            if (learn & (of == batch)).sum() < self.fewest:
                 complete &= of != batch
         rows = table.rows(complete)
         terms = terms_of(self.covariates, table.contract)
@@ -198,10 +199,18 @@ class Combat(Step):
 
     def _fitted(self, table: Table, complete: NDArray[np.bool_], fit: int) -> NDArray[np.bool_]:
         """Return which rows a fit is made of: 0 is of all, i + 1 leaves out fold i."""
-        if fit == 0:
-            return complete
-        others: NDArray[np.bool_] = table.folds(self.folds) != fit - 1
-        return complete & others
+        learn: NDArray[np.bool_] = complete & _learnt_from(table)
+        return learn if fit == 0 else learn & (table.folds(self.folds) != fit - 1)
+
+
+def _learnt_from(table: Table) -> NDArray[np.bool_]:
+    """Return the rows a batch's effect may be taken from: those of the step's cases.
+
+    A site without any such row took no part in the fit; it joins with all it has.
+    """
+    if table.chosen is None or not table.chosen.any():
+        return np.ones(table.n, np.bool_)
+    return table.chosen
 
 
 def _masked(*shape: int) -> SumField:

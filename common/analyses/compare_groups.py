@@ -9,7 +9,7 @@ from pydantic import Field
 
 from common.analyses import group_tests
 from common.analyses.analysis import Answer, Ask, Json, Solve
-from common.analyses.correction import Correction, adjusted
+from common.analyses.correction import Correction, adjusted, with_significant
 from common.analyses.group_ranks import CELLS, RANKS, Ranking
 from common.analyses.levels import level_codes, levels_of
 from common.analyses.medians import Windows, count_in_windows, search_medians
@@ -65,6 +65,13 @@ class CompareGroups(Step):
         "kruskal_wallis",
     ]
     correction: Correction = "none"
+    select_p: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="list the columns whose corrected p is below it; a later step reads them "
+        "as @<step>.significant",
+    )
     resolution: float | None = Field(
         default=None,
         gt=0,
@@ -84,6 +91,10 @@ class CompareGroups(Step):
     def expand(self, known: tuple[str, ...]) -> "CompareGroups":
         """Return the step with patterns such as "radiomics.*" spelled out."""
         return self.model_copy(update={"of": expand_patterns(self.of, known)})
+
+    def chooses(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the columns, of which `significant` names some."""
+        return {} if self.select_p is None else {"significant": self.of}
 
     def schema(self, ask: Ask, contract: Contract) -> Schema:
         """Return what one site sends: by group and column, sums or counts in cells."""
@@ -150,7 +161,8 @@ class CompareGroups(Step):
             result = {"mode": "exact", **found[i], "p_adjusted": p[i]}
             columns[name] = {**head, "groups": groups[i], **result}
         about: dict[str, Json] = {"n": n, "by": self.by, "test": self.test}
-        return Answer({**about, "correction": self.correction, "columns": columns})
+        answer = Answer({**about, "correction": self.correction, "columns": columns})
+        return with_significant(answer, self.select_p)
 
     @property
     def _ranking(self) -> Ranking:

@@ -13,15 +13,21 @@ from common.table import Floats
 N_TIMES, N_SCORES = 128, 64
 
 
-def score_edges(sd: float) -> Floats:
+def score_edges(sd: float, n_scores: int = N_SCORES) -> Floats:
     """Return where scores of about this SD and mean 0 divide into even parts."""
     from scipy.stats import norm
 
-    inner: Floats = norm.ppf(np.arange(1, N_SCORES) / N_SCORES) * max(sd, 1e-300)
+    inner: Floats = norm.ppf(np.arange(1, n_scores) / n_scores) * max(sd, 1e-300)
     return inner
 
 
-def cells_of(days: Floats, events: Floats, score: Floats, edges: tuple[Floats, float]) -> Ints:
+def cells_of(
+    days: Floats,
+    events: Floats,
+    score: Floats,
+    edges: tuple[Floats, float],
+    n_times: int = N_TIMES,
+) -> Ints:
     """Return counts of those who leave censored and by the event, (2, times, scores).
 
     Args:
@@ -29,13 +35,15 @@ def cells_of(days: Floats, events: Floats, score: Floats, edges: tuple[Floats, f
         events: 1 for an event, shape (n,).
         score: the higher, the sooner the event is expected; shape (n,).
         edges: of the scores, and the last possible day.
+        n_times: intervals of days.
     """
     inner, last = edges
-    time = np.clip(days / last * N_TIMES, 0, N_TIMES - 1).astype(np.int64)
-    cell = (events > 0) * N_TIMES * N_SCORES + time * N_SCORES
+    n_scores = len(inner) + 1
+    time = np.clip(days / last * n_times, 0, n_times - 1).astype(np.int64)
+    cell = (events > 0) * n_times * n_scores + time * n_scores
     cell = cell.astype(np.int64) + np.searchsorted(inner, score)
-    counts = np.bincount(cell, minlength=2 * N_TIMES * N_SCORES)
-    return counts.reshape(2, N_TIMES, N_SCORES)
+    counts = np.bincount(cell, minlength=2 * n_times * n_scores)
+    return counts.reshape(2, n_times, n_scores)
 
 
 def concordance(cells: Ints) -> tuple[float, float] | None:

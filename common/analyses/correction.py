@@ -5,6 +5,8 @@ from typing import Literal
 
 import numpy as np
 
+from common.analyses.analysis import Answer, Json
+
 Correction = Literal["none", "bonferroni", "holm", "fdr_bh"]
 
 
@@ -33,3 +35,16 @@ def adjusted(p: Sequence[float | None], how: Correction) -> list[float | None]:
     for rank, value in zip(order, np.minimum(ordered, 1.0), strict=True):
         out[known[int(rank)]] = float(value)
     return out
+
+
+def with_significant(answer: Answer, below: float | None) -> Answer:
+    """Return an answer with the list of its columns whose corrected p is below a limit."""
+    columns = answer.values["columns"]
+    if below is None or not isinstance(columns, dict):
+        return answer
+    found: list[Json] = []
+    for name, of in columns.items():
+        p = of.get("p_adjusted") if isinstance(of, dict) else None
+        if isinstance(p, float) and p < below:
+            found.append(name)
+    return Answer({**answer.values, "significant": found}, answer.arrays)

@@ -64,7 +64,11 @@ class Correlate(Step):
         "of all sites stand a column's values then, sorted, of nobody in particular",
     )
     at_most: float | None = Field(
-        default=None, gt=0, lt=1, description="drop one of two features above this |r|"
+        default=None,
+        gt=0,
+        lt=1,
+        description="drop one of two features above this |r|; a later "
+        "step reads the others as @<step>.kept",
     )
     keep: Keep = "first"
     cluster_at: float | None = Field(
@@ -79,6 +83,10 @@ class Correlate(Step):
     def expand(self, known: tuple[str, ...]) -> "Correlate":
         """Return the step with patterns such as "radiomics.*" spelled out."""
         return self.model_copy(update={"of": expand_patterns(self.of, known)})
+
+    def chooses(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the columns, of which `kept` names some."""
+        return {} if self.at_most is None else {"kept": self.of}
 
     def schema(self, ask: Ask, contract: Contract) -> Schema:
         """Return what one site sends: totals or counts in cells, then products."""

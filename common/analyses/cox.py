@@ -1,5 +1,6 @@
 """Cox regression stratified by site: hazard ratios without any event time leaving."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -43,12 +44,13 @@ from common.analyses.partial_likelihood import (
 )
 from common.analyses.plain import floats, plain, whole
 from common.analyses.publish import shown_counts
-from common.cohort import Name
+from common.cohort import Column, Name
 from common.step import Step
 from common.sums import Array, Schema, Sums, cells, count, fine_grid, real
 from common.table import Floats, Table
 
 _BEHIND = "n_patients"
+_NUMBER = Column(type="number")
 
 
 class Cox(Step):
@@ -65,6 +67,9 @@ class Cox(Step):
     `concordance` is Harrell's index over pairs of the same stratum and site, exact;
     `concordance_across_sites` that over all pairs, from counts on a grid of days and
     score (`concordance_grid`), where the time has a range and the sum is masked.
+
+    `linear_predictor` becomes a column, which `concordance`, `kaplan_meier` or a cut-off
+    may read at other sites.
 
     Rounds: 7 to 8, one for the scale of the columns, one for the concordance.
     Message: q (q + 1) / 2 + q + 3 reals a running model and round.
@@ -95,6 +100,26 @@ class Cox(Step):
         """Return the columns it reads."""
         of = [c for columns in self.models.values() for c in columns]
         return tuple(dict.fromkeys([self.time, self.event, *self.strata, *of]))
+
+    def produces(self) -> Mapping[str, Column]:
+        """Return each model's linear predictor: the log hazard against the mean case's."""
+        return {f"{self._prefix(name)}linear_predictor": _NUMBER for name in self.models}
+
+    def columns_from(self, table: Table, answer: Answer) -> Mapping[str, Floats]:
+        """Return the linear predictors; NaN where a covariate is missing."""
+        made = {name: np.full(table.n, np.nan) for name in self.produces()}
+        if "coefficients" not in answer.arrays:
+            return made
+        models = models_of(self.models, table.contract)
+        x = matrix_of(table, models.terms) - floats(answer.arrays["centre"])
+        for m, name in enumerate(self.models):
+            used = models.used[m]
+            beta = floats(answer.arrays["coefficients"])[m, used]
+            made[f"{self._prefix(name)}linear_predictor"] = x[:, used] @ beta
+        return made
+
+    def _prefix(self, model: str) -> str:
+        return "" if len(self.models) == 1 else f"{model}_"
 
     def schema(self, ask: Ask, contract: Contract) -> Schema:
         """Return what one site sends: counts and sizes, then derivatives, then pairs."""
@@ -181,8 +206,14 @@ class Cox(Step):
                 "models": tables,
                 "tests": tests_of(models, slopes),
                 "mode": "exact",
-            }
+            },
+            {"coefficients": _known(fit, slopes.beta), "centre": scale.centre},
         )
+
+
+def _known(fit: Fit, beta: Floats) -> Floats:
+    """Return the slopes, NaN of models that have none."""
+    return np.where((fit.state == CONVERGED)[:, None], beta, np.nan)
 
 
 def _last_day(contract: Contract, time: str) -> float:

@@ -19,6 +19,7 @@ from common.analyses.two_way import (
     printed,
     tables_here,
     tables_schema,
+    without_hidden,
 )
 from common.cohort import Column
 from common.step import Step, expand_patterns
@@ -33,7 +34,8 @@ class CrossTabulate(Step):
 
     Pearson's chi-square, Fisher's exact test for two by two, Cramer's V, odds ratio.
     Cells of one to four patients are not printed, nor those that would give them away;
-    the tests are of the true counts. A site alone shows no table with such a cell.
+    neither are statistics and odds then, from which the cells could be had by trying, and
+    p, of the true counts, is cut to two digits. A site alone shows no table with such a cell.
 
     Rounds: 1.
     """
@@ -82,7 +84,7 @@ class CrossTabulate(Step):
             valid = int(counts.sum())
             about: Outcome = {"n": valid, "missing": n - valid}
             about["counts"] = printed(counts, rows, columns)
-            found.append({**about, **self._test(counts)})
+            found.append({**about, **without_hidden(self._test(counts), counts)})
         p = [one["p"] if isinstance(one["p"], float) else None for one in found]
         columns_out: dict[str, Json] = {
             name: {**one, "p_adjusted": value}

@@ -26,7 +26,7 @@ class DecisionCurve(Step):
     NB(t) = TP / n - FP / n * t / (1 - t), a patient at or above t being treated (Vickers,
     Elkin, Med Decis Making 26:565, 2006); as the mean of n independent terms it has a
     normal interval. Exact at the thresholds shown: those between which nobody or five
-    patients lie. Cases that miss the outcome or any of the scores are left out.
+    patients of each class lie. Cases that miss the outcome or any of the scores are left out.
 
     Rounds: 1.
     """
@@ -91,7 +91,7 @@ class DecisionCurve(Step):
         if alone:
             shown = np.asarray(total["shown"], np.int64) > 0
         else:
-            shown = np.stack([shown_cuts(h, SMALLEST_CELL) for h in between])
+            shown = np.stack([shown_cuts(h, SMALLEST_CELL, each=True) for h in between])
         cuts = self._cuts()
         all_, _ = net_benefit(np.zeros(cuts.size, np.int64) + classes[:, None], cuts)
         scores: dict[str, Json] = {

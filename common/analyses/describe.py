@@ -10,6 +10,8 @@ from pydantic import Field
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.publish import SMALLEST_CELL, shown_counts
 from common.analyses.quantiles import Window, count_below, search_here, search_many
+from common.analyses.spread import unit_of
+from common.analyses.wide import read_wide, wide_schema, wide_sums
 from common.cohort import Column
 from common.step import Step, expand_patterns
 from common.sums import Array, Schema, Sums, cells, count, fine_grid, real
@@ -26,7 +28,8 @@ class Describe(Step):
 
     Mean and SD by the two-pass formula (Chan, Golub, LeVeque, Am Stat 37:242, 1983);
     quantiles (inverted CDF) by search on counts, to 2**-24 of the column's declared range
-    or to the narrowest window that holds five patients; none without a range.
+    or to the narrowest window that holds five patients; none without a range. One to
+    four cases of a level, or without a value, are not printed.
 
     Rounds: 3; a site alone: 2, as it searches its quantiles itself.
     """
@@ -48,7 +51,8 @@ class Describe(Step):
         numbers, categories = _numbers(self.of, contract), _categories(self.of, contract)
         schema: dict[str, SumField] = {"n": count(), "n_patients": count()}
         if ask.phase == "counts":
-            schema |= {"valid": count(len(numbers)), "sum": real(len(numbers))}
+            schema |= {"valid": count(len(numbers))}
+            schema |= wide_schema("sum", (len(numbers),), (len(numbers),), behind="n")
             schema |= {f"levels.{c}": cells(len(contract[c].levels)) for c in categories}
             schema |= {f"hidden.{c}": count() for c in categories}
         if "means" in ask.arrays:
@@ -66,11 +70,12 @@ class Describe(Step):
         if ask.phase == "counts":
             valid = [_valid(table, c) for c in numbers]
             sums |= {"valid": np.array([v.size for v in valid], np.int64)}
-            sums |= {"sum": np.array([v.sum() for v in valid])}
+            size = np.array([np.abs(v).sum() for v in valid])
+            sums |= wide_sums("sum", np.array([v.sum() for v in valid]), size)
             for c in _categories(self.of, table.contract):
                 sums |= _levels(table, c)
         if "means" in ask.arrays:
-            sums |= _deviations(table, numbers, ask.arrays["means"])
+            sums |= _deviations(table, numbers, ask.arrays)
         for c, edges in _edges(ask).items():
             sums[f"below.{c}"] = count_below(_valid(table, c), edges)
         if ask.values.get("alone"):
@@ -86,7 +91,9 @@ class Describe(Step):
         windows: dict[str, list[Window]] = {}
         edges = next(searching) if ranged else {}
         first = total = yield _ask("counts", edges, {}, alone=alone)
-        n, means = first["valid"], first["sum"] / np.maximum(first["valid"], 1)
+        total_of, size = read_wide("sum", first)
+        n, unit = first["valid"], unit_of(size)
+        means = total_of / np.maximum(n, 1)
         spread: Sums = {}
         while edges or not spread:
             if edges:
@@ -96,12 +103,14 @@ class Describe(Step):
                 except StopIteration as stop:
                     edges, windows = {}, stop.value
             if not spread:
-                spread = total = yield _ask("spread", edges, {"means": means}, alone=False)
+                spread = total = yield _ask(
+                    "spread", edges, {"means": means, "unit": unit}, alone=False
+                )
             elif edges:
                 total = yield _ask("search", edges, {}, alone=False)
         if alone:
             windows = {c: _read_windows(first[f"windows.{c}"]) for c in _ranged(numbers, contract)}
-        return Answer(_table_one(self, contract, first, _moments(n, means, spread), windows))
+        return Answer(_table_one(self, contract, first, _moments(n, means, spread, unit), windows))
 
     def _windows_here(self, table: Table, column: str) -> Floats:
         found = search_here(
@@ -152,19 +161,22 @@ def _levels(table: Table, column: str) -> dict[str, Array]:
     return {f"levels.{column}": shown, f"hidden.{column}": np.array(int(hidden))}
 
 
-def _deviations(table: Table, numbers: Sequence[str], means: Array) -> dict[str, Array]:
-    off = [_valid(table, c) - mean for c, mean in zip(numbers, means, strict=True)]
+def _deviations(
+    table: Table, numbers: Sequence[str], arrays: Mapping[str, Array]
+) -> dict[str, Array]:
+    about = zip(numbers, arrays["means"], arrays["unit"], strict=True)
+    off = [(_valid(table, c) - mean) / unit for c, mean, unit in about]
     return {
         "d": np.array([d.sum() for d in off]),
         "d2": np.array([(d * d).sum() for d in off]),
     }
 
 
-def _moments(n: Array, means: Array, spread: Sums) -> tuple[Floats, Floats, Array]:
+def _moments(n: Array, means: Array, spread: Sums, unit: Floats) -> tuple[Floats, Floats, Array]:
     safe = np.maximum(n, 1)
     shift = spread["d"] / safe
     variance = (spread["d2"] - safe * shift**2) / np.maximum(n - 1, 1)
-    return means + shift, np.sqrt(np.maximum(variance, 0.0)), n
+    return means + shift * unit, np.sqrt(np.maximum(variance, 0.0)) * unit, n
 
 
 def _read_windows(sums: Array) -> list[Window]:
@@ -183,9 +195,10 @@ def _table_one(
     columns: dict[str, Json] = {}
     for i, c in enumerate(_numbers(analysis.of, contract)):
         mean, sd, n = (float(m[i]) for m in moments)
+        present, missing = shown_counts([int(n), n_cases - int(n)])
         columns[c] = {
-            "n": int(n),
-            "missing": n_cases - int(n),
+            "n": present,
+            "missing": missing,
             "mean": mean if n else None,
             "sd": sd if n > 1 else None,
             "quantiles": _quantiles(analysis.quantiles, windows.get(c, [])),
@@ -207,8 +220,10 @@ def _quantiles(at: Sequence[float], windows: Sequence[Window]) -> list[Json]:
 
 
 def _category(column: Column, counts: Array, hidden: int, n_cases: int) -> dict[str, Json]:
-    shown = shown_counts([int(n) for n in counts])
     if hidden:
         return {"levels": dict.fromkeys(column.levels), "n": None, "missing": None}
     n = int(np.sum(counts))
-    return {"levels": dict(zip(column.levels, shown, strict=True)), "n": n, "missing": n_cases - n}
+    # Those without a value are a cell as the levels are: all add up to the cases.
+    *shown, missing = shown_counts([*(int(n) for n in counts), n_cases - n])
+    levels: dict[str, Json] = dict(zip(column.levels, shown, strict=True))
+    return {"levels": levels, "n": None if missing is None else n, "missing": missing}

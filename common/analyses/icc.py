@@ -41,7 +41,10 @@ class Icc(Step):
     forms: tuple[Form, ...] = Field(default=("ICC2",), min_length=1)
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     select: float | None = Field(
-        default=None, le=1, description="list the features at or above it, by first form"
+        default=None,
+        le=1,
+        description="list the features at or above it, by first form; a later step reads "
+        "them, in the first reader's columns, as @<step>.selected",
     )
     select_by: Literal["estimate", "ci_low"] = "estimate"
 
@@ -59,6 +62,10 @@ class Icc(Step):
         """Return the step with patterns spelled out."""
         raters = tuple(expand_patterns(columns, known) for columns in self.raters)
         return self.model_copy(update={"raters": raters})
+
+    def chooses(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the features of the first reader, of which `selected` names some."""
+        return {} if self.select is None else {"selected": self.raters[0]}
 
     def schema(self, ask: Ask, contract: Mapping[str, Column]) -> Schema:
         """Return what one site sends: sums of readers, then squares of two kinds."""

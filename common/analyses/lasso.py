@@ -59,7 +59,7 @@ class Lasso(Step):
 
     `score_oof` is the score of each case by the fit without its fold, at the lambda that
     the same folds chose, so it is a little optimistic; for an honest estimate test on
-    other sites.
+    other sites. A later step reads the columns selected as `@<step>.selected`.
     """
 
     kind: Literal["lasso"] = "lasso"
@@ -103,6 +103,10 @@ class Lasso(Step):
             for name in ("probability", "probability_oof"):
                 made[name] = Column(type="number", range=(0, 1))
         return made
+
+    def chooses(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the columns, of which `selected` names some."""
+        return {"selected": self.of}
 
     def schema(self, ask: Ask, contract: Contract) -> Schema:
         """Return what one site sends for this ask."""
@@ -155,8 +159,7 @@ class Lasso(Step):
             path = yield from lasso_logistic.fit_path(scale, shape)
         if isinstance(path, str):
             return without_path(first, path)
-        names = tuple(t.name for t in terms)
-        return answer_of(path, Choice(names, self.family, self.choose), first)
+        return answer_of(path, Choice(terms, self.family, self.choose), first)
 
     def columns_from(self, table: Table, answer: Answer) -> Mapping[str, Floats]:
         """Return the scores; NaN where a selected column is missing."""

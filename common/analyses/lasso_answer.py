@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.analyses.analysis import Answer, Json
+from common.analyses.design import Term
 from common.analyses.lasso_path import Path, Validated, validate
 from common.analyses.plain import plain
 from common.analyses.publish import shown_counts
@@ -13,11 +14,16 @@ from common.sums import Sums
 
 @dataclass(frozen=True)
 class Choice:
-    """What the answer needs of the step: names of the columns, family and rule."""
+    """What the answer needs of the step: its columns, family and rule."""
 
-    names: tuple[str, ...]
+    terms: tuple[Term, ...]
     family: str
     rule: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the coefficients."""
+        return tuple(term.name for term in self.terms)
 
 
 def _counts(first: Sums) -> dict[str, Json]:
@@ -49,7 +55,7 @@ def answer_of(path: Path, choice: Choice, first: Sums) -> Answer:
             "estimate": plain(raw[0, 1 + j]),
             "estimate_per_sd": plain(beta[j]),
         }
-    values = {
+    values: dict[str, Json] = {
         **_counts(first),
         "converged": True,
         "note": None if terms else "no column was selected",
@@ -58,6 +64,7 @@ def answer_of(path: Path, choice: Choice, first: Sums) -> Answer:
         "lambda_1se": plain(path.lambdas[validated.sparse]),
         "lambda": plain(path.lambdas[at]),
         "n_selected": len(terms),
+        "selected": [*dict.fromkeys(choice.terms[j].column for j in np.flatnonzero(beta))],
         "intercept": plain(raw[0, 0]),
         "terms": terms,
         "path": _path(path, validated, choice),

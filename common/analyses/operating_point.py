@@ -13,7 +13,9 @@ from common.analyses.outcome import complete, event_level, events
 from common.analyses.proportions import (
     Interval,
     accuracy_of,
+    bounds_of,
     composites,
+    has_small_cell,
     likelihood_ratios,
 )
 from common.analyses.publish import SMALLEST_CELL
@@ -56,6 +58,8 @@ class OperatingPoint(Step):
     two cells of the published ROC curve and is nobody's score. Cases that miss the
     outcome or any of the scores are left out. Proportions have Wilson's or
     Clopper-Pearson's interval, F1 and the like one of draws from the two-by-two table.
+    A table with a cell of one to four is not shown; its rates are given as bounds, the
+    range that one to four patients there allow.
 
     Rounds: 1 for the tables, and 1 before it where thresholds are chosen.
     """
@@ -189,7 +193,7 @@ class OperatingPoint(Step):
         if alone:
             shown = np.asarray(total[f"shown.{s}"], np.int64) > 0
         else:
-            shown = shown_cuts(between, SMALLEST_CELL)
+            shown = shown_cuts(between, SMALLEST_CELL, each=True)
         points: list[Json] = []
         for i, threshold in enumerate(chosen):
             point: dict[str, Json] = {"rule": self._rule(i), "threshold": threshold}
@@ -197,12 +201,20 @@ class OperatingPoint(Step):
             if k is None:
                 point["note"] = "no threshold keeps the rule"
             elif not shown[k]:
-                point["note"] = f"a side of it holds fewer than {SMALLEST_CELL}"
+                point |= self._bounds(between, k, alone=alone)
             else:
                 below, above = between[:, : k + 1].sum(1), between[:, k + 1 :].sum(1)
                 point |= self._measures(below, above)
             points.append(point)
         return points
+
+    def _bounds(self, between: Ints, k: int, *, alone: bool) -> dict[str, Json]:
+        """Return how far rates can be told without a small cell of the table."""
+        below, above = between[:, : k + 1].sum(1), between[:, k + 1 :].sum(1)
+        if alone or not has_small_cell(below, above):
+            return {"note": f"a side of it holds fewer than {SMALLEST_CELL} of a class"}
+        note = f"a cell of its table holds fewer than {SMALLEST_CELL}: rates as bounds"
+        return {"note": note, **bounds_of(below, above)}
 
     def _measures(self, below: Ints, above: Ints) -> dict[str, Json]:
         (tn, fn), (fp, tp) = below.tolist(), above.tolist()

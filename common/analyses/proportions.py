@@ -4,10 +4,13 @@ import math
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.analyses.analysis import Json
+from common.analyses.publish import SMALLEST_CELL
 from common.table import Floats
 
+Ints = NDArray[np.int64]
 Interval = Literal["wilson", "clopper_pearson"]
 
 
@@ -55,6 +58,52 @@ def accuracy_of(
             ("accuracy", tp + tn, tp + fp + fn + tn),
         )
     }
+
+
+def has_small_cell(below: Ints, above: Ints) -> bool:
+    """Tell whether a table of two by two has a cell of one to four."""
+    cells = np.concatenate([below, above])
+    return bool(((cells > 0) & (cells < SMALLEST_CELL)).any())
+
+
+def bounds_of(below: Ints, above: Ints) -> dict[str, Json]:
+    """Return the least and the largest of each rate that hidden cells allow.
+
+    Args:
+        below: non-events and events below the threshold.
+        above: those at or above it. Where a class has a cell of one to four, only that
+            is told: the cell is any of these.
+    """
+    tables = [
+        (tp, fp, int(below[1] + above[1]) - tp, int(below[0] + above[0]) - fp)
+        for fp in _possible(int(below[0]), int(above[0]))
+        for tp in _possible(int(below[1]), int(above[1]))
+    ]
+    found = [accuracy_of(*table, level=0.95, how="wilson") for table in tables]
+    out: dict[str, Json] = {}
+    for name in ("sensitivity", "specificity", "ppv", "npv", "accuracy"):
+        rates = [e for e in (_estimate(of[name]) for of in found) if e is not None]
+        out[name] = {
+            "estimate": None,
+            "at_least": min(rates, default=None),
+            "at_most": max(rates, default=None),
+        }
+    return out
+
+
+def _estimate(rate: Json) -> float | None:
+    found = rate.get("estimate") if isinstance(rate, dict) else None
+    return found if isinstance(found, float) else None
+
+
+def _possible(below: int, above: int) -> list[int]:
+    """Return how many of a class may lie above, as far as a reader is told."""
+    few_below, few_above = (0 < k < SMALLEST_CELL for k in (below, above))
+    small = range(1, SMALLEST_CELL)
+    n = below + above
+    if few_above:
+        return [k for k in small if k < n and (not few_below or n - k in small)]
+    return [n - k for k in small if k < n] if few_below else [above]
 
 
 def likelihood_ratios(tp: int, fp: int, fn: int, tn: int, *, level: float) -> dict[str, Json]:

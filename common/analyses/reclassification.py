@@ -123,17 +123,20 @@ class Reclassification(Step):
     def _answer(self, mine: Mapping[str, Array], classes: Ints) -> dict[str, Json]:
         table, moves = (np.asarray(mine[k], np.int64) for k in ("table", "moves"))
         out: dict[str, Json] = {"continuous_nri": None, "categorical_nri": None}
-        if not mine["hidden"][1]:
+        moves_small = _small(moves)
+        if not mine["hidden"][1] and not moves_small:
             out["continuous_nri"] = self._nri(moves, classes)
         if self.categories and not mine["hidden"][0]:
             steps = np.arange(table.shape[1])
             way = np.sign(steps[None, :] - steps[:, None])
-            by_way = [table[:, way == w].sum(axis=1) for w in (-1, 0, 1)]
-            out["categorical_nri"] = self._nri(np.stack(by_way, axis=1), classes)
+            by_way = np.stack([table[:, way == w].sum(axis=1) for w in (-1, 0, 1)], axis=1)
+            moves_small |= _small(by_way)
+            if not _small(by_way):
+                out["categorical_nri"] = self._nri(by_way, classes)
             out["table"] = {
                 name: _shown(table[c]) for c, name in enumerate(("non_events", "events"))
             }
-        if mine["hidden"].any():
+        if mine["hidden"].any() or moves_small:
             out["note"] = f"cells of fewer than {SMALLEST_CELL} patients are not shown"
         return out | {"idi": self._idi(np.asarray(mine["change"], np.float64), classes)}
 
@@ -185,6 +188,11 @@ def _hide(counts: Array, smallest: int) -> NDArray[np.bool_]:
     small = np.any((cells_of > 0) & (cells_of < smallest), axis=1)
     counts[small] = 0
     return np.asarray(small, np.bool_)
+
+
+def _small(counts: Ints) -> bool:
+    """Tell whether so few moved that an index, net of them, would give them away."""
+    return bool(((counts > 0) & (counts < SMALLEST_CELL)).any())
 
 
 def _shown(table: Ints) -> list[Json]:

@@ -183,8 +183,9 @@ def curve_cells(counts: Array, grid: Grid, smallest: int) -> Floats:
     Args:
         counts: by class and point.
         grid: the points.
-        smallest: 0 for a total over sites, whose cells hold five patients; else the
-            policy's smallest cell, kept by each class.
+        smallest: policy's smallest cell where a site's own numbers leave; else 0, for
+            five. It is kept by each class: two points of a curve are a table of two by
+            two, whose cells must not hold fewer.
 
     Returns:
         Lower edge, non-events and events of each cell, shape (cells, 3), at most
@@ -192,7 +193,7 @@ def curve_cells(counts: Array, grid: Grid, smallest: int) -> Floats:
     """
     h = np.asarray(counts, np.int64)
     least = max(SMALLEST_CELL, smallest, -(-int(h.sum()) // MOST_POINTS))
-    ends = runs(h, least, each=smallest > 0)
+    ends = runs(h, least, each=True)
     edges = grid.edge(np.append(0, ends[:-1]))
     return np.column_stack([edges, run_sums(h, ends).T])
 

@@ -36,13 +36,14 @@ def group_answer(mine: Mapping[str, Floats], marks: Sequence[int], level: float)
     n, n_events = int(mine["sizes"]), int(mine["events"])
     if n < SMALLEST_CELL:
         return {"n": None, "note": f"nobody, or fewer than {SMALLEST_CELL} of a kind"}
+    few = any(0 < k < SMALLEST_CELL for k in (n_events, n - n_events))
     rows = mine["rows"][mine["rows"].any(axis=1)]
     days = rows[:, DAY]
     early, late = (crossing(days, rows[:, i], 0.5)["estimate"] for i in (LOW, HIGH))
     median = crossing(days, rows[:, SURVIVAL], 0.5)
     return {
         "n": n,
-        "events": n_events,
+        "events": None if few else n_events,
         "median": {**median, "ci_low": early, "ci_high": late},
         "median_follow_up": crossing(days, rows[:, FOLLOWED], 0.5),
         "restricted_mean": _mean(mine["means"], level),

@@ -21,8 +21,9 @@ def published(counts: Ints, marks: Sequence[int], smallest: int, level: float) -
     Args:
         counts: leaving by the event and censored on each day, shape (2, days).
         marks: days wanted in the table; kept where enough leave between them.
-        smallest: 0 for a total over sites: five leave between two days; else the
-            policy's smallest cell, for events and censored apart.
+        smallest: policy's smallest cell where a site's own numbers leave; else 0, for
+            five: so many have the event between two days, or nobody, and so many are
+            censored, or nobody.
         level: of the intervals.
 
     Returns:
@@ -32,7 +33,7 @@ def published(counts: Ints, marks: Sequence[int], smallest: int, level: float) -
     """
     n = int(counts.sum())
     least = max(SMALLEST_CELL, smallest, -(-n // (MOST_ROWS - len(marks))))
-    days = _days(counts, marks, least, each=smallest > 0)
+    days = _days(counts, marks, least)
     left = n - counts.sum(axis=0).cumsum()[days]
     days, left = days[left >= FEWEST_AT_RISK], left[left >= FEWEST_AT_RISK]
     curve, followed = kaplan_meier(counts), kaplan_meier(counts[::-1])
@@ -41,15 +42,15 @@ def published(counts: Ints, marks: Sequence[int], smallest: int, level: float) -
     return np.column_stack([days, *rows, left, followed.survival[days]])
 
 
-def _days(counts: Ints, marks: Sequence[int], least: int, *, each: bool) -> Ints:
+def _days(counts: Ints, marks: Sequence[int], least: int) -> Ints:
     """Cut the days at the marks, and each part between two marks further."""
     n_days = counts.shape[1]
     cuts = np.unique([m + 1 for m in marks if 0 < m < n_days - 1]).astype(np.int64)
     between = np.add.reduceat(counts, np.append(0, cuts), axis=1)
-    kept = cuts[shown_cuts(between, least, each=each)]
+    kept = cuts[shown_cuts(between, least, each=True)]
     ends: list[int] = []
     for start, end in zip([0, *kept], [*kept, n_days], strict=True):
-        part = runs(counts[:, start:end], least, each=each) + start
+        part = runs(counts[:, start:end], least, each=True) + start
         ends += part.tolist()
     return np.array(ends, np.int64) - 1
 

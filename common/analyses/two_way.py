@@ -68,6 +68,20 @@ def printed(counts: Counts, rows: tuple[str, ...], columns: tuple[str, ...]) -> 
     }
 
 
+def without_hidden(test: Outcome, counts: Counts) -> Outcome:
+    """Return a test's outcome without what hidden cells could be worked out of.
+
+    Few tables of n patients have the same chi-square to the last digit, so statistics
+    and effects of a table with a hidden cell are left out and p keeps two digits.
+    """
+    if not ((counts > 0) & (counts < SMALLEST_CELL)).any():
+        return test
+    p = test.get("p")
+    kept: Outcome = {name: test[name] for name in ("df", "note") if name in test}
+    told = "cells below five are hidden, with statistics that would give them away"
+    return {**kept, "p": float(f"{p:.1e}") if isinstance(p, float) else None, "hidden": told}
+
+
 def _partner(counts: Counts, hidden: NDArray[np.bool_]) -> tuple[int, int] | None:
     """Return a cell to hide beside one that is hidden alone in its row or column."""
     for transposed in (False, True):

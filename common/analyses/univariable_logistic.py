@@ -1,6 +1,6 @@
 """Logistic regression of an outcome on each of many columns, all in the same rounds."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from common.analyses.analysis import Ask, Solve
-from common.analyses.correction import Correction
+from common.analyses.correction import Correction, with_significant
 from common.analyses.design import (
     Contract,
     Scale,
@@ -57,6 +57,13 @@ class UnivariableLogistic(Step):
     adjust: tuple[str, ...] = Field(default=(), description="columns in every model")
     firth: Literal["auto", "never"] = "auto"
     correction: Correction = "fdr_bh"
+    select_p: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="list the columns whose corrected p is below it; a later step reads them "
+        "as @<step>.significant",
+    )
     level: Annotated[float, Field(gt=0, lt=1)] = 0.95
 
     @model_validator(mode="after")
@@ -77,6 +84,10 @@ class UnivariableLogistic(Step):
         own = {self.outcome, *self.adjust}
         names = [c for c in expand_patterns(self.of, known) if c not in own]
         return self.model_copy(update={"of": tuple(names)})
+
+    def chooses(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the columns, of which `significant` names some."""
+        return {} if self.select_p is None else {"significant": self.of}
 
     def schema(self, ask: Ask, contract: Contract) -> Schema:
         """Return what one site sends: counts and sizes, then derivatives."""
@@ -142,7 +153,8 @@ class UnivariableLogistic(Step):
                 raise ValueError(f'"{name}" has more than two levels: use a step of kind logistic')
         first = yield Ask("scale")
         screened = yield from self._screen(first, 2 + len(terms_of(self.adjust, contract)))
-        return answer_of(self.of, screened, first, (self.correction, self.level))
+        answer = answer_of(self.of, screened, first, (self.correction, self.level))
+        return with_significant(answer, self.select_p)
 
     def _screen(self, first: Sums, q: int) -> Generator[Ask, Sums, Screened]:
         """Fit every column that has both classes."""

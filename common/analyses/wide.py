@@ -15,9 +15,11 @@ _UNIT = 2.0**60
 _LARGEST = 2.0**52
 
 
-def wide_schema(name: str, shape: tuple[int, ...], size_shape: tuple[int, ...]) -> Schema:
-    """Declare what `wide_sums` sends, made of the patients of the count `valid`."""
-    signed, size = real(*shape, behind="valid"), real(*size_shape, behind="valid")
+def wide_schema(
+    name: str, shape: tuple[int, ...], size_shape: tuple[int, ...], behind: str = "valid"
+) -> Schema:
+    """Declare what `wide_sums` sends, made of the patients of a count."""
+    signed, size = real(*shape, behind=behind), real(*size_shape, behind=behind)
     return {
         name: signed,
         f"{name}_high": signed,
@@ -49,5 +51,5 @@ def read_wide(name: str, total: Sums) -> tuple[Floats, Floats]:
 
 
 def _by_column(size: Floats) -> Floats:
-    by_column: Floats = size.reshape(-1, size.shape[-1]).sum(axis=0)
+    by_column: Floats = size.sum(axis=tuple(range(size.ndim - 1)))
     return by_column

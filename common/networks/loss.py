@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (its name everywhere)
 from torch import Tensor, nn
 
+from common.tasks.loss import IGNORED
+
 _TINY = 1e-5
 
 
@@ -11,7 +13,8 @@ class DiceCrossEntropy(nn.Module):
     """The weighted sum of 1 - soft Dice (mean of labels) and cross-entropy.
 
     Coarser outputs are compared with the mask sampled down to their grid, each with
-    half the weight of the one before; the weights add up to one.
+    half the weight of the one before; the weights add up to one. Voxels of the class
+    `IGNORED` count for nothing, in neither part; an image of nothing else has no loss.
     """
 
     def __init__(
@@ -27,7 +30,7 @@ class DiceCrossEntropy(nn.Module):
 
         Args:
             outputs: numbers a class, (N, classes, ...), the finest first.
-            mask: class of every voxel, (N, ...), int64.
+            mask: class of every voxel, (N, ...), int64; `IGNORED` where nobody knows.
         """
         shares = torch.tensor([0.5**i for i in range(len(outputs))])
         total = torch.zeros((), device=mask.device)
@@ -36,26 +39,29 @@ class DiceCrossEntropy(nn.Module):
         return total
 
     def _one(self, output: Tensor, mask: Tensor) -> Tensor:
-        logs = F.log_softmax(output, dim=1)
+        logs, known = F.log_softmax(output, dim=1), mask != IGNORED
+        truth = mask.where(known, 0)
         total = torch.zeros((), device=mask.device)
         if self.weights[1] > 0:
-            total = total + self.weights[1] * self._cross_entropy(logs, mask)
+            total = total + self.weights[1] * self._cross_entropy(logs, truth, known)
         if self.weights[0] > 0:
-            total = total + self.weights[0] * self._dice(logs.exp(), mask)
+            total = total + self.weights[0] * self._dice(logs.exp(), truth, known)
         return total
 
-    def _cross_entropy(self, logs: Tensor, mask: Tensor) -> Tensor:
-        hit = F.nll_loss(logs, mask)
-        return (1 - self.smoothing) * hit - self.smoothing * logs.mean()
+    def _cross_entropy(self, logs: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+        miss = F.nll_loss(logs, truth, reduction="none")
+        each = (1 - self.smoothing) * miss - self.smoothing * logs.mean(dim=1)
+        return (each * known).sum() / known.sum().clamp_min(1)
 
-    def _dice(self, chances: Tensor, mask: Tensor) -> Tensor:
+    def _dice(self, chances: Tensor, truth: Tensor, known: Tensor) -> Tensor:
         """Return 1 - 2 sum(p t) / (sum(p) + sum(t)), mean of labels and images."""
-        truth = F.one_hot(mask, chances.shape[1]).movedim(-1, 1).to(chances.dtype)
+        hot = F.one_hot(truth, chances.shape[1]).movedim(-1, 1).to(chances.dtype)
+        chances, hot = (x[:, 1:] * known[:, None] for x in (chances, hot))
         axes = tuple(range(2, chances.ndim))
         axes = (0, *axes) if self.batch_dice else axes
-        chances, truth = chances[:, 1:], truth[:, 1:]
-        both = (chances * truth).sum(axes)
-        sizes = chances.sum(axes) + truth.sum(axes)
+        both = (chances * hot).sum(axes)
+        sizes = chances.sum(axes) + hot.sum(axes)
+        # Where nothing is known both are 0 and the share is 1: no loss, and no gradient.
         return 1 - ((2 * both + _TINY) / (sizes + _TINY)).mean()
 
 

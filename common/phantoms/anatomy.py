@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from common.cohort import Image, Mask
+from common.cohort import Column, Image, Mask
 from common.phantoms.fields import Floats, Grid, Triple
 
 
@@ -17,12 +17,18 @@ class Traits:
         heterogeneity: of the lesion, in standard deviations over all patients.
         size: of the organ, as a factor.
         left: whether it is the left side, which is shaped the other way round.
+        male: sex.
+        outcome: whether the binary outcome is yes.
+        visit: which of the anatomy's visits it is, or "".
     """
 
     volume_ml: float
     heterogeneity: float
     size: float
     left: bool
+    male: bool = False
+    outcome: bool = False
+    visit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +94,27 @@ class Anatomy(Protocol):
 
     def draw(self, grid: Grid, traits: Traits, *names: str | int) -> Body:
         """Return the patient of these stream names on a grid."""
+
+
+class Clinical(Protocol):
+    """What an anatomy has beside that whose patients are not those of `clinical.py`."""
+
+    @property
+    def finest_mm(self) -> float:
+        """Return the longest step of the grid that its bodies are drawn on."""
+
+    @property
+    def visits(self) -> tuple[str, ...]:
+        """Return the examinations of every patient, instead of a left and a right case."""
+
+    def columns(self) -> Mapping[str, Column]:
+        """Return the columns of the table."""
+
+    def row(self, traits: Traits, cells: Mapping[str, str], *names: str | int) -> dict[str, str]:
+        """Return the row of a case.
+
+        Args:
+            traits: of the case.
+            cells: the row as `clinical.py` fills it.
+            names: of the patient's stream.
+        """

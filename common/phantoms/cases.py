@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from common.cohort import SPLITS, Cohort
+from common.cohort import SPLITS, Cohort, Column
 from common.phantoms import clinical
 from common.phantoms.anatomy import Traits
 from common.phantoms.clinical import Lesion, Patient
@@ -26,7 +26,7 @@ class Plan:
     Attributes:
         site: its name in the spec.
         index: of the patient within the site, from 0.
-        side: "l" or "r".
+        side: "l" or "r"; where the anatomy has visits, which of them.
         split: train, validation or test.
         patient: shared by the patient's cases.
         lesion: the case's own.
@@ -76,19 +76,45 @@ def plan_site(spec: PhantomSpec, name: str) -> Iterator[Plan]:
 
 
 def plan_patient(spec: PhantomSpec, name: str, index: int) -> Iterator[Plan]:
-    """Yield the one or two cases of a patient."""
+    """Yield the cases of a patient: one side or both, or every visit."""
     site, names = spec.sites[name], (spec.seed, name, index)
-    rng = stream(*names, "plan")
     patient = clinical.draw_patient(site, spec.effects, *names)
     split = _split(spec, site, name, index)
-    first = "lr"[int(rng.random() < 0.5)]
-    sides = "lr" if rng.random() < site.bilateral else first
-    for side in sides:
-        lesion = clinical.draw_lesion(patient, site, spec.effects, *names, side)
-        draw = stream(*names, side, "masks").random(2)
+    visits = visits_of(spec)
+    for side in visits or _sides(site, names):
+        own = () if visits else (side,)  # at every visit it is the same lesion
+        lesion = clinical.draw_lesion(patient, site, spec.effects, *names, *own)
+        draw = stream(*names, *own, "masks").random(2)
         labelled = split != "train" or bool(draw[0] >= site.unlabelled)
         reread = labelled and bool(draw[1] < site.reader2)
         yield Plan(name, index, side, split, patient, lesion, labelled, reread)
+
+
+def _sides(site: Site, names: tuple[str | int, ...]) -> str:
+    rng = stream(*names, "plan")
+    first = "lr"[int(rng.random() < 0.5)]
+    return "lr" if rng.random() < site.bilateral else first
+
+
+def visits_of(spec: PhantomSpec) -> tuple[str, ...]:
+    """Return the examinations of every patient; nothing: a left and a right case."""
+    return tuple(getattr(spec.anatomy, "visits", ()))
+
+
+def columns_of(spec: PhantomSpec) -> Mapping[str, Column]:
+    """Return the columns of the table of these patients."""
+    own = getattr(spec.anatomy, "columns", None)
+    return own() if own else clinical.COLUMNS
+
+
+def row(spec: PhantomSpec, plan: Plan) -> dict[str, str]:
+    """Return the clinical cells of a case as its site writes them."""
+    site = spec.sites[plan.site]
+    cells = clinical.row(plan.patient, plan.lesion, site.missing_code)
+    own = getattr(spec.anatomy, "row", None)
+    if own is None:
+        return cells
+    return dict(own(_traits(spec, plan), cells, spec.seed, plan.site, plan.index))
 
 
 def draw(spec: PhantomSpec, plan: Plan) -> Pictures:
@@ -96,7 +122,8 @@ def draw(spec: PhantomSpec, plan: Plan) -> Pictures:
     site = spec.sites[plan.site]
     grid = Grid.over(spec.anatomy.size_mm, site.scanner.spacing_mm)
     names = (spec.seed, plan.site, plan.index, plan.side)
-    body = spec.anatomy.draw(fine_grid(grid)[0], _traits(spec, plan), *names)
+    finest_mm = getattr(spec.anatomy, "finest_mm", 1.0)
+    body = spec.anatomy.draw(fine_grid(grid, finest_mm), _traits(spec, plan), *names)
     images = {
         image: expose(
             body,
@@ -120,7 +147,7 @@ def contract(spec: PhantomSpec) -> Cohort:
     return Cohort(
         images=dict(spec.anatomy.images()),
         masks=dict(spec.anatomy.masks()),
-        columns=clinical.COLUMNS,
+        columns=dict(columns_of(spec)),
     )
 
 
@@ -144,7 +171,15 @@ def _traits(spec: PhantomSpec, plan: Plan) -> Traits:
     own = stream(spec.seed, plan.site, plan.index, "size").normal(1.0, 0.05)
     size = float(np.clip(mean * own, 0.7, 1.25))
     lesion = plan.lesion
-    return Traits(lesion.volume_ml, lesion.heterogeneity, size, plan.side == "l")
+    return Traits(
+        lesion.volume_ml,
+        lesion.heterogeneity,
+        size,
+        plan.side == "l",
+        male=plan.patient.male,
+        outcome=lesion.malignant,
+        visit=plan.side if visits_of(spec) else "",
+    )
 
 
 def _split(spec: PhantomSpec, site: Site, name: str, index: int) -> str:

@@ -7,13 +7,18 @@ from common.phantoms.anatomy import Body, Weighting
 from common.phantoms.fields import Floats, Grid, block_mean, paint, smooth_field
 from common.phantoms.spec import Scanner, VoxelType
 
-_FINEST_MM = 1.0
 _COIL_MM = 30.0
 
 
-def fine_grid(grid: Grid) -> tuple[Grid, tuple[int, int, int]]:
-    """Return the grid that a body is drawn on, and its factors over the voxels."""
-    return grid.finer(_FINEST_MM)
+def fine_grid(grid: Grid, finest_mm: float = 1.0) -> Grid:
+    """Return the grid that a body is drawn on: voxels cut into whole numbers of parts."""
+    return grid.finer(finest_mm)[0]
+
+
+def _factors(body: Body, grid: Grid) -> tuple[int, int, int]:
+    """Return into how many parts the body's grid cuts a voxel."""
+    fz, fy, fx = (n // m for n, m in zip(body.layers[0].share.shape, grid.shape, strict=True))
+    return fz, fy, fx
 
 
 def expose(
@@ -24,7 +29,7 @@ def expose(
     rng: np.random.Generator,
 ) -> NDArray[np.generic]:
     """Return the image of a body, shape of the grid, as the scanner stores it."""
-    clean = block_mean(_painted(body, weighting), fine_grid(grid)[1])
+    clean = block_mean(_painted(body, weighting), _factors(body, grid))
     stretched = weighting.centre + scanner.contrast * (clean - weighting.centre)
     if weighting.modality == "CT":
         noise = scanner.noise * weighting.span * rng.standard_normal(grid.shape)
@@ -40,7 +45,7 @@ def draw_masks(body: Body, grid: Grid) -> dict[str, NDArray[np.uint8]]:
 
     Labels are 1, 2, ... in the order of the regions.
     """
-    factors = fine_grid(grid)[1]
+    factors = _factors(body, grid)
     out = {}
     for name, parts in body.regions.items():
         shares = np.stack([block_mean(part, factors) for part in parts.values()])

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from common.buffers import BUFFERS
 from common.errors import Reason, Refused
-from common.sums import Array, Field, Schema, Sums
+from common.sums import Array, Field, Schema, Sums, magnitude
 
 Words = NDArray[np.uint64]
 
@@ -72,15 +73,17 @@ def encode(sums: Sums, schema: Schema) -> Words:
         Refused: OUT_OF_BOUND where a value does not fit (never wraps in silence).
     """
     shape = layout(schema)
-    words = np.empty(shape.n_words, np.uint64)
+    words = BUFFERS.words(shape.n_words)
     for name, field, narrow, low, high in _places(schema, shape):
         value = np.asarray(sums[name]).reshape(-1)
-        if value.size and not np.abs(value).max() <= field.bound:
+        if not magnitude(value) <= field.bound:
             raise Refused(Reason.OUT_OF_BOUND, f"{name}: outside +-{field.bound:g}")
         if field.kind == "real":
             words[low], words[high] = _split(value.astype(np.float64))
+        elif field.kind == "count":
+            words[narrow] = value.astype(np.int64).view(np.uint64)
         else:
-            words[narrow] = _narrow(value, _FRACTION_BITS[field.kind])
+            _scale(value, words[narrow], _FRACTION_BITS["weight"])
     return words
 
 
@@ -106,27 +109,35 @@ def decode(words: Words, schema: Schema) -> dict[str, Array]:
 
 def add_into(total: Words, words: Words, schema: Schema) -> None:
     """Add `words` to `total` in place, with carries between low and high words."""
-    shape = layout(schema)
-    start, middle = shape.narrow, shape.narrow + shape.wide
-    if shape.wide:
-        low = total[start:middle]
-        low += words[start:middle]
-        total[middle:] += words[middle:]
-        total[middle:] += low < words[start:middle]
-    total[:start] += words[:start]
+    narrow = layout(schema).narrow
+    total[:narrow] += words[:narrow]
+    add_wide(total[narrow:], words[narrow:])
 
 
 def subtract_into(total: Words, words: Words, schema: Schema) -> None:
     """Subtract `words` from `total` in place, with borrows."""
-    shape = layout(schema)
-    start, middle = shape.narrow, shape.narrow + shape.wide
-    if shape.wide:
-        low = total[start:middle]
-        borrow = low < words[start:middle]
-        low -= words[start:middle]
-        total[middle:] -= words[middle:]
-        total[middle:] -= borrow
-    total[:start] -= words[:start]
+    narrow = layout(schema).narrow
+    total[:narrow] -= words[:narrow]
+    subtract_wide(total[narrow:], words[narrow:])
+
+
+def add_wide(total: Words, words: Words) -> None:
+    """Add 128-bit numbers in place: all low words, then all high words."""
+    middle = total.size // 2
+    low = total[:middle]
+    low += words[:middle]
+    total[middle:] += words[middle:]
+    total[middle:] += low < words[:middle]
+
+
+def subtract_wide(total: Words, words: Words) -> None:
+    """Subtract 128-bit numbers in place."""
+    middle = total.size // 2
+    low = total[:middle]
+    borrow = low < words[:middle]
+    low -= words[:middle]
+    total[middle:] -= words[middle:]
+    total[middle:] -= borrow
 
 
 def _places(schema: Schema, shape: Layout) -> Iterator[tuple[str, Field, slice, slice, slice]]:
@@ -150,11 +161,14 @@ def _as_floats(words: Words, bits: int) -> NDArray[np.float64]:
     return words.view(np.float64)
 
 
-def _narrow(value: Array, bits: int) -> Words:
-    if bits == 0:
-        return value.astype(np.int64).view(np.uint64)
-    scaled = np.multiply(value, 2.0**bits, dtype=np.float64)
-    return np.rint(scaled, out=scaled).astype(np.int64).view(np.uint64)
+def _scale(value: Array, words: Words, bits: int) -> None:
+    """Write round(value * 2**bits) into `words`, a piece at a time."""
+    scaled = np.empty(min(_PIECE, value.size))
+    for i in range(0, value.size, _PIECE):
+        piece = scaled[: min(_PIECE, value.size - i)]
+        np.multiply(value[i : i + _PIECE], 2.0**bits, out=piece)
+        np.rint(piece, out=piece)
+        np.copyto(words[i : i + _PIECE].view(np.int64), piece, casting="unsafe")
 
 
 def _split(x: NDArray[np.float64]) -> tuple[Words, Words]:

@@ -17,10 +17,12 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
-from common.privacy.encoding import Words, add_into, subtract_into
+from common.privacy.encoding import Words, add_wide, layout, subtract_wide
 from common.sums import Schema
 
 _KEY_BYTES = 32
+_PIECE = 1 << 15  # words: the pads of a group and a piece of the sums stay in the cache
+_ZEROS = memoryview(bytes(8 * _PIECE))
 
 
 def public_bytes(private: X25519PrivateKey) -> bytes:
@@ -63,17 +65,43 @@ def mask(
         binding: digest of everything this sum belongs to; never used twice for
             different words.
     """
-    for peer in group:
-        if peer == site:
-            continue
-        stream = keystream(keys[peer], binding, words.size)
-        (add_into if site < peer else subtract_into)(words, stream, schema)
+    pads = [(site < peer, Pad(keys[peer], binding)) for peer in group if peer != site]
+    shape = layout(schema)
+    for start in range(0, shape.narrow, _PIECE):
+        piece = words[start : min(start + _PIECE, shape.narrow)]
+        for first, pad in pads:
+            change = np.add if first else np.subtract
+            change(piece, pad.draw(piece.size), out=piece)
+    if shape.wide:
+        for first, pad in pads:
+            (add_wide if first else subtract_wide)(words[shape.narrow :], pad.draw(2 * shape.wide))
+
+
+class Pad:
+    """A stream of uniform words that only holders of a pair key can draw, from its beginning.
+
+    It is drawn in pieces into one buffer: a network's worth of words at once would cost
+    more in fresh memory than in arithmetic.
+    """
+
+    def __init__(self, key: bytes, binding: bytes) -> None:
+        info = b"consortium mask" + binding
+        once = HKDFExpand(hashes.SHA256(), _KEY_BYTES, info=info).derive(key)
+        self._cipher = Cipher(algorithms.ChaCha20(once, bytes(16)), mode=None).encryptor()
+        self._buffer = np.empty(0, "<u8")
+
+    def draw(self, n_words: int) -> Words:
+        """Return the next words; they are overwritten by the next draw."""
+        if self._buffer.size < n_words:
+            self._buffer = np.empty(n_words, "<u8")
+        stream = self._buffer[:n_words]
+        out = stream.view(np.uint8).data
+        for start in range(0, len(out), len(_ZEROS)):
+            piece = out[start : start + len(_ZEROS)]
+            self._cipher.update_into(_ZEROS[: len(piece)], piece)
+        return stream
 
 
 def keystream(key: bytes, binding: bytes, n_words: int) -> Words:
-    """Return `n_words` uniform 64-bit words that only holders of `key` can draw."""
-    once = HKDFExpand(hashes.SHA256(), _KEY_BYTES, info=b"consortium mask" + binding).derive(key)
-    cipher = Cipher(algorithms.ChaCha20(once, bytes(16)), mode=None).encryptor()
-    stream = np.empty(n_words, "<u8")
-    cipher.update_into(bytes(stream.nbytes), stream.view(np.uint8).data)
-    return stream
+    """Return the first `n_words` uniform 64-bit words of a pad."""
+    return Pad(key, binding).draw(n_words)

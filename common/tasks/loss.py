@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from common.settings import Frozen
 
+IGNORED = 255
+"""The class of voxels whose label nobody knows: the loss passes over them."""
+
 
 class Loss(Frozen):
     """A weighted sum of soft Dice loss and cross-entropy."""

@@ -85,7 +85,7 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.orientation != "as_stored" and not _is_orientation(self.orientation):
+        if self.orientation != "as_stored" and not is_orientation(self.orientation):
             raise ValueError(
                 'orientation: expected "as_stored" or one letter each of L/R, P/A and '
                 f'S/I, such as "RAS", got "{self.orientation}"'
@@ -95,7 +95,8 @@ class Recipe(Frozen):
         return self
 
 
-def _is_orientation(letters: str) -> bool:
+def is_orientation(letters: str) -> bool:
+    """Tell whether three letters name a direction an axis, such as "RAS"."""
     return len(letters) == 3 and all(
         sum(letter in pair for letter in letters) == 1 for pair in _LETTERS
     )

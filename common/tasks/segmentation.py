@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from common.networks.loss import DiceCrossEntropy
     from common.networks.residual_unet import ResidualUNet
 
-_MOST_LABELS = 255  # classes are kept in a byte
+_MOST_LABELS = 254  # classes are kept in a byte, and one value means that nobody knows
 
 Count = Annotated[int, Field(ge=1, le=4096)]
 
@@ -103,6 +103,19 @@ class ResidualUNetSettings(Frozen):
 Network: TypeAlias = ResidualUNetSettings
 
 
+class Consistency(Frozen):
+    """Learning from cases without a mask: a mean teacher (Tarvainen, Valpola, NIPS 2017).
+
+    The teacher is a moving average of the network over the steps of a round and begins
+    with the weights the site received. Both see the same image with other noise; squared
+    differences of their probabilities are added to the loss.
+    """
+
+    weight: float = Field(1.0, gt=0, description="of the mean squared difference")
+    decay: float = Field(0.99, ge=0, lt=1, description="of the moving average, a step")
+    noise: float = Field(0.1, ge=0, description="standard deviation of the teacher's noise")
+
+
 class Scores(Frozen):
     """How predicted masks are scored, beside Dice, HD95 and the error in volume."""
 
@@ -130,6 +143,9 @@ class Segmentation(Frozen):
     loss: Loss = Loss()
     augmentation: Augmentation | None = Augmentation()
     scores: Scores = Scores()
+    consistency: Consistency | None = Field(
+        None, description="also learn from cases without a mask, at every site"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -190,9 +206,26 @@ class Segmentation(Frozen):
 
     def problems(self, known: Holdings) -> Iterator[str]:
         """Yield where there are more labels than fit a byte."""
+        if self.mask not in known.masks:
+            yield f'mask: "{self.mask}" is an image'
+            return
         n = len(known.masks[self.mask].labels)
         if n > _MOST_LABELS:
             yield f'mask "{self.mask}": expected at most {_MOST_LABELS} labels, got {n}'
+        yield from (f'images: "{name}" is a mask' for name in self.images if name in known.masks)
+        yield from self._wrong_slices(known)
+
+    def _wrong_slices(self, known: Holdings) -> Iterator[str]:
+        """Yield what does not go together where images are single slices."""
+        on = known.masks[self.mask].on
+        planes = {name: known.images[name].plane for name in self.images if name in known.images}
+        for name, plane in planes.items():
+            if plane and self.dimensions == 3:
+                yield f'dimensions: expected 2, as "{name}" is a single slice'
+            elif plane and plane != "axial" and self.recipe.orientation != "as_stored":
+                yield f'recipe.orientation: expected as_stored, as "{name}" is a {plane} slice'
+            if bool(plane) != bool(known.images[on].plane):
+                yield f'mask: "{self.mask}" is on the grid of another image, "{on}", not "{name}"'
 
     def score_names(self, known: Holdings) -> tuple[str, ...]:
         """Return the labels: the Dice of each is its score."""

@@ -44,3 +44,21 @@ class Task(Protocol):
 
     def network_for(self, known: Holdings) -> "nn.Module":
         """Return the network; its weights are still to be set."""
+
+
+def prepares(task: object) -> bool:
+    """Tell whether a task wants sums over its training cases before the first round.
+
+    It has then `prepare_schema(known) -> Schema` and `prepared(known, total) -> weights`,
+    and its learner `prepare(cases) -> Sums`.
+    """
+    return hasattr(task, "prepared")
+
+
+def calibrates(task: object) -> bool:
+    """Tell whether a task fits a temperature after the last round.
+
+    Its network has then a buffer `temperature`, and its learner
+    `calibrate(weights, cases)`: see `common.tasks.temperature`.
+    """
+    return bool(getattr(task, "calibrate", False))

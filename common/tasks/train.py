@@ -7,10 +7,10 @@ site's `client.training`.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from common.analyses.analysis import Ask
 from common.cohort import Column
@@ -19,15 +19,22 @@ from common.settings import Frozen
 from common.step import Step
 from common.sums import Field as SumField
 from common.sums import Schema, count, real, weight
+from common.tasks.classification import Classification
 from common.tasks.local import Local
+from common.tasks.privacy import Privacy
 from common.tasks.segmentation import Segmentation
+from common.tasks.super_resolution import SuperResolution
+from common.tasks.task import calibrates
 
-# With a second kind of task: a union, told apart by `kind`; see `common.tasks.task`.
-Task: TypeAlias = Segmentation
+# A task is told apart by its `kind`; see `common.tasks.task`.
+Task: TypeAlias = Annotated[
+    Segmentation | Classification | SuperResolution, Field(discriminator="kind")
+]
 Baseline: TypeAlias = Literal["local", "ensemble", "pooled"]
 
 WEIGHTS = "weights."
 AVERAGE = "average."
+BEGIN = "begin."
 UPDATE = "update."
 
 
@@ -72,10 +79,33 @@ class Schedule(Frozen):
         return self.final + (1 - self.final) * 0.5 * (1 + float(np.cos(np.pi * min(progress, 1))))
 
 
+class FineTune(Frozen):
+    """A last step at each site: its own network goes on from the common one.
+
+    Nothing but counts, the loss and the validation scores leave, added over sites.
+    """
+
+    epochs: int = Field(2, ge=1, description="passes over the site's training cases")
+    steps: int | None = Field(None, ge=1, description="batches, instead of epochs")
+    learning_rate: float = Field(3e-4, gt=0)
+    only: tuple[str, ...] = Field(
+        (), description="parts that go on learning: norm, head, or a pattern; nothing: all"
+    )
+
+
 class Train(Step):
     """Train a network by rounds over the developing sites.
 
-    Rounds: `rounds` + 1 (the last weights are validated, nothing is trained).
+    With folds, K networks are trained in the same rounds, the k-th without the patients
+    of fold k (training cases whose keyed hash says so). The patients left out never choose
+    the weights: those of the split "validation" do, and without any the last are taken.
+
+    What stays local (its normalisation layers for instance, as in FedBN: Li et al., ICLR
+    2021) is never sent: each site keeps its own. Such a network is whole at developing
+    sites only.
+
+    Rounds: `rounds` + 1 (the last weights are validated, nothing is trained); 1 more for
+    each of the task's preparation, its calibration, and fine-tuning.
     """
 
     kind: Literal["train"] = "train"
@@ -91,9 +121,53 @@ class Train(Step):
     select: Literal["best", "last"] = Field(
         "best", description="weights of the round with the best validation score, or the last"
     )
+    folds: int = Field(
+        0,
+        ge=0,
+        le=50,
+        description="networks trained side by side, each without a part of the patients; 0: one "
+        "network on all",
+    )
     baselines: tuple[Baseline, ...] = Field(
         (), description="train for comparison: each site alone, their ensemble, all cases pooled"
     )
+
+    stay_local: tuple[str, ...] = Field(
+        (), description="parts that never leave a site: norm, head, or patterns of parameters"
+    )
+    fine_tune: FineTune | None = Field(
+        None, description="at the end each site trains on alone; predict adds a variant tuned"
+    )
+
+    privacy: Privacy | None = Field(
+        None, description="differential privacy for every patient that trains"
+    )
+
+    @field_validator("folds")
+    @classmethod
+    def _not_one(cls, folds: int) -> int:
+        if folds == 1:
+            raise ValueError("expected 0, or 2 and more, got 1")
+        return folds
+
+    @model_validator(mode="after")
+    def _nothing_local_is_shared(self) -> Self:
+        if self.stay_local and "ensemble" in self.baselines:
+            raise ValueError(
+                "baselines: ensemble sends whole networks of sites, of which stay_local keeps "
+                f"{', '.join(self.stay_local)}; choose one"
+            )
+        return self
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """What predict applies beside the network itself."""
+        return (*self.baselines, *(["tuned"] if self.fine_tune else []))
+
+    @property
+    def fold_numbers(self) -> tuple[int, ...]:
+        """The folds, from 1; (0,) where one network learns from all."""
+        return tuple(range(1, self.folds + 1)) or (0,)
 
     def images(self) -> tuple[str, ...]:
         """Return the images and masks the task reads."""
@@ -107,14 +181,52 @@ class Train(Step):
         """Yield what of the task does not fit the cohort."""
         del steps
         yield from self.task.problems(before)
+        if self.privacy is not None:
+            yield from self._not_private()
+
+    def _not_private(self) -> Iterator[str]:
+        """Yield what would let out more of a patient than the noise hides."""
+        task: Any = self.task
+        if getattr(getattr(task, "network", None), "norm", "") == "batch":
+            yield "privacy: a batch norm mixes patients; choose norm: instance or group"
+        if getattr(task, "consistency", None) is not None:
+            yield "privacy: a mean teacher is not covered by the noise; leave out consistency"
+        if calibrates(task):
+            yield "privacy: calibrate asks about patients that train; set calibrate: false"
+        if not getattr(task, "allows_privacy", True):
+            yield f"privacy: the task {task.kind} has several losses, which the noise cannot cover"
+        if self.fine_tune is not None:
+            yield "privacy: fine_tune returns scores of networks without noise; leave it out"
+
+    @property
+    def n_takes(self) -> int:
+        """Rounds of local training that one patient takes part in at most."""
+        alone = bool({"local", "ensemble"} & set(self.baselines))
+        return self.rounds * max(1, self.folds - 1) * (1 + alone)
 
     def schema(self, ask: Ask, contract: Mapping[str, Column]) -> Schema:
         """Return what one site sends: see `client.training`."""
-        del contract
-        return train_schema(ask)
+        if ask.phase == "prepare":
+            task: Any = self.task  # of a kind that prepares
+            prepared: Schema = task.prepare_schema(Holdings(columns=contract))
+            return prepared
+        if ask.phase == "calibrate":
+            n = int(str(ask.values["n_losses"]))
+            return {"n": count(), "losses": real(n)}
+        schema = train_schema(ask)
+        if self.privacy is not None:
+            schema.pop("loss", None)  # it would tell of patients, and no noise is on it
+        return schema
 
 
-def train_schema(ask: Ask) -> Schema:
+def part_of(base: str, fold: int) -> str:
+    """Return the part of a training, such as "fold.2" of "development" or "pooled.fold.2"."""
+    if not fold:
+        return base
+    return f"fold.{fold}" if base == "development" else f"{base}.fold.{fold}"
+
+
+def train_schema(ask: Ask) -> dict[str, SumField]:
     """Return the sums of a training ask; shapes are those of the weights it carries."""
     shapes = {
         name.removeprefix(WEIGHTS): array.shape
@@ -122,9 +234,10 @@ def train_schema(ask: Ask) -> Schema:
         if name.startswith(WEIGHTS)
     }
     schema: dict[str, SumField] = {}
-    if ask.values.get("train"):
+    trains, tunes = ask.values.get("train"), ask.phase == "tune"
+    if trains or tunes:
         schema |= {"n": count(), "loss": real(bound=2.0**40)}
-    if ask.values.get("train") and not ask.values.get("own"):
+    if trains and not ask.values.get("own"):
         schema |= {UPDATE + name: weight(*shape) for name, shape in shapes.items()}
     if ask.values.get("share"):
         schema |= {"n": count()}

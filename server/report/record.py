@@ -20,6 +20,7 @@ class RoundLine:
     """One round as the journal tells it.
 
     Attributes:
+        at_once: how many sites could work at the same time, where the journal says so.
         lost: by site the reason of every problem it gave no sums for.
     """
 
@@ -29,6 +30,7 @@ class RoundLine:
     bytes_up: int | None = None
     bytes_down: int | None = None
     work_s: dict[str, float] = field(default_factory=dict)
+    at_once: int | None = None
     asked: dict[str, set[str]] = field(default_factory=dict)
     lost: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -140,6 +142,7 @@ class _Reader:
     lines: dict[int, RoundLine] = field(default_factory=dict)
     out: set[tuple[str, str]] = field(default_factory=set)
     now: RoundLine | None = None
+    at_once: int | None = None
 
     def read(self, events: tuple[Event, ...]) -> tuple[RoundLine, ...]:
         for event in events:
@@ -148,6 +151,7 @@ class _Reader:
                 self._begin(event)
             elif kind == "session":
                 self.out = {pair for pair in self.out if not self._elastic(pair[0])}
+                self.at_once = event.get("at_once")
             elif kind == "left_out":
                 self.out.add((str(event.get("problem")), str(event.get("site"))))
             elif kind == "lost":
@@ -161,7 +165,7 @@ class _Reader:
 
     def _begin(self, event: Event) -> None:
         problems = tuple(event.get("problems", ()))
-        line = RoundLine(int(event.get("round", 0)), problems)
+        line = RoundLine(int(event.get("round", 0)), problems, at_once=self.at_once)
         for problem in problems:
             for site in group_of(problem, self.run.roster):
                 if (problem, site) not in self.out:

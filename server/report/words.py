@@ -7,6 +7,7 @@ REASONS: dict[Reason, str] = {
     Reason.STUDY_NOT_APPROVED: "the hospital has not approved this version of the study",
     Reason.UNKNOWN_STEP: "the hospital's copy of the study has no such step",
     Reason.COLUMN_NOT_ALLOWED: "the hospital's policy does not open a column it reads",
+    Reason.BUDGET_SPENT: "the hospital's budget of its patients' privacy is spent",
     Reason.COHORT_TOO_SMALL: "fewer cases than the hospital's policy asks for",
     Reason.CELL_TOO_SMALL: "a count would have shown a group of very few patients",
     Reason.SELECTION_TOO_SMALL: "the step looks at a group of very few of the site's patients",
@@ -27,9 +28,13 @@ REASONS: dict[Reason, str] = {
     Reason.NOT_FINITE: "a computation at the site gave a number that is not finite",
     Reason.OUT_OF_BOUND: "a sum was larger than the study's declared ranges allow",
     Reason.COHORT_INVALID: "the site's cohort does not fit the study's data contract",
+    Reason.OTHER_SOFTWARE: "the site's software would extract other features than the "
+    "coordinator's under this profile",
     Reason.NO_CASES: "the site has no case that this step looks at",
     Reason.OUT_OF_MEMORY: "the site's computer ran out of memory",
     Reason.DISK_FULL: "the site's disk was full",
+    Reason.AUDIT_BROKEN: "the site's audit log is damaged or was changed; it sends nothing until "
+    "its people have looked",
     Reason.MALFORMED_ASK: "the site could not read the question",
     Reason.INTERNAL: "something failed at the site; its own log says what",
     Reason.NO_REPLY: "no reply within the deadline",

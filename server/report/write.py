@@ -14,6 +14,7 @@ from server.report.record import read_record
 from server.report.sections.cohort import cohort
 from server.report.sections.course import course
 from server.report.sections.deviations import deviations
+from server.report.sections.findings import findings
 from server.report.sections.outcome import Outcome, key_numbers, outcome_of
 from server.report.sections.protocol import protocol
 from server.report.sections.provenance import privacy, provenance
@@ -21,7 +22,7 @@ from server.report.sections.results import results
 from server.run import Run
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_SECTIONS = (protocol, cohort, results, course, deviations, privacy, provenance)
+_SECTIONS = (findings, protocol, cohort, results, course, deviations, privacy, provenance)
 
 
 @dataclass(frozen=True)

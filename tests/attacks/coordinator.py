@@ -112,12 +112,14 @@ class Coordinator:
         ask = ask or next(study.bound[step].solve(study.contract(), alone=len(group) == 1))
         posed = Posed(f"{step}/{part}", step, tuple(sorted(group)), ask)
         message = self._round(posed, **of_round)
-        schema, total = schema_of(study.bound[step], ask, study.contract()), None
+        total = None
         for name in posed.group:
             (reply,) = answer(self.site(name), message).replies
             if reply.words is None:
                 assert reply.reason is not None
                 raise Refused(reply.reason, name)
+            narrow = study.narrowed(ask.chosen)  # no site has refused the choice
+            schema = schema_of(narrow.bound[step], ask, narrow.contract())
             if total is None:
                 total = np.array(reply.words)
             else:

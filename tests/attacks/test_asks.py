@@ -23,7 +23,7 @@ def _own_sum() -> float:
 
 def _leave_one_out(attacker: Coordinator, step: str = "table1") -> float:
     """Have the same sums with and without a site, as two answers of the study."""
-    ask = Ask("spread", {"alone": False}, {"means": np.array([0.0])})
+    ask = Ask("spread", {"alone": False}, {"means": np.array([0.0]), "unit": np.ones(1)})
     everyone = attacker.total("table1", ask)["d"][0]
     return float(everyone - attacker.total(step, ask, group=OTHERS, part="all")["d"][0])
 
@@ -60,7 +60,9 @@ def _search_the_largest(ask: Callable[[Ask], Array]) -> float:
 
 def _in_an_old_round(attacker: Coordinator) -> float:
     attacker.total("table1")
-    attacker.total("table1", Ask("spread", {"alone": False}, {"means": np.array([9.0])}))
+    attacker.total(
+        "table1", Ask("spread", {"alone": False}, {"means": np.array([9.0]), "unit": np.ones(1)})
+    )
 
     def ask(of: Ask) -> Array:
         return np.asarray(attacker.total("table1", of, number=1)["below.marker"][0])
@@ -83,7 +85,7 @@ def test_a_changed_ask_of_an_old_round_is_refused(tmp_path: Path) -> None:
 def test_a_second_ask_of_a_problem_in_one_round_is_refused(tmp_path: Path) -> None:
     attacker = coordinator(tmp_path, STEPS)
     attacker.total("table1")
-    other = Ask("spread", {"alone": False}, {"means": np.array([9.0])})
+    other = Ask("spread", {"alone": False}, {"means": np.array([9.0]), "unit": np.ones(1)})
     with pytest.raises(Refused, match="stale_ask: east"):
         attacker.total("table1", other, number=1, attempt=2)
 
@@ -94,7 +96,7 @@ def test_a_new_ask_in_a_session_that_has_ended_is_refused(tmp_path: Path) -> Non
     attacker.session = "s2"
     attacker.total("table1")
     attacker.session = "s1"
-    other = Ask("spread", {"alone": False}, {"means": np.array([9.0])})
+    other = Ask("spread", {"alone": False}, {"means": np.array([9.0]), "unit": np.ones(1)})
     with pytest.raises(Refused, match="stale_ask: east"):
         attacker.total("table1", other)
 
@@ -102,7 +104,9 @@ def test_a_new_ask_in_a_session_that_has_ended_is_refused(tmp_path: Path) -> Non
 def test_an_old_ask_replayed_gives_the_same_sums_and_costs_nothing(tmp_path: Path) -> None:
     attacker = coordinator(tmp_path, STEPS)
     first = attacker.total("table1")
-    attacker.total("table1", Ask("spread", {"alone": False}, {"means": np.array([9.0])}))
+    attacker.total(
+        "table1", Ask("spread", {"alone": False}, {"means": np.array([9.0]), "unit": np.ones(1)})
+    )
     again = attacker.total("table1", number=1)
     assert all(np.array_equal(first[name], again[name]) for name in first)
 

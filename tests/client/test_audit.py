@@ -1,6 +1,9 @@
 """The audit log shows whether a line was changed, dropped, put in or cut off."""
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -57,10 +60,82 @@ def test_an_inserted_line_is_found(path: Path) -> None:
         audit.entries(path)
 
 
-def test_a_line_cut_off_by_a_crash_is_ended_and_the_chain_goes_on(path: Path) -> None:
-    data = path.read_bytes()
-    path.write_bytes(data[:-20])
-    with pytest.raises(audit.AuditBroken, match="cut off"):
+@pytest.mark.parametrize("n", [1, 3, 5])
+def test_lines_removed_at_the_end_are_found_and_nothing_is_added(path: Path, n: int) -> None:
+    path.write_text("".join(_lines(path)[:-n]))
+    with pytest.raises(audit.AuditBroken, match="cut off at the end"):
         audit.entries(path)
-    audit.record(path, event="release", round=9)
-    assert [e["round"] for e in audit.entries(path)] == [0, 1, 2, 3, 9]
+    with pytest.raises(audit.AuditBroken, match="cut off at the end"):
+        audit.record(path, event="release", round=9)
+    assert len(_lines(path)) == 5 - n
+
+
+def test_a_last_line_cut_short_is_found(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(audit.AuditBroken, match="cut off at the end"):
+        audit.entries(path)
+
+
+def test_other_lines_of_the_same_length_are_found(path: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    for i in range(5):
+        audit.record(other, event="release", round=9 - i)
+    path.write_bytes(other.read_bytes())
+    with pytest.raises(audit.AuditBroken, match="line 5 is not the one"):
+        audit.entries(path)
+    with pytest.raises(audit.AuditBroken, match="line 5 is not the one"):
+        audit.record(path, event="release", round=9)
+
+
+@pytest.mark.parametrize("how", ["gone", "unreadable"])
+def test_a_log_without_its_head_is_found(path: Path, how: str) -> None:
+    head = audit.head_path(path)
+    head.unlink() if how == "gone" else head.write_text("5 lines\n")
+    for look in (lambda: audit.entries(path), lambda: audit.record(path, event="release")):
+        with pytest.raises(audit.AuditBroken):
+            look()
+
+
+def test_a_crash_at_any_byte_is_no_tampering(path: Path) -> None:
+    """Nothing is written but the line, from its first byte on, and then the head."""
+    before, head = path.read_bytes(), audit.head_path(path).read_bytes()
+    audit.record(path, event="release", round=5)
+    line = path.read_bytes()[len(before) :]
+    for written in (0, 1, len(line) // 2, len(line) - 1, len(line)):
+        path.write_bytes(before + line[:written])
+        audit.head_path(path).write_bytes(head)
+        whole = [0, 1, 2, 3, 4] + [5] * (written == len(line))
+        assert [e["round"] for e in audit.entries(path)] == whole
+        audit.record(path, event="release", round=6)
+        assert [e["round"] for e in audit.entries(path)] == [*whole, 6]
+
+
+@pytest.mark.parametrize("head", [None, b""])
+def test_a_crash_before_the_first_line_is_no_tampering(tmp_path: Path, head: bytes | None) -> None:
+    log = tmp_path / "audit.jsonl"
+    log.write_bytes(b'{"half a li')
+    if head is not None:
+        audit.head_path(log).write_bytes(head)
+    assert audit.entries(log) == []
+    audit.record(log, event="release", round=0)
+    assert [e["round"] for e in audit.entries(log)] == [0]
+
+
+def test_a_real_kill_at_any_moment_leaves_a_log_that_holds(tmp_path: Path) -> None:
+    log = tmp_path / "audit.jsonl"
+    writes = (
+        "import sys; from pathlib import Path; from client import audit\n"
+        "i = 0\n"
+        "while True: audit.record(Path(sys.argv[1]), event='release', i=i); i += 1\n"
+    )
+    n = 0
+    for _ in range(4):
+        writer = subprocess.Popen([sys.executable, "-c", writes, str(log)])
+        end = time.monotonic() + 20
+        while time.monotonic() < end and (not log.exists() or log.stat().st_size < 400 * (n + 9)):
+            time.sleep(0.001)
+        writer.kill()
+        writer.wait()
+        entries = audit.entries(log)
+        assert len(entries) > n
+        n = len(entries)

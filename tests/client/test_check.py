@@ -1,6 +1,7 @@
 """A cohort that fits passes; every way not to fit is named, counted and left out."""
 
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -282,3 +283,60 @@ def test_the_flow_adds_up_when_a_case_has_two_problems(site: Path):
     spoil(site, 0, age="x", sex="y", t1="gone")
     flow = check(CONTRACT, site).flow
     assert sum(flow.excluded.values()) + flow.n_included == flow.n_screened == 4
+
+
+@pytest.mark.parametrize("how", ["upwards", "absolute", "link", "link to a folder", "series"])
+def test_a_file_outside_the_folder_is_refused_unread(site: Path, tmp_path_factory, how: str):
+    other = tmp_path_factory.mktemp("other")
+    shutil.copyfile(site / "t1_2.nii.gz", other / "a.nii.gz")
+    (site / "link.nii.gz").symlink_to(other / "a.nii.gz")
+    (site / "linked").symlink_to(other)
+    (site / "series").mkdir()
+    (site / "series" / "1.dcm").symlink_to(other / "a.nii.gz")
+    cell = {
+        "upwards": f"../{other.name}/a.nii.gz",
+        "absolute": str(other / "a.nii.gz"),
+        "link": "link.nii.gz",
+        "link to a folder": "linked/a.nii.gz",
+        "series": "series",
+    }[how]
+    spoil(site, 2, t1=cell)
+    checked = check(CONTRACT, site)
+    (finding,) = checked.findings
+    assert (finding.line, finding.path) == (4, "t1")
+    assert finding.message.startswith(f'"{cell}": outside the site\'s folder')
+    assert checked.cases == ()
+    assert how == "series" or check(CONTRACT, site, further=[other]).flow.n_included == 4
+
+
+def test_files_outside_are_counted_and_links_inside_are_welcome(site: Path):
+    (site / "link.nii.gz").symlink_to("t1_0.nii.gz")
+    spoil(site, 0, t1="link.nii.gz")
+    assert check(CONTRACT, site).findings == ()
+    write_rows(site, [row | {"t1": "../x.nii.gz"} for row in rows(4)])
+    (finding,) = check(CONTRACT, site).findings
+    assert finding.message.startswith('"../x.nii.gz" and 3 more: outside')
+
+
+def test_a_folder_whose_name_begins_alike_is_outside(site: Path):
+    twin = site.with_name(site.name + "-2")
+    twin.mkdir()
+    shutil.copyfile(site / "t1_0.nii.gz", twin / "t1_0.nii.gz")
+    spoil(site, 0, t1=f"../{twin.name}/t1_0.nii.gz")
+    assert check(CONTRACT, site).findings
+
+
+@pytest.mark.parametrize("cell", ["x" * 5000, "a\0b"])
+def test_a_name_no_file_can_have_is_a_finding(site: Path, cell: str):
+    spoil(site, 0, t1=cell)
+    checked = check(CONTRACT, site)
+    assert checked.findings or checked.problems
+
+
+@pytest.mark.parametrize("cell", ["nan", "NaN", "NA", "N/A", "null", "None", ""])
+def test_what_programs_write_for_nothing_is_missing(site: Path, cell: str):
+    spoil(site, 2, age=cell, tumour=cell)
+    checked = check(CONTRACT, site)
+    assert not checked.problems
+    assert math.isnan(checked.cases[2].values["age"])
+    assert checked.cases[2].masks == {"tumour": None}

@@ -18,6 +18,7 @@ from common.cohort import Column
 from common.errors import Refused
 from common.messages import Hello, Posed, Round
 from common.sites import PolicySettings
+from common.step import Step
 from server.simulate import simulate
 from tests.attacks.coordinator import coordinator
 from tests.runs import make_run
@@ -80,11 +81,15 @@ def _wide(p: int) -> dict[str, Column]:
     return {**columns, "y": Column(type="category", levels=("no", "yes"))}
 
 
+def _release(step: Step, message: Round, posed: Posed, work: Work) -> Release:
+    return release_of(step, message, posed, work, len(step.columns()))
+
+
 def _gram(p: int, method: str = "pearson") -> Release:
     step = Correlate(of=tuple(f"f{i}" for i in range(p)), method=method)  # type: ignore[arg-type]
     ask = Ask("products", {}, {"centre": np.zeros((1, p)), "scale": np.ones(p)})
     work = Work(step.schema(ask, _wide(p)), dict, "data")
-    return release_of(step, ROUND, _posed(ask), work)
+    return _release(step, ROUND, _posed(ask), work)
 
 
 @pytest.mark.parametrize("method", ["pearson", "spearman"])
@@ -108,25 +113,24 @@ def test_a_score_histogram_is_no_number_of_its_kind() -> None:
     columns = {**_wide(1), "y": Column(type="category", levels=("no", "yes"))}
     step, ask = Roc(outcome="y", scores=("f0",)), Ask("counts", {"alone": False})
     work = Work(step.schema(ask, columns), dict, "data")
-    assert release_of(step, ROUND, _posed(ask), work).numbers == 0
+    assert _release(step, ROUND, _posed(ask), work).numbers == 0
 
 
 def test_a_column_a_step_has_made_is_another_in_another_run() -> None:
     step, ask = Logistic(outcome="y", models={"m": ("scores.dice",)}), Ask("scale")
     work = Work({}, dict, "data")
     other = replace(ROUND, hello=replace(ROUND.hello, run="other"))
-    assert release_of(step, ROUND, _posed(ask), work) != release_of(step, other, _posed(ask), work)
+    assert _release(step, ROUND, _posed(ask), work) != _release(step, other, _posed(ask), work)
     plain = Logistic(outcome="y", models={"m": ("f0",)})
-    assert release_of(plain, ROUND, _posed(ask), work) == release_of(
-        plain, other, _posed(ask), work
-    )
+    assert _release(plain, ROUND, _posed(ask), work) == _release(plain, other, _posed(ask), work)
 
 
 def test_through_the_gate_a_study_ends_where_the_numbers_do(tmp_path: Path) -> None:
     steps = "  table1: {kind: describe, of: [age, marker]}\n"
-    attacker = coordinator(tmp_path, steps, most_numbers_per_patient=0.12)
-    attacker.total("table1")  # 2 sums
-    spread = [Ask("spread", {"alone": False}, {"means": np.array([m, m])}) for m in (1.0, 2.0)]
+    attacker = coordinator(tmp_path, steps, most_numbers_per_patient=0.22)
+    attacker.total("table1")  # 8 numbers: sums and magnitudes, each on two scales
+    arrays = [{"means": np.array([m, m]), "unit": np.ones(2)} for m in (1.0, 2.0)]
+    spread = [Ask("spread", {"alone": False}, of) for of in arrays]
     attacker.total("table1", spread[0])  # 4 more, of 14 patients times 4 sites
     with pytest.raises(Refused, match="too_many_numbers: east"):
         attacker.total("table1", spread[1])
@@ -138,10 +142,10 @@ def test_a_ledger_that_was_changed_stops_everything(tmp_path: Path) -> None:
     attacker = coordinator(tmp_path, "  table1: {kind: describe, of: [age, marker]}\n")
     attacker.total("table1")
     path = attacker.site("east").workspace / "ledger" / f"{attacker.run.study_hash}.jsonl"
-    path.write_text(path.read_text().replace('"numbers": 2', '"numbers": 0'))
+    path.write_text(path.read_text().replace('"numbers": 8', '"numbers": 0'))
     with pytest.raises(AuditBroken):
         Ledger.open(attacker.site("east"), attacker.run.study_hash)
-    with pytest.raises(Refused, match="internal: east"):
+    with pytest.raises(Refused, match="audit_broken: east"):
         attacker.total("table1")
 
 

@@ -1,13 +1,12 @@
 """Killed at any moment, a run goes on and ends with the same bits."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -16,15 +15,6 @@ from server.run import Run
 from server.simulate import simulate
 from tests.runs import make_run
 from tests.training import training_run
-
-DRIVE = """
-import sys
-from pathlib import Path
-from server.run import Run
-from server.simulate import simulate
-if __name__ == "__main__":
-    simulate(Run(Path(sys.argv[1])), engine=sys.argv[2], workers=int(sys.argv[3]))
-"""
 
 
 def _results(run: Run) -> tuple[dict[str, object], dict[str, str]]:
@@ -81,16 +71,50 @@ class _AnyAsk:
         return self._digest
 
 
+MOMENTS = (
+    "training",  # a site computes; no site of the round has been heard
+    "release",  # a site has noted in its audit log what it will send, and does not send it
+    "checkpoint",  # half of the new weights are on the coordinator's disk
+    "between rounds",  # all sites were heard, nothing is kept of it
+    "journal",  # half of a line that says a training has ended
+    "predict",
+    "statistics",
+)
+
+
 @pytest.mark.slow
-def test_killed_at_five_random_moments_the_run_ends_with_the_same_bits(tmp_path: Path) -> None:
+def test_killed_at_moments_of_every_kind_the_run_ends_with_the_same_bits(tmp_path: Path) -> None:
     whole = training_run(tmp_path / "whole")
     simulate(whole, engine="processes", workers=2)
     run = training_run(tmp_path / "killed")
-    luck = Random(5)
-    for _ in range(5):
-        _drive_and_kill(run, after=luck.uniform(1.5, 9.0))
+    journal = run.folder / "journal.jsonl"
+    for moment in MOMENTS:
+        process = _drive(run, moment=moment)
+        assert process.wait(timeout=240) == -signal.SIGKILL, moment
+        killed = json.loads((run.folder / "killed.json").read_text())
+        assert killed["moment"] == moment
+        _assert_interrupted(moment, killed, journal)
     simulate(run, engine="processes", workers=2)
     assert _results(run) == _results(whole)
+
+
+def _assert_interrupted(moment: str, killed: dict[str, Any], journal: Path) -> None:
+    """Check, on what lies on the disk, that the kill came in the middle of something."""
+    lines = journal.read_bytes().splitlines(keepends=True)
+    if moment == "journal":
+        assert not lines[-1].endswith(b"\n")
+        return
+    last = json.loads(lines[-1])
+    if moment == "between rounds":
+        assert last["event"] == "exchanged"
+    elif moment == "checkpoint":
+        assert (journal.parent / "checkpoints" / killed["file"]).exists()
+        assert killed["file"].endswith(".tmp")
+        assert last["event"] == "exchanged" or last["event"] == "checkpoint"
+    else:
+        assert last["event"] == "round"
+        assert killed["problem"] in last["problems"]
+        assert moment not in ("training", "predict") or killed["finished"] is False
 
 
 @pytest.mark.slow
@@ -106,27 +130,19 @@ def test_any_number_of_workers_and_any_engine_give_the_same_bits(
     assert results[0] == results[1]
 
 
-def _drive(run: Run, engine: str = "processes", workers: int = 2) -> "subprocess.Popen[bytes]":
-    """Drive a run in a process group of its own."""
+def _drive(
+    run: Run, engine: str = "processes", workers: int = 2, moment: str = ""
+) -> "subprocess.Popen[bytes]":
+    """Drive a run in a process group of its own, to its end or to a moment."""
     root = Path(__file__).resolve().parents[2]
+    words = [str(run.folder), engine, str(workers), *([moment] if moment else [])]
     return subprocess.Popen(
-        [sys.executable, "-c", DRIVE, str(run.folder), engine, str(workers)],
+        [sys.executable, "-m", "tests.killed_app", *words],
         cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-
-
-def _drive_and_kill(run: Run, *, after: float) -> None:
-    process = _drive(run)
-    end = time.monotonic() + after
-    while process.poll() is None and time.monotonic() < end:
-        time.sleep(0.01)
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from server.report.blocks import Block
+from server.report.likeness import likeness_blocks, likeness_in
 from server.report.scores import score_blocks, scores_in
 from server.report.table_one import table_one
 from server.report.view import StepView
@@ -15,6 +16,9 @@ def sentence(view: StepView) -> str:
     if found:
         networks = listed(list(dict.fromkeys(score.predict for score in found)))
         return f"Describe how well the masks predicted in {networks} fit the readers' masks."
+    if likeness_in(view):
+        networks = listed(list(dict.fromkeys(one.predict for one in likeness_in(view))))
+        return f"Describe how like the originals the images made in {networks} are."
     names = [view.label(c, unit=False) for c in view.step.columns()]
     if len(names) > 8:
         names = [*names[:7], f"{len(names) - 7} more columns"]
@@ -26,6 +30,9 @@ def blocks(view: StepView) -> Iterator[Block]:
     found = scores_in(view)
     if found:
         yield from score_blocks(view, found)
-    others = [c for c in view.step.columns() if c not in {s.column for s in found}]
+    finer = likeness_in(view)
+    yield from likeness_blocks(view, finer)
+    shown = {s.column for s in found} | {c for one in finer for c in one.columns}
+    others = [c for c in view.step.columns() if c not in shown]
     if others:
         yield table_one(view, others)

@@ -1,4 +1,4 @@
-"""Masks predicted at the sites: how many were made."""
+"""Cases predicted at the sites: how many were."""
 
 from collections.abc import Iterator
 
@@ -9,14 +9,22 @@ from server.report.view import StepView
 
 def sentence(view: StepView) -> str:
     """Say which network is applied."""
-    return (
+    trained = view.study.bound[view.step.network]
+    text = (
         f"Every site applies the network of {view.step.network}, and its baselines, to its "
-        "own cases and scores the masks. Masks and scores stay there."
+        "own cases. What it makes of them and the scores stay there."
     )
+    if trained.folds:
+        how = "majority vote" if view.step.combine == "vote" else "mean"
+        text += (
+            " A training case of a developing site is predicted by the network that never saw "
+            f"its patient, every other case by all {trained.folds}: their {how}."
+        )
+    return text
 
 
 def blocks(view: StepView) -> Iterator[Block]:
-    """Return counts of masks by part."""
+    """Return counts of cases by part."""
     rows = tuple(
         Row(view.title(part), (whole(values.get("done")), whole(values.get("failed"))))
         for part, values in view.parts.items()

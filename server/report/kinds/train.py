@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
 from server.report import charts
-from server.report.blocks import Block, Figure, Row, Table, Text
+from server.report.blocks import Block, Figure, Note, Row, Table, Text
 from server.report.numbers import NONE, fixed, is_number, plural, whole
 from server.report.view import StepView
 from server.report.words import listed
@@ -16,11 +16,19 @@ from server.report.words import listed
 _MOST_LABELS = 3
 _MOST_MARKERS = 30
 _MEAN = "mean of labels"
+_MEASURES = {"segmentation": "Dice", "super_resolution": "PSNR"}
+_SCORES = {"psnr_db": "PSNR, dB"}
+_NOT_LEARNED = (
+    "No round was better on the validation cases than the network before any training: too few "
+    "rounds, or a learning rate that does not fit."
+)
 _BASELINES = {
     "local": "a network of each site alone",
     "ensemble": "the ensemble of those",
     "pooled": "one network trained on all cases pooled",
 }
+
+_PARTS = {"norm": "normalisation layers", "head": "last layer"}
 
 
 def sentence(view: StepView) -> str:
@@ -31,8 +39,27 @@ def sentence(view: StepView) -> str:
         f"{plural(step.rounds, 'round')} over the developing sites, in each of which a site "
         f"trains on its own cases and returns only the change of the weights."
     )
+    text += _more(step)
     if step.baselines:
         text += f" For comparison: {listed([_BASELINES[b] for b in step.baselines])}."
+    return text
+
+
+def _more(step: Any) -> str:
+    """Say what folds, local parts and fine-tuning do."""
+    text = ""
+    if step.folds:
+        text += (
+            f" {step.folds} such networks are trained side by side, each without one of "
+            f"{step.folds} parts of the patients, so that every patient can be told by a network "
+            "that never saw them."
+        )
+    if step.stay_local:
+        parts = listed([_PARTS.get(part, part) for part in step.stay_local])
+        text += f" Each site keeps its own {parts}: never sent, so that a site that did not train "
+        text += "has no whole network."
+    if step.fine_tune:
+        text += " At the end each site trains on alone, and keeps what comes of it."
     return text
 
 
@@ -42,9 +69,12 @@ def blocks(view: StepView) -> Iterator[Block]:
     main = view.parts.get("development")
     if main is not None and is_number(main.get("selected_round")):
         yield Text(_selected(view, main))
+        if main["selected_round"] == 0:
+            yield Note(_NOT_LEARNED, "warn")
     if histories:
         yield _figure(view, histories)
     yield _table(view)
+    yield from _afterwards(view)
 
 
 def _history(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -52,25 +82,40 @@ def _history(values: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _name(part: str) -> str:
-    if part == "development":
-        return "Federated"
-    return f"{part.removeprefix('local.')} alone" if part.startswith("local.") else "Pooled"
+    base, _, fold = part.rpartition("fold.")
+    base = base.removesuffix(".") if fold and base else "" if "fold." in part else part
+    if base in ("", "development"):
+        name = "Federated"
+    else:
+        name = f"{base.removeprefix('local.')} alone" if base.startswith("local.") else "Pooled"
+    return f"{name}, without fold {fold}" if "fold." in part else name
 
 
 def _scores(score: Any, between: str = ", ") -> str:
     if not isinstance(score, dict):
         return NONE
-    return between.join(f"{k.replace('_', ' ')} {fixed(v, 3)}" for k, v in score.items())
+    return between.join(f"{_label(k)} {fixed(v, 3)}" for k, v in score.items())
+
+
+def _label(score: str) -> str:
+    return _SCORES.get(score, score.replace("_", " "))
+
+
+def _measure(view: StepView) -> str:
+    """Return what validation measures."""
+    return _MEASURES.get(view.step.task.kind, "score")
 
 
 def _selected(view: StepView, values: Mapping[str, Any]) -> str:
     chosen = values["selected_round"]
     line = next((x for x in _history(values) if x.get("round") == chosen), {})
-    how = "had the best mean validation Dice" if view.step.select == "best" else "are the last"
+    best = view.step.select == "best" and "score" in values
+    how = f"had the best mean validation {_measure(view)}" if best else "are the last"
     n = line.get("n_validated")
     over = f" over {plural(int(n), 'validation case')}" if is_number(n) else ""
+    found = f": {_scores(values['score'])}{over}" if "score" in values else ""
     return (
-        f"The weights after {plural(chosen, 'round')} {how}: {_scores(values.get('score'))}{over}. "
+        f"The weights after {plural(chosen, 'round')} {how}{found}. "
         "They are the ones that every later step uses."
     )
 
@@ -101,7 +146,7 @@ def _table(view: StepView) -> Table:
         "First loss",
         "Last loss",
         "Selected after",
-        "Validation Dice",
+        f"Validation {_measure(view)}",
     )
     note = "Sites' own networks are validated at the sites only, by the step that predicts."
     notes = (note,) if any(p.startswith("local.") for p in view.parts) else ()
@@ -127,7 +172,8 @@ def _figure(view: StepView, histories: Mapping[str, Sequence[Mapping[str, Any]]]
                     )
         panels[0].set_title("Training loss")
         for axes, label in zip(panels[1:], labels, strict=True):
-            axes.set_title(f"Validation Dice, {label.replace('_', ' ')}")
+            word = "" if label in _SCORES else f"{_measure(view)}, "
+            axes.set_title(f"Validation {word}{_label(label)}")
             if is_number(main.get("selected_round")):
                 axes.axvline(main["selected_round"], color=charts.FAINT, lw=1, zorder=1)
         for axes in panels:
@@ -139,12 +185,12 @@ def _figure(view: StepView, histories: Mapping[str, Sequence[Mapping[str, Any]]]
     return charts.draw(
         view.figure_name("learning"),
         "Learning curves",
-        f"Training loss and validation Dice over {plural(view.step.rounds, 'round')}, for "
-        f"{listed([_name(part) for part in histories])}.",
+        f"Training loss and validation {_measure(view)} over "
+        f"{plural(view.step.rounds, 'round')}, for {listed([_name(p) for p in histories])}.",
         paint,
         height=2.9,
-        caption="Training loss (mean over the cases of a round) and validation Dice. "
-        "Grey line: the selected weights.",
+        caption="Training loss (mean over the cases of a round) and validation "
+        f"{_measure(view)}. Grey line: the selected weights.",
     )
 
 
@@ -160,12 +206,36 @@ def _score(score: Mapping[str, float], label: str) -> float:
 
 def _look(part: str, i: int) -> dict[str, Any]:
     name = _name(part)
-    if part == "development":
-        return {"color": charts.BLUE, "lw": 2.2, "zorder": 4, "label": name}
-    if part == "pooled":
+    if part == "development" or part.startswith("fold."):
+        wide = 2.2 if part == "development" else 1.4
+        return {"color": charts.BLUE, "lw": wide, "zorder": 4, "label": name}
+    if part.startswith("pooled"):
         return {"color": charts.RED, "linestyle": (0, (5, 2)), "zorder": 3, "label": name}
     colour = (charts.GREEN, charts.PINK, charts.ORANGE, charts.SKY)[i % 4]
     return {"color": colour, "lw": 1.0, "linestyle": charts.LINES[1 + i % 3], "label": name}
+
+
+def _afterwards(view: StepView) -> Iterator[Table]:
+    """Return what came after the rounds: temperatures, and networks that went on alone."""
+    rows = []
+    for part, values in view.parts.items():
+        fitted, tuned = values.get("calibration"), values.get("fine_tuned")
+        if isinstance(fitted, dict) or isinstance(tuned, dict):
+            cells = (
+                fixed(fitted["temperature"], 2) if isinstance(fitted, dict) else NONE,
+                whole(fitted["n"]) if isinstance(fitted, dict) else NONE,
+                _scores(values.get("score"), "\n"),
+                _scores(tuned.get("score"), "\n") if isinstance(tuned, dict) else NONE,
+            )
+            rows.append(Row(_name(part), cells))
+    if rows:
+        measure = f"Validation {_measure(view)}"
+        head = ("Training", "Temperature", "Cases for it", measure, f"{measure}, fine-tuned")
+        note = (
+            "Logits are divided by the temperature, so that probabilities come true; with folds "
+            "each network takes that of the patients whom the others left out."
+        )
+        yield Table("After the rounds", head, tuple(rows), (note,))
 
 
 def _curve(axes: Axes, points: Sequence[tuple[float, float]], look: Mapping[str, Any]) -> None:

@@ -10,6 +10,13 @@ from server.report.record import Record
 from server.report.view import StepView, view_of
 from server.report.words import listed
 
+_KINDS = {
+    "check_cohort": "which cases came in",
+    "describe": "descriptive statistics",
+    "train": "training of a network",
+    "predict": "masks predicted at the sites",
+}
+
 
 def is_about_cohort(view: StepView) -> bool:
     """Return whether a step describes who is in the study, not what was found."""
@@ -21,7 +28,8 @@ def is_about_cohort(view: StepView) -> bool:
 def heading_of(view: StepView) -> Heading:
     """Return the heading over a step's answer."""
     title = view.name.replace("_", " ")
-    return Heading(title[:1].upper() + title[1:], view.kind.replace("_", " "))
+    kind = _KINDS.get(view.kind, view.kind.replace("_", " "))
+    return Heading(title[:1].upper() + title[1:], kind)
 
 
 def cohort(record: Record) -> Iterator[Section]:

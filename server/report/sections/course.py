@@ -12,6 +12,7 @@ from server.report import charts
 from server.report.blocks import Block, Figure, Note, Row, Section, Table
 from server.report.numbers import NONE, is_number, plural, seconds, size, whole
 from server.report.record import Record, RoundLine
+from server.report.share import Share, shares
 
 _NOT_ASKED, _ALL, _SOME, _NOTHING = range(4)
 _WORDS = ("not asked", "gave all it was asked for", "gave a part", "gave nothing")
@@ -31,6 +32,9 @@ def course(record: Record) -> Iterator[Section]:
     blocks: list[Block] = [_matrix(rounds, sites), _by_site(rounds, sites)]
     if any(is_number(line.seconds) for line in rounds):
         blocks.append(_costs(rounds))
+    found = tuple(shares(record))
+    if found:
+        blocks.append(_shares(found))
     yield Section("rounds", "Rounds", blocks)
 
 
@@ -129,3 +133,25 @@ def _costs(rounds: Sequence[RoundLine]) -> Table:
             rows.append(Row(name, tuple(text(float(f)) for f in found)))
     head = ("A round", "Median", "Largest", "All rounds")
     return Table("What the rounds cost", head, tuple(rows))
+
+
+def _shares(found: Sequence[Share]) -> Table:
+    rows = [
+        Row(
+            share.step,
+            (
+                whole(share.n_rounds),
+                seconds(share.seconds),
+                seconds(share.work_s),
+                f"{100 * share.share:.1f} %",
+            ),
+        )
+        for share in found
+    ]
+    head = ("Training", "Rounds", "A round", "Its local work", "Not local work")
+    note = (
+        "Medians. Local work: the slowest site's, or that of all sites shared out to the workers "
+        "of one machine, whichever is longer; the rest is waking up, masking, sending, adding "
+        "and waiting for each other."
+    )
+    return Table("What training together costs beside the training", head, tuple(rows), (note,))

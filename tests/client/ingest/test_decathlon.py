@@ -43,9 +43,10 @@ class Source:
             for i in range(8)
         ]
         self.splits = json.loads(json.dumps(SPLITS))
+        self.bare: dict[str, list[str]] = {}
 
     def load(self, out: Path, **options):
-        listed = {"name": "Test", "labels": {"0": "none"}, "training": self.cases}
+        listed = {"name": "Test", "labels": {"0": "none"}, "training": self.cases, **self.bare}
         (self.folder / "dataset.json").write_text(json.dumps(listed, indent="\t"))
         (self.folder / "splits.json").write_text(json.dumps(self.splits, indent=1))
         return import_decathlon(
@@ -80,11 +81,11 @@ def test_every_site_gets_a_folder_that_passes_the_check(source, tmp_path, link):
     }
     assert str(report).splitlines()[0] == "north: 2 train, 1 validation"
     for site, folder in report.folders.items():
-        checked = check(CONTRACT, folder)
+        checked = check(CONTRACT, folder, further=[source.folder])
         assert not checked.findings
         assert not checked.problems
         assert checked.flow.splits == report.counts[site]
-    north = check(CONTRACT, report.folders["north"])
+    north = check(CONTRACT, report.folders["north"], further=[source.folder])
     assert [case.patient_id for case in north.cases] == ["p0", "p0", "c2"]
 
 
@@ -99,7 +100,7 @@ def test_a_second_import_replaces_the_first(source, tmp_path):
     source.splits["sites"]["north"]["val"] = []
     report = source.load(tmp_path / "out", link="symlink")
     assert report.counts["north"] == {"train": 2}
-    assert len(check(CONTRACT, report.folders["north"]).cases) == 2
+    assert len(check(CONTRACT, report.folders["north"], further=[source.folder]).cases) == 2
 
 
 def test_a_patient_stands_for_all_its_cases(source, tmp_path):
@@ -120,7 +121,7 @@ def test_unlabelled_cases_train_without_their_mask(source, tmp_path):
     source.splits["sites"]["north"] = {"labelled": ["c0", "c1"], "unlabelled": ["c2"]}
     del source.cases[2]["label"]
     folder = source.load(tmp_path / "out").folders["north"]
-    cases = check(CONTRACT, folder).cases
+    cases = check(CONTRACT, folder, further=[source.folder]).cases
     assert [case.split for case in cases] == ["train"] * 3
     assert [case.masks["tumour"] is None for case in cases] == [False, False, True]
 
@@ -184,6 +185,23 @@ def test_the_hippocampus_comes_through_whole(shared_data: Path, tmp_path: Path):
             "masks": {"hippocampus": {"on": "t1", "labels": {"anterior": 1, "posterior": 2}}},
         }
     )
-    checks = [check(contract, folder) for folder in report.folders.values()]
+    folders = report.folders.values()
+    assert all("outside the site" in str(check(contract, f).findings) for f in folders)
+    checks = [check(contract, folder, further=[source]) for folder in folders]
     assert sum(checked.flow.n_included for checked in checks) == 200
     assert not [str(p) for checked in checks for p in checked.problems]
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_labels_of_tests_may_lie_elsewhere(source, tmp_path, given):
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    write_volume(secret / "c5.nii.gz", labels(1, 2))
+    bare = {"test": ["./imagesTr/c5.nii.gz"]}
+    source.cases, source.bare = [c for c in source.cases if "c5" not in c["image"]], bare
+    source.load(tmp_path / "out", test_labels=secret if given else None)
+    checked = check(CONTRACT, tmp_path / "out" / "south")
+    masks = {case.case_id: case.masks["tumour"] for case in checked.cases}
+    assert (masks["c5"] is not None) == given
+    assert not given or masks["c5"].resolve() == (secret / "c5.nii.gz").resolve()
+    assert masks["c4"] is not None

@@ -63,3 +63,25 @@ def test_missing_is_no_mistake_unless_required():
 
 def test_a_decimal_comma_counts_only_where_it_can():
     assert read_value("1,5", NUMBER, decimal_comma=True).number == 1.5
+
+
+def test_a_declared_level_is_never_missing():
+    column = Column(type="category", levels=("NA", "None"))
+    assert read_value("None", column).number == 1.0
+    assert math.isnan(read_value("null", column).number)
+    assert read_value("null", column).code is None
+
+
+def test_a_level_that_the_study_also_calls_missing_is_a_mistake():
+    with pytest.raises(ValueError, match="both a level and a text that means missing"):
+        Column(type="category", levels=("a", "NA"), missing=("", "NA"))
+
+
+@pytest.mark.parametrize("cell", ["nan", "N/A", "null", "None", "#N/A"])
+def test_codes_for_missing_count_for_every_type(cell: str):
+    for column in (NUMBER, INTEGER, SEX, FLAG):
+        value = read_value(cell, column)
+        assert math.isnan(value.number)
+        assert value.code is None
+    required = Column(type="integer", required=True)
+    assert read_value(cell, required).code is Code.VALUE_MISSING

@@ -3,6 +3,7 @@ import torch
 
 from common.networks.loss import DiceCrossEntropy
 from common.seeds import torch_rng
+from common.tasks.loss import IGNORED
 
 RNG = torch_rng("loss")
 LOGITS = torch.randn(2, 3, 4, 4, 4, generator=RNG)
@@ -55,3 +56,20 @@ def test_coarser_outputs_count_half_each() -> None:
 
 def test_a_label_that_is_nowhere_gives_no_nan() -> None:
     assert loss(mask=torch.zeros_like(MASK)) == loss(mask=torch.zeros_like(MASK))
+
+
+def test_ignored_voxels_count_for_nothing() -> None:
+    half = MASK.clone()
+    half[..., 2:] = IGNORED
+    cut = (LOGITS[..., :2].contiguous(),), MASK[..., :2].contiguous()
+    for part in ({"dice": 0}, {"cross_entropy": 0}, {"batch_dice": True}, {"smoothing": 0.1}):
+        assert loss((LOGITS,), half, **part) == pytest.approx(loss(*cut, **part), rel=1e-5)
+
+
+def test_an_image_of_which_nothing_is_known_has_no_loss_and_no_gradient() -> None:
+    logits = LOGITS.clone().requires_grad_()
+    settings = {"dice": 1, "cross_entropy": 1, "batch_dice": False, "smoothing": 0}
+    found = DiceCrossEntropy(**settings)((logits,), torch.full_like(MASK, IGNORED))
+    found.backward()
+    assert float(found.detach()) == 0
+    assert float(logits.grad.abs().max()) == 0

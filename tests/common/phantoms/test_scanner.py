@@ -11,7 +11,7 @@ from common.phantoms.spec import Scanner
 
 ANATOMY = OrganLesion()
 GRID = Grid.over(ANATOMY.size_mm, (1.0, 1.0, 1.0))
-BODY = ANATOMY.draw(fine_grid(GRID)[0], Traits(0.2, 0.0, 1.0, left=True), "body")
+BODY = ANATOMY.draw(fine_grid(GRID), Traits(0.2, 0.0, 1.0, left=True), "body")
 ORGAN = draw_masks(BODY, GRID)["organ"] > 0
 
 
@@ -70,7 +70,7 @@ def test_the_organ_cannot_be_found_by_a_threshold():
 def test_a_heterogeneous_lesion_is_patchier():
     def deviation(heterogeneity: float) -> float:
         traits = Traits(0.5, heterogeneity, 1.0, left=True)
-        body = ANATOMY.draw(fine_grid(GRID)[0], traits, "body")
+        body = ANATOMY.draw(fine_grid(GRID), traits, "body")
         core = draw_masks(body, GRID)["lesion"] > 0
         settings = Scanner(noise=0.0, bias=0.0, stored_as="float32")
         weighting = ANATOMY.weighting("t1")

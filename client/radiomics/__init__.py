@@ -1,0 +1,1 @@
+"""Radiomic features of one region, with PyRadiomics' numbers and names."""

@@ -1,0 +1,78 @@
+"""What a study will be refused by the sites' policies, as far as it shows beforehand.
+
+Only what policies, roles and the study's text tell; how many patients a site has, and
+what its table holds, only the site knows. A refusal is no mistake: a hospital may keep
+its own numbers, and the study is answered without them. But nobody should be surprised.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from common.sites import PolicySettings, Roster
+from common.study import Study
+from common.tasks.train import Train
+
+_CLEAR = "one site's numbers go out in clear, and its policy says `per_site: false`"
+
+
+def foreseen_refusals(study: Study, roster: Roster) -> Iterator[tuple[str, str]]:
+    """Yield site and words for everything that its policy will refuse.
+
+    Args:
+        study: the study.
+        roster: who takes part; of deployed sites no policy is known, and nothing is said.
+    """
+    policies = {n: s.simulate.policy for n, s in sorted(roster.sites.items()) if s.simulate}
+    for step_name, step in study.bound.items():
+        groups = _groups(roster, step)
+        for site, policy in policies.items():
+            yield from ((site, f"steps.{step_name}: {said}") for said in _columns(policy, step))
+            for said in _group_sizes(site, policy, groups):
+                yield site, f"steps.{step_name}: {said}"
+            if isinstance(step, Train) and roster.sites[site].role == "develop":
+                yield from ((site, f"steps.{step_name}: {t}") for t in _networks(policy, step))
+
+
+def _groups(roster: Roster, step: Any) -> Mapping[str, tuple[str, ...]]:
+    """Return the groups a step asks, by the word that asks for them."""
+    if isinstance(step, Train):
+        return {"development": roster.developing}
+    named = {
+        "development": roster.developing,
+        "external": roster.external,
+        "all": tuple(sorted(roster.sites)),
+    }
+    found = {f"over: {word}": named[word] for word in step.over if word in named}
+    if "each" in step.over:
+        found |= {"over: each": tuple(sorted(roster.sites))}
+    return found
+
+
+def _columns(policy: PolicySettings, step: Any) -> Iterator[str]:
+    closed = [c for c in step.columns() if not policy.opens(c)]
+    if closed:
+        names = ", ".join(f'"{c}"' for c in closed)
+        yield f"column_not_allowed: its policy does not open {names}"
+
+
+def _group_sizes(
+    site: str, policy: PolicySettings, groups: Mapping[str, tuple[str, ...]]
+) -> Iterator[str]:
+    for word, group in groups.items():
+        if site not in group:
+            continue
+        if word == "over: each" or len(group) == 1:
+            if not policy.per_site:
+                yield f"{word}: per_site_not_allowed: {_CLEAR}"
+        elif len(group) < policy.fewest_sites:
+            few = f"a sum of {len(group)} sites, and its policy asks for {policy.fewest_sites}"
+            yield f"{word}: too_few_sites: {few}"
+
+
+def _networks(policy: PolicySettings, step: Train) -> Iterator[str]:
+    wanted = {"local", "ensemble"} & set(step.baselines)
+    if wanted and not policy.per_site:
+        yield f"baselines: {', '.join(sorted(wanted))}: per_site_not_allowed: {_CLEAR}"
+    elif "ensemble" in wanted and not policy.share_network:
+        text = "its policy keeps networks trained there, `share_network: false`"
+        yield f"baselines: ensemble: network_not_shared: {text}"

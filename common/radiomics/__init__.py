@@ -1,0 +1,1 @@
+"""What radiomic features are called and how an extraction is declared."""

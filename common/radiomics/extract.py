@@ -1,0 +1,199 @@
+"""The step `extract`: radiomics of every site's own images, as columns of its table.
+
+Features stay at the site. What leaves it are counts: cases done and failed, failures by
+reason, regions by how many grey levels they have.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import yaml
+from pydantic import Field, model_validator
+
+from common.analyses.analysis import Answer, Ask, Json, Solve
+from common.cohort import Column, ImageRef, MaskRef, Name
+from common.errors import ConfigError
+from common.flow import Code
+from common.holdings import Holdings
+from common.radiomics.agreement import agree_schema, disagreement
+from common.radiomics.columns import feature_names
+from common.radiomics.faults import Fault
+from common.radiomics.presets import PRESETS
+from common.radiomics.profile import Profile, read_profile
+from common.radiomics.regions import Pick, Region, regions_of
+from common.step import Over, Step
+from common.sums import Schema, Sums, cells, count
+
+ProfileText = str | dict[str, Any]
+
+FEW_LEVELS, MANY_LEVELS = 8, 256
+COUNTS = ("n_screened", "n_in_cohort", "n_cases", "done", "failed")
+LEVELS = ("below_8", "8_to_256", "above_256")
+"""How many grey levels a region has, as the answer counts them."""
+
+
+class Extract(Step):
+    """Extract PyRadiomics' features of regions, at each site, from its own images.
+
+    Columns are named as PyRadiomics names features, the image before:
+    `<step>.t2_original_glcm_Contrast`. Where an image has several regions, their masks
+    stand in front, `<step>.tumour@reader2.t2_original_glcm_Contrast`, and where a mask
+    has several labels, these too: `<step>.tumour.core.t2_...`.
+
+    Of the masks, an image takes those that are declared on it; an image on which none
+    is takes all of them, brought onto its grid.
+
+    A site takes part only if its software has this profile's fingerprint, and nothing is
+    added up unless the features of a built-in phantom are the same at all sites. A case
+    that cannot be extracted has no values, is counted by reason and named in the site's
+    own log; the others go on. A region with one grey level is a failure; fewer than 8 or
+    more than 256 are counted.
+
+    Rounds: 2.
+    """
+
+    elastic: ClassVar[bool] = True
+
+    kind: Literal["extract"] = "extract"
+    of: tuple[ImageRef, ...] = Field(
+        (), description="images; none: the shape of each mask, without an image"
+    )
+    masks: tuple[MaskRef, ...] = Field(min_length=1, description="`tumour`, `tumour@reader2`")
+    labels: tuple[Name, ...] = Field((), description="of these masks; none: every label")
+    merge: bool = Field(False, description="take all labels of a mask as one region")
+    profile: ProfileText = Field(
+        "mr",
+        description="a PyRadiomics parameter file, as text or as settings, or the name of a "
+        f"preset: {', '.join(PRESETS)}",
+    )
+    profiles: dict[ImageRef, ProfileText] = Field({}, description="another one for single images")
+    over: tuple[Over, ...] = ("all",)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = [
+            f"{word}: expected distinct names, got {list(names)}"
+            for word, names in (("of", self.of), ("masks", self.masks), ("labels", self.labels))
+            if len(set(names)) < len(names)
+        ]
+        problems += [f'profiles: "{i}" is no image of this step' for i in self._odd_images()]
+        if len(self.over) > 1 or self.over[0] == "each":
+            problems.append('over: expected one of "all", "development", "external"')
+        for image, text in (("", self.profile), *self.profiles.items()):
+            problems += _wrong_profile(f"profiles.{image}" if image else "profile", text)
+        if not problems and not self.of and self._has_grey_features():
+            problems.append('of: features of grey levels need an image; without, name "shape" only')
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def images(self) -> tuple[str, ...]:
+        """Return the images and masks it reads."""
+        return (*self.of, *self.masks)
+
+    def makes(self, before: Holdings, steps: Mapping[str, Step]) -> Holdings:
+        """Return a column for every feature of every region."""
+        del steps
+        number = Column(type="number")
+        return Holdings(
+            columns={
+                region.prefix + feature: number
+                for region in self.regions(before)
+                for feature in self.features(region.image)
+            }
+        )
+
+    def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[str]:
+        """Yield labels that none of the masks has."""
+        del steps
+        known = {label for mask in self.masks for label in before.masks[mask].labels}
+        for label in self.labels:
+            if label not in known:
+                yield f'unknown label "{label}" (known: {", ".join(sorted(known))})'
+
+    def regions(self, known: Holdings) -> tuple[Region, ...]:
+        """Return what is extracted of a case: image, mask and label values of each."""
+        return regions_of(self.of, self.masks, Pick(self.labels, self.merge), known)
+
+    def features(self, image: str) -> tuple[str, ...]:
+        """Return the names that PyRadiomics gives the features of an image."""
+        return feature_names(read_profile(self.text(image)))
+
+    def text(self, image: str) -> str:
+        """Return the parameter file for an image."""
+        return profile_text(self.profiles.get(image, self.profile))
+
+    def read(self) -> dict[str, Profile]:
+        """Return the profile of every image ("" where there is none)."""
+        return {image: read_profile(self.text(image)) for image in self.of or ("",)}
+
+    def schema(self, ask: Ask, contract: Mapping[str, Column]) -> Schema:
+        """Return what one site sends: its software's marks; counts, by reason if masked."""
+        del contract
+        if ask.phase == "agree":
+            return agree_schema()
+        schema = {name: count() for name in COUNTS}
+        if not ask.values["alone"]:
+            schema["reasons"] = cells(len(Fault))
+            schema["levels"] = cells(len(self.of), len(LEVELS))
+            schema["left_out"] = cells(len(Code))
+        return schema
+
+    def solve(self, contract: Mapping[str, Column], *, alone: bool = False) -> Solve:
+        """Ask whether all sites' software gives the same values, then for the features."""
+        del contract
+        fingerprints: dict[str, Json] = {
+            image: profile.fingerprint() for image, profile in self.read().items()
+        }
+        total = yield Ask("agree", {"fingerprints": fingerprints})
+        why = disagreement(total)
+        if why:
+            raise ValueError(why)
+        total = yield Ask("extract", {"fingerprints": fingerprints, "alone": alone})
+        return Answer({**self._about(fingerprints), **_counts(total, self.of)})
+
+    def _about(self, fingerprints: dict[str, Json]) -> dict[str, Json]:
+        features: dict[str, Json] = {
+            image or "shape": len(self.features(image)) for image in fingerprints
+        }
+        return {"features": features, "fingerprints": fingerprints}
+
+    def _odd_images(self) -> list[str]:
+        return [image for image in self.profiles if image not in self.of]
+
+    def _has_grey_features(self) -> bool:
+        return any(not name.startswith("original_shape") for name in self.features(""))
+
+
+def profile_text(profile: ProfileText) -> str:
+    """Return the parameter file that a study writes, or means by a preset's name."""
+    if isinstance(profile, str):
+        return PRESETS.get(profile.strip(), profile)
+    return yaml.safe_dump(profile, sort_keys=False)
+
+
+def _wrong_profile(where: str, profile: ProfileText) -> list[str]:
+    text = profile_text(profile)
+    if isinstance(profile, str) and "\n" not in text and ":" not in text:
+        return [f'{where}: unknown preset "{profile}" (known: {", ".join(PRESETS)})']
+    try:
+        read_profile(text, where)
+    except ConfigError as error:
+        return [str(finding) for finding in error.findings]
+    return []
+
+
+def _counts(total: Sums, images: tuple[str, ...]) -> dict[str, Json]:
+    counts: dict[str, Json] = {name: int(total[name]) for name in COUNTS}
+    if "reasons" in total:
+        found = np.asarray(total["reasons"], np.int64)
+        counts["reasons"] = {str(f): int(n) for f, n in zip(Fault, found, strict=True) if n}
+        out = np.asarray(total["left_out"], np.int64)
+        counts["left_out"] = {str(c): int(n) for c, n in zip(Code, out, strict=True) if n}
+        levels = np.asarray(total["levels"], np.int64)
+        counts["grey_levels"] = {
+            image: {name: int(n) for name, n in zip(LEVELS, row, strict=True)}
+            for image, row in zip(images, levels, strict=True)
+        }
+    return counts

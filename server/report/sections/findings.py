@@ -1,0 +1,64 @@
+"""The main result in a few sentences, for who reads nothing else."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from server.report.blocks import Items, Section
+from server.report.numbers import MINUS, fixed, is_number, plural
+from server.report.record import Record
+from server.report.scores import VARIANTS, Score, scores_in
+from server.report.view import StepView, view_of
+
+_PARTS = ("development", "external")
+
+
+def findings(record: Record) -> Iterator[Section]:
+    """Make the section with the main result; none where no network was scored."""
+    entries: list[tuple[str, str]] = []
+    for name, step in record.run.study.bound.items():
+        if getattr(step, "kind", "") == "describe":
+            view = view_of(record, name)
+            dice = [s for s in scores_in(view) if s.metric == "dice"]
+            entries += [(s.label.replace("_", " "), t) for s, t in _sentences(view, dice)]
+    if entries:
+        yield Section("findings", "In short", [Items(tuple(entries))])
+
+
+def _sentences(view: StepView, dice: list[Score]) -> Iterator[tuple[Score, str]]:
+    for score in (s for s in dice if not s.variant):
+        said = [t for part in _PARTS if (t := _of(view, part, score))]
+        if said:
+            others = [t for s in dice if s.label == score.label and (t := _against(view, score, s))]
+            yield score, ". ".join([f"mean Dice {' and '.join(said)}", *others]) + "."
+
+
+def _entry(view: StepView, part: str, score: Score) -> Mapping[str, Any]:
+    entry: Mapping[str, Any] = view.parts.get(part, {}).get("columns", {}).get(score.column, {})
+    return entry if is_number(entry.get("mean")) else {}
+
+
+def _of(view: StepView, part: str, score: Score) -> str:
+    entry = _entry(view, part, score)
+    if not entry:
+        return ""
+    roster = view.record.run.roster
+    sites = roster.developing if part == "development" else roster.external
+    where = plural(len(sites), "developing site" if part == "development" else "external site")
+    cases = plural(int(entry["n"]), "case")
+    return f"{fixed(entry['mean'], 3)} in {cases} of the {where}"
+
+
+def _against(view: StepView, own: Score, other: Score) -> str:
+    """Return how far the federated network is from a baseline on the same cases."""
+    gaps = []
+    for part in _PARTS:
+        a, b = _entry(view, part, own), _entry(view, part, other)
+        if other.variant and a and b and a["n"] == b["n"]:
+            gap = round(a["mean"] - b["mean"], 3)
+            sign = "+" if gap > 0 else MINUS if gap < 0 else ""
+            word = "developing" if part == "development" else "external"
+            gaps.append(f"{sign}{fixed(abs(gap), 3)} ({word})")
+    if not gaps:
+        return ""
+    name = VARIANTS.get(other.variant, other.variant.replace("_", " ")).lower()
+    return f"Federated {MINUS} {name}: {', '.join(gaps)}"

@@ -1,0 +1,140 @@
+from math import nan
+from pathlib import Path
+
+import pytest
+
+from client.cases import Case
+from client.check_training import doubts
+from common.errors import ConfigError
+from common.study import Study, read_study
+from common.table import fold_of
+
+TEXT = """
+name: told
+cohort:
+  images: {t1: {modality: MR}}
+  masks: {ball: {on: t1, labels: {core: 1}, required: false}}
+  columns:
+    bad: {type: category, levels: ["no", "yes"]}
+    age: {type: integer}
+    size: {type: number}
+steps:
+  network:
+    kind: train
+    rounds: 1
+    folds: 3
+    task:
+      kind: classification
+      outcome: bad
+      images: [t1]
+      mask: {name: ball}
+      clinical: [age]
+      recipe: {size: [8, 8, 8]}
+  image: {kind: predict, network: network}
+"""
+
+
+def study(**changes: str) -> Study:
+    text = TEXT
+    for old, new in changes.items():
+        text = text.replace({"part": "    folds: 3"}.get(old, old), new)
+    return read_study(text, "study.yaml")
+
+
+def cases(*bad: float, mask: bool = True) -> tuple[Case, ...]:
+    path = Path("x.nii.gz")
+    return tuple(
+        Case(
+            case_id=f"c{i}",
+            patient_id=f"p{i}",
+            split="train",
+            session="",
+            images={"t1": path},
+            masks={"ball": path if mask else None},
+            values={"bad": value, "age": 50.0},
+        )
+        for i, value in enumerate(bad)
+    )
+
+
+def test_nothing_is_wrong_where_every_fold_has_both_classes() -> None:
+    both = cases(*[0.0, 1.0] * 20)
+    assert doubts(study(), {"north": both, "south": both}, all_here=True) == []
+
+
+def test_a_class_missing_everywhere_stops_and_at_one_site_warns() -> None:
+    (one, *_) = doubts(
+        study(), {"a": cases(*[0.0, 1.0] * 20), "b": cases(*[0.0] * 9)}, all_here=True
+    )
+    assert (one.site, one.stops) == ("b", False)
+    assert one.text.startswith('steps.network: no training case in which "bad" is yes')
+    found = doubts(study(), {"a": cases(*[0.0] * 9), "b": cases(*[0.0, nan] * 9)}, all_here=True)
+    assert [d.text for d in found if d.stops] == [
+        'steps.network: no training case at any site in which "bad" is yes: nothing to tell apart'
+    ]
+    assert not any(d.stops for d in doubts(study(), {"a": cases(*[0.0] * 9)}, all_here=False))
+
+
+def test_a_fold_of_one_class_is_told_before_training() -> None:
+    of = [fold_of("told", f"p{i}", 3) for i in range(30)]
+    events = [float(k == 0) for k in of]  # every event lies in the first fold
+    stops = [d.text for d in doubts(study(), {"a": cases(*events)}, all_here=True) if d.stops]
+    assert stops == [
+        'steps.network: without fold 1 no training case in which "bad" is yes; take fewer folds'
+    ]
+    warned = [d.text for d in doubts(study(), {"a": cases(*events)}, all_here=True) if not d.stops]
+    n = of.count(1)
+    assert f'steps.network: fold 2 ({n} cases) has none in which "bad" is yes' in warned
+
+
+def test_a_site_without_masks_is_told_and_all_of_them_stop() -> None:
+    bare, whole = cases(*[0.0, 1.0] * 9, mask=False), cases(*[0.0, 1.0] * 20)
+    (one,) = doubts(study(), {"a": bare, "b": whole}, all_here=True)
+    assert (one.site, one.stops) == ("a", False)
+    assert one.text == "steps.network: no training case has all that it needs (t1, ball, bad)"
+    assert any(d.stops for d in doubts(study(), {"a": bare, "b": bare}, all_here=True))
+    assert any(d.stops for d in doubts(study(), {"a": bare}, all_here=True))
+
+
+def test_a_part_the_network_does_not_have_is_told() -> None:
+    wrong = study(part="    stay_local: [norm, decoder]\n    fine_tune: {only: [neck]}")
+    found = doubts(wrong, {"a": cases(*[0.0, 1.0] * 9)}, all_here=True)
+    assert [d.text.split(":")[0] for d in found if d.stops] == [
+        "steps.network.stay_local",
+        "steps.network.fine_tune.only",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("outcome: bad", "outcome: bed", 'unknown column "bed" (did you mean "bad"?)'),
+        (
+            "outcome: bad",
+            "outcome: size",
+            'outcome "size": expected a category, or an integer with',
+        ),
+        ("images: [t1]", "images: [image.t1]", 'unknown image or mask "image.t1"'),
+        ("clinical: [age]", "clinical: [bad]", 'clinical: "bad" is the outcome'),
+        ("clinical: [age]", "clinical: [ages]", 'unknown column "ages"'),
+        ("name: ball", "name: bell", 'unknown image or mask "bell"'),
+        ("size: [8, 8, 8]", "size: [8, 8]", "recipe.size: expected (z, y, x) in 3D, got [8, 8]"),
+        (
+            "size: [8, 8, 8]",
+            "size: [8, 8, 8], patch: [8, 8, 8]",
+            "a classifier sees a whole window",
+        ),
+        ("clinical: [age]", "loss: {weights: [1, 2, 3]}", "expected one for each of the 2 classes"),
+        ("clinical: [age]", "clinical: [age]\n      standardise: range", '"age" has no range'),
+        ("folds: 3", "folds: 1", "expected 0, or 2 and more, got 1"),
+        (
+            "folds: 3",
+            "stay_local: [norm]\n    baselines: [ensemble]",
+            "ensemble sends whole networks of sites, of which stay_local keeps norm",
+        ),
+    ],
+)
+def test_a_study_that_is_wrongly_put_together_says_so(old: str, new: str, says: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        study(**{old: new})
+    assert says in str(raised.value)

@@ -1,0 +1,86 @@
+"""What a check foresees is what the sites refuse, no less and no more."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.outlook import foreseen_refusals
+from common.settings import parse
+from common.sites import Roster
+from common.study import read_study
+from server.journal import read_events
+from server.simulate import simulate
+from tests.runs import STUDY, make_run
+from tests.training import STUDY as TRAINING
+
+SITES = ("north", "south", "west", "abroad", "far")
+
+
+def _foreseen(study: str, policy: str, external: tuple[str, ...] = ("abroad",)) -> list[str]:
+    lines = [
+        f"  {name}: {{role: {'external' if name in external else 'develop'}, "
+        f"simulate: {{cohort: x, policy: {{{policy}}}}}}}\n"
+        for name in SITES
+    ]
+    roster = parse(Roster, "sites:\n" + "".join(lines), "sites.yaml")
+    return [f"{s} {t}" for s, t in foreseen_refusals(read_study(study, "study.yaml"), roster)]
+
+
+def test_policies_that_open_everything_refuse_nothing() -> None:
+    assert _foreseen(STUDY, "per_site: true") == []
+
+
+def test_numbers_of_one_site_and_of_a_lone_external_site_are_foreseen() -> None:
+    said = _foreseen(STUDY, "per_site: false")
+    each = [t for t in said if "over: each: per_site_not_allowed" in t]
+    assert sorted(t.split()[0] for t in each) == sorted(SITES)
+    assert [t.split()[0] for t in said if "over: external: per_site" in t] == ["abroad"]
+    assert len(said) == 6
+
+
+def test_sums_of_too_few_sites_are_foreseen() -> None:
+    said = _foreseen(STUDY, "per_site: true", external=("abroad", "far"))
+    assert [t.split()[0] for t in said] == ["abroad", "far"]
+    assert all("over: external: too_few_sites: a sum of 2 sites" in t for t in said)
+
+
+def test_columns_that_stay_closed_are_foreseen() -> None:
+    said = _foreseen(STUDY, 'per_site: true, columns: ["ag*", sex]')
+    assert {t.split()[1] for t in said} == {"steps.table1:", "steps.women:"}
+    assert all('column_not_allowed: its policy does not open "marker"' in t for t in said)
+
+
+@pytest.mark.parametrize(
+    ("policy", "word", "n"),
+    [
+        ("per_site: true, share_network: true", "baselines", 0),
+        ("per_site: true", "network_not_shared", 4),
+        ("share_network: true", "baselines: ensemble, local: per_site_not_allowed", 4),
+    ],
+)
+def test_baselines_of_sites_alone_are_foreseen(policy: str, word: str, n: int) -> None:
+    assert len([t for t in _foreseen(TRAINING, policy) if word in t]) == n
+
+
+def test_what_is_foreseen_is_what_is_refused(tmp_path: Path) -> None:
+    policies: dict[str, dict[str, Any]] = {
+        "east": {"per_site": False},
+        "south": {"fewest_sites": 5},
+        "west": {"columns": ["age", "sex"]},
+        "abroad": {"per_site": False},
+    }
+    run = make_run(tmp_path, policies=policies)
+    simulate(run, engine="threads")
+    lost = {
+        (e["site"], e["problem"].split("/")[0], e["reason"])
+        for e in read_events(run.folder / "journal.jsonl")
+        if e["event"] == "lost"
+    }
+    foreseen = {
+        (site, text.split()[0].removeprefix("steps.").rstrip(":"), reason)
+        for site, text in foreseen_refusals(run.study, run.roster)
+        for reason in ("per_site_not_allowed", "too_few_sites", "column_not_allowed")
+        if f"{reason}:" in text
+    }
+    assert lost == foreseen
