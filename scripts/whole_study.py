@@ -1,4 +1,4 @@
-"""Run studies/whole_radiomics.yaml on made-up tables and count its rounds.
+"""Run scripts/whole_study.template.yaml on made-up tables and count its rounds.
 
     python scripts/whole_study.py FOLDER [--features 420]
 
