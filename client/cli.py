@@ -130,8 +130,9 @@ def decathlon(  # noqa: PLR0913  (options of a command)
     image: Annotated[list[str], typer.Option("--image", help="name of each image")] = ["image"],  # noqa: B006
     mask: Annotated[str, typer.Option("--mask", help="name of the mask")] = "mask",
     link: Annotated[
-        Literal["reference", "symlink", "copy"], typer.Option(help="what becomes of the images")
-    ] = "reference",
+        Literal["copy", "reference", "symlink"],
+        typer.Option(help="what becomes of the images; all but copies need further_folders"),
+    ] = "copy",
     test_labels: Annotated[
         Path | None, typer.Option("--test-labels", help="folder with the labels of tests")
     ] = None,

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -108,12 +109,18 @@ def _made(
     path = source.site.room("runs", source.run, "columns") / f"{step}.npz"
     if not path.exists():
         return {}
+    cases, columns = read_kept(path)
+    row = {case_id: i for i, case_id in enumerate(cases)}
+    index = np.array([row.get(c, -1) for c in case_ids], np.int64)
+    found = {f"{step}.{name}": values for name, values in columns.items()}
+    return {name: np.append(found[name], np.nan)[index] for name in wanted if name in found}
+
+
+def read_kept(path: Path) -> tuple[list[str], dict[str, Floats]]:
+    """Return the cases and columns of a file that `keep_columns` wrote."""
     with np.load(path, allow_pickle=False) as kept:
-        row = {case_id: i for i, case_id in enumerate(kept["cases"].tolist())}
-        index = np.array([row.get(c, -1) for c in case_ids], np.int64)
-        at = {f"{step}.{name}": j for j, name in enumerate(kept["names"].tolist())}
-        values = kept["values"]
-    return {name: np.append(values[at[name]], np.nan)[index] for name in wanted if name in at}
+        names, values = kept["names"].tolist(), kept["values"]
+        return kept["cases"].tolist(), dict(zip(names, values, strict=True))
 
 
 def _held_out(source: Source, name: str, cases: Sequence[Case]) -> dict[str, Floats]:

@@ -170,7 +170,9 @@ def _train_own(job: Job, first: Weights) -> Sums:
     before = first or own.alone(after=round_ - 1)
     if before is None:
         raise Refused(Reason.UNKNOWN_STEP, f"no network of this site after round {round_ - 1}")
-    if first and prepares(job.step.task):
+    if first and prepares(job.step.task) and job.step.privacy is not None:
+        before |= job.step.task.declared(job.study.holdings)
+    elif first and prepares(job.step.task):
         before |= job.step.task.prepared(job.study.holdings, _learner(job).prepare(_usable(job)))
     trained = _train(job, before)
     own.keep_alone(round_, trained.weights)

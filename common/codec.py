@@ -50,7 +50,7 @@ def unpack(blob: Blob) -> dict[str, Array]:
         raise Malformed("more arrays or bytes than any message has")
     arrays: dict[str, Array] = {}
     at = 0
-    data = memoryview(cast("Any", blob.data))  # every array is a buffer; its stubs do not say so
+    data = memoryview(cast("bytes", blob.data))  # numpy's arrays are buffers, too
     for name, code, shape in blob.layout:
         size = _nbytes(code, shape)
         piece = data[at : at + size]

@@ -1,6 +1,7 @@
 """Names in a study that mean nothing, and steps that do not fit: all of them, with paths."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from common.choices import MARK, candidates, references
@@ -29,7 +30,10 @@ def unknown_names(study: "Study", found: "Salvaged[Study]") -> Iterator[tuple[Pa
         wrong += _unknown_lists(at, step, list(lists), found)
         wrong += _unknown_levels(study, at, step)
         yield from wrong
-        if not wrong and not found.gone:  # what fits can be told where every name means something
+        if wrong:  # so is what it would have made
+            found = replace(found, gone=found.gone | {at})
+        # What does not fit can be told only where every name means something.
+        if not wrong and not any(_in_doubt(n, found) for n in _names_in(step)):
             yield from ((at, text) for text in step.problems(known, before))
         known |= study.made_by(name, step, known, before)
         before[name] = step
@@ -57,20 +61,27 @@ def _unknown_lists(
 def _unknown_data(
     at: Path, step: Step, known: Holdings, found: "Salvaged[Study]"
 ) -> Iterator[tuple[Path, str]]:
-    drawn = [*known.images, *known.masks]
+    drawn, columns = [*known.images, *known.masks], list(known.columns)
     for image in step.images():
-        doubt = any(found.doubts("cohort", part, image) for part in ("images", "masks"))
-        if image not in drawn and not doubt and not _of_a_step_in_doubt(image, found):
+        if image not in drawn and not _in_doubt(image, found):
             yield at, f'unknown image or mask "{image}"{nearest(image, drawn)}'
     for column in (*step.columns(), *step.cases.where):
-        doubt = found.doubts("cohort", "columns", column) or column.startswith(MARK)
-        if column not in known.columns and not doubt and not _of_a_step_in_doubt(column, found):
-            yield at, f'unknown column "{column}"{nearest(column, list(known.columns))}'
+        doubt = column.startswith(MARK) or _in_doubt(column, found)
+        if column not in known.columns and not doubt:
+            yield at, f'unknown column "{column}"{nearest(column, columns)}'
 
 
-def _of_a_step_in_doubt(name: str, found: "Salvaged[Study]") -> bool:
-    step, dot, _ = name.partition(".")
-    return bool(dot) and found.touched("steps", base_of(step))
+def _names_in(step: Step) -> tuple[str, ...]:
+    steps = tuple(f"{need}." for need in step.needs())
+    return (*steps, *step.images(), *step.columns(), *step.cases.where)
+
+
+def _in_doubt(name: str, found: "Salvaged[Study]") -> bool:
+    """Tell whether a name, or the step that makes it, is of something taken away as wrong."""
+    maker, dot, _ = name.partition(".")
+    if dot:
+        return found.touched("steps", base_of(maker))
+    return any(found.doubts("cohort", part, name) for part in ("images", "masks", "columns"))
 
 
 def _unknown_levels(study: "Study", at: Path, step: Step) -> Iterator[tuple[Path, str]]:

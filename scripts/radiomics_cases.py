@@ -58,6 +58,11 @@ def real(name: str) -> tuple[Any, Any, int]:
     return _read(cases / f"{name}_image.nrrd"), _read(cases / f"{name}_label.nrrd"), 1
 
 
+def has(name: str) -> bool:
+    """Say whether the image of a PyRadiomics test case is at hand."""
+    return (DATA / "reference" / "pyradiomics" / "cases" / f"{name}_image.nrrd").is_file()
+
+
 def chest_phantom() -> Pair:
     """Return the IBSI's chest CT (CC BY-NC, never shipped) and its tumour's mask."""
     folder = DATA / "reference" / "noncommercial" / "ibsi_1_ct_radiomics_phantom"

@@ -138,7 +138,7 @@ def baseline_cases() -> Iterator[tuple[str, Profile, Any, Any, dict[str, float]]
         for column in range(1, len(rows[0])):
             cells = {row[0]: row[column] for row in rows}
             name = cells["diagnostics_Configuration_TestCase"]
-            if name.startswith("lung"):
+            if not cases.has(name):
                 continue
             yield _baseline_column(f"{rows[0][column]} {path.stem}", name, cells)
 
@@ -147,8 +147,7 @@ def _baseline_column(
     where: str, name: str, cells: dict[str, str]
 ) -> tuple[str, Profile, Any, Any, dict[str, float]]:
     image, mask, _ = cases.real(name)
-    values = {k: float(v) for k, v in cells.items() if not k.startswith("diagnostics") and v}
-    values.pop("featureName", None)
+    values = {k: float(v) for k, v in cells.items() if k.count("_") == 2 and k[:4] != "diag" and v}
     settings = ast.literal_eval(cells["diagnostics_Configuration_Settings"])
     image_types = ast.literal_eval(cells["diagnostics_Configuration_EnabledImageTypes"])
     chosen: dict[str, list[str]] = {}

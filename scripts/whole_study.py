@@ -1,4 +1,4 @@
-"""Run studies/whole_radiomics.yaml on made-up tables and count its rounds.
+"""Run scripts/whole_study.template.yaml on made-up tables and count its rounds.
 
     python scripts/whole_study.py FOLDER [--features 420]
 
@@ -22,7 +22,7 @@ from server.journal import read_events
 from server.run import Run
 from server.simulate import prepare, simulate
 
-STUDY = Path(__file__).resolve().parents[1] / "studies" / "whole_radiomics.yaml"
+STUDY = Path(__file__).with_name("whole_study.template.yaml")
 SIZES = {"alpha": 151, "beta": 88, "gamma": 57, "delta": 32, "abroad": 80}
 MOST_ROUNDS = 60
 

@@ -1,11 +1,14 @@
 """Arrays on the coordinator's disk: safetensors, written atomically, known by sha256."""
 
+import errno
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
 from common.sums import Array
@@ -16,7 +19,13 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> str:
     plain = {name: np.asarray(a, order="C") for name, a in arrays.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    save_file(plain, temporary)
+    try:
+        save_file(plain, temporary)
+    except SafetensorError as error:  # it wraps the system's own
+        temporary.unlink(missing_ok=True)
+        number = re.search(r"os error (\d+)", str(error))
+        code = int(number[1]) if number else errno.EIO
+        raise OSError(code, os.strerror(code), str(path)) from None
     with temporary.open("r+b") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         os.fsync(file.fileno())

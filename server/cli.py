@@ -142,6 +142,22 @@ def check(
 
 
 @app.command()
+def embed(
+    study: StudyFile,
+    step: Annotated[str, typer.Argument(help="its step of kind extract")],
+    parameters: Annotated[Path, typer.Argument(help="a PyRadiomics parameter file")],
+) -> None:
+    """Put a PyRadiomics parameter file into a study, word for word; its hash then covers it."""
+    from common.radiomics.embed import embed as put
+
+    texts = (study.read_text(encoding="utf-8"), step, parameters.read_text(encoding="utf-8"))
+    made = put(*texts, file=str(study), parameter_file=str(parameters))
+    read_study(made, str(study))
+    study.write_text(made, encoding="utf-8")
+    sys.stdout.write(f"{study}: step {step} has the profile of {parameters}\n")
+
+
+@app.command()
 def schema(which: Annotated[Literal["study", "site", "sites"], typer.Argument()]) -> None:
     """Print the JSON Schema of a file, for editors."""
     site = importlib.import_module("client.site")

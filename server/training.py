@@ -152,7 +152,9 @@ class Training:
         """Return where a training begins, after the sums that its task wants first."""
         start = {name: array for name, array in self.start.items() if name not in self.kept}
         task: Any = self.step.task
-        if prepares(task):
+        if prepares(task) and self.step.privacy is not None:
+            start |= task.declared(self.known)
+        elif prepares(task):
             total = yield Ask("prepare", self._values(0))
             start |= task.prepared(self.known, total)
         return Progress(0, start, {}, {}, {}, [])

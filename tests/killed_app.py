@@ -89,22 +89,6 @@ def _half_a_checkpoint() -> None:
     server.arrays.save_file = by_half
 
 
-def _half_a_line() -> None:
-    """Let a line of the journal be written by half."""
-    from server.journal import Journal
-
-    real = Journal.write
-
-    def by_half(journal: Journal, event: str, **entry: object) -> None:
-        real(journal, event, **entry)
-        if event == "answer":
-            path = journal.folder / "journal.jsonl"
-            os.truncate(path, path.stat().st_size - 40)
-            die(event=event)
-
-    Journal.write = by_half  # type: ignore[method-assign]
-
-
 def main() -> None:
     """Drive a run, to its end or to a moment."""
     from server import progress
@@ -115,7 +99,8 @@ def main() -> None:
     os.environ["CONSORTIUM_RUN"] = folder
     if moment:
         os.environ[MOMENT] = moment[0]
-        {"checkpoint": _half_a_checkpoint, "journal": _half_a_line}.get(moment[0], lambda: None)()
+    if moment == ["checkpoint"]:
+        _half_a_checkpoint()
     listener = _between_rounds if moment == ["between rounds"] else lambda _: None
     with progress.listening(listener):
         simulate(

@@ -39,7 +39,9 @@ def resampled(image: Any, mask: Any, settings: Settings, label: int) -> tuple[An
     name = settings.interpolator
     filter_.SetInterpolator(getattr(sitk, name) if isinstance(name, str) else name)
     values = filter_.Execute(sitk.Cast(image, sitk.sitkFloat64))
-    if "float" not in image.GetPixelIDTypeAsString():
+    voxels = sitk.GetArrayViewFromImage(image)
+    # Hounsfield units are whole even where a file stores them as floating-point numbers.
+    if np.array_equal(voxels, np.rint(voxels)):
         values = sitk.Round(values)
     filter_.SetInterpolator(sitk.sitkLinear)
     share = filter_.Execute(sitk.Cast(mask == label, sitk.sitkFloat64))

@@ -38,6 +38,9 @@ _CUTS = np.array(
         *([2, 2, 1], [2, 1, 0], [1, 0, 0], [1, 0, 2], [1, 2, 2], [1, 2, 0]),
     ]
 ) / np.float64(2.0)
+_LETTERS = [word.strip("-") for word in _TRIANGLES]
+_CORNERS = np.array([int(e, 16) for word in _LETTERS for e in word]).reshape(-1, 3)
+_CUBES = np.repeat(np.arange(128), [len(word) // 3 for word in _LETTERS])
 
 
 def surface_and_volume(padded: Array, spacing_mm: Array) -> tuple[float, float]:
@@ -50,14 +53,12 @@ def _pieces(spacing_mm: Array) -> Floats:
 
     Moving a triangle by t changes c . (a x b) by t . (a x b + b x c + c x a).
     """
+    a, b, c = np.moveaxis(_CUTS[_CORNERS] * spacing_mm, 1, 0)
+    pairs = np.cross(a, b)
     out = np.zeros((128, 5))
-    for k, word in enumerate(_TRIANGLES):
-        corners = _CUTS[[int(letter, 16) for letter in word.strip("-")]] * spacing_mm
-        for a, b, c in corners.reshape(-1, 3, 3):
-            normal = np.cross(a, b) + np.cross(b, c) + np.cross(c, a)
-            out[k, 0] += 0.5 * np.linalg.norm(np.cross(a - c, b - c))
-            out[k, 1] += c @ np.cross(a, b)
-            out[k, 2:] += normal
+    np.add.at(out[:, 0], _CUBES, 0.5 * np.linalg.norm(np.cross(a - c, b - c), axis=1))
+    np.add.at(out[:, 1], _CUBES, (c * pairs).sum(axis=1))
+    np.add.at(out[:, 2:], _CUBES, pairs + np.cross(b, c) + np.cross(c, a))
     return out
 
 

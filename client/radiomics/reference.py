@@ -1,5 +1,6 @@
 """PyRadiomics itself: what runs where the fast engine does not cover a setting."""
 
+import functools
 import logging
 import warnings
 from collections.abc import Iterator
@@ -27,6 +28,19 @@ _CAUSES = (
 )
 
 
+@functools.cache
+def _load() -> None:
+    """Import PyRadiomics, which finds its own modules in a way Python has deprecated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import radiomics
+
+        radiomics.getFeatureClasses()
+        radiomics.getImageTypes()
+    # It warns on standard error that SumAverage is twice JointAverage, for every image.
+    logging.getLogger("radiomics").setLevel(logging.CRITICAL)
+
+
 def extract_with_pyradiomics(
     image: Any, mask: Any, profile: Profile, label: int = 1
 ) -> dict[str, float]:
@@ -46,7 +60,11 @@ def extract_with_pyradiomics(
     # It warns on standard error that SumAverage is twice JointAverage, for every image.
     logging.getLogger("radiomics").setLevel(logging.CRITICAL)
 
-    extractor = RadiomicsFeatureExtractor(profile.as_pyradiomics(), additionalInfo=False)
+    # Set by hand, since the profile is checked already and its own check is slow.
+    declared = profile.as_pyradiomics()
+    extractor = RadiomicsFeatureExtractor(**declared["setting"] | {"additionalInfo": False})
+    extractor.enabledImagetypes = declared["imageType"]
+    extractor.enabledFeatures = declared["featureClass"]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
@@ -69,10 +87,10 @@ def on_its_grid(image: Any, mask: Any, settings: Settings, label: int) -> tuple[
     Raises:
         RadiomicsError: PyRadiomics refused the region.
     """
+    _load()
     from radiomics import imageoperations
     from radiomics.featureextractor import RadiomicsFeatureExtractor
 
-    logging.getLogger("radiomics").setLevel(logging.CRITICAL)
     options = settings.as_pyradiomics() | {"label": label}
     try:
         image, mask = RadiomicsFeatureExtractor.loadImage(image, mask, None, **options)
@@ -86,10 +104,10 @@ def on_its_grid(image: Any, mask: Any, settings: Settings, label: int) -> tuple[
 
 def filtered(name: str, image: Any, settings: Settings) -> Iterator[tuple[str, Array]]:
     """Give name and voxels of every image that a filter of PyRadiomics makes."""
+    _load()
     import SimpleITK as sitk  # noqa: N813
     from radiomics import imageoperations
 
-    logging.getLogger("radiomics").setLevel(logging.CRITICAL)
     make = getattr(imageoperations, f"get{name}Image")
     for made, image_name, _ in make(image, None, **settings.as_pyradiomics()):
         yield image_name, sitk.GetArrayFromImage(made)
@@ -97,6 +115,7 @@ def filtered(name: str, image: Any, settings: Settings) -> Iterator[tuple[str, A
 
 def flat_shape(case_image: Any, outline: Any, settings: Settings) -> dict[str, float]:
     """Return the two-dimensional shape features of a region in a single slice."""
+    _load()
     import SimpleITK as sitk  # noqa: N813
     from radiomics.shape2D import RadiomicsShape2D
 

@@ -51,7 +51,7 @@ class Describe(Step):
         numbers, categories = _numbers(self.of, contract), _categories(self.of, contract)
         schema: dict[str, SumField] = {"n": count(), "n_patients": count()}
         if ask.phase == "counts":
-            schema |= {"valid": count(len(numbers))}
+            schema |= {"valid": count(len(numbers)), "few": count(len(numbers))}
             schema |= wide_schema("sum", (len(numbers),), (len(numbers),), behind="n")
             schema |= {f"levels.{c}": cells(len(contract[c].levels)) for c in categories}
             schema |= {f"hidden.{c}": count() for c in categories}
@@ -69,6 +69,7 @@ class Describe(Step):
         sums: dict[str, Array] = {"n": np.array(table.n), "n_patients": np.array(table.n_patients)}
         if ask.phase == "counts":
             valid = [_valid(table, c) for c in numbers]
+            sums["few"] = np.array([_is_few(table, c) for c in numbers], np.int64)
             sums |= {"valid": np.array([v.size for v in valid], np.int64)}
             size = np.array([np.abs(v).sum() for v in valid])
             sums |= wide_sums("sum", np.array([v.sum() for v in valid]), size)
@@ -148,14 +149,22 @@ def _ranged(numbers: Sequence[str], contract: Contract) -> tuple[str, ...]:
 
 
 def _valid(table: Table, column: str) -> Floats:
+    """Return the values there are; none where they are too few to go out in clear."""
     values = table.columns[column]
-    return values[~np.isnan(values)]
+    return values[~np.isnan(values) & (not _is_few(table, column))]
+
+
+def _is_few(table: Table, column: str) -> bool:
+    """Tell whether a number of so few patients goes out in clear that it would be theirs."""
+    patients = table.patients[~np.isnan(table.columns[column])]
+    return 0 < len(np.unique(patients)) < table.smallest_cell
 
 
 def _levels(table: Table, column: str) -> dict[str, Array]:
     """Count the levels; alone, a column with a small cell is hidden whole, and says so."""
     n_levels = len(table.contract[column].levels)
-    counts = np.bincount(_valid(table, column).astype(np.int64), minlength=n_levels)
+    values = table.columns[column]
+    counts = np.bincount(values[~np.isnan(values)].astype(np.int64), minlength=n_levels)
     hidden = bool(((counts > 0) & (counts < table.smallest_cell)).any())
     shown = np.zeros_like(counts) if hidden else counts
     return {f"levels.{column}": shown, f"hidden.{column}": np.array(int(hidden))}
@@ -195,12 +204,13 @@ def _table_one(
     columns: dict[str, Json] = {}
     for i, c in enumerate(_numbers(analysis.of, contract)):
         mean, sd, n = (float(m[i]) for m in moments)
+        few = bool(first["few"][i]) or 0 < n < SMALLEST_CELL
         present, missing = shown_counts([int(n), n_cases - int(n)])
         columns[c] = {
-            "n": present,
-            "missing": missing,
-            "mean": mean if n else None,
-            "sd": sd if n > 1 else None,
+            "n": None if few else present,
+            "missing": None if few else missing,
+            "mean": mean if n and not few else None,
+            "sd": sd if n > 1 and not few else None,
             "quantiles": _quantiles(analysis.quantiles, windows.get(c, [])),
             "unit": contract[c].unit,
         }

@@ -137,12 +137,16 @@ class ResidualClassifier(nn.Module):
         return [encoder(images[:, i : i + 1]) for i, encoder in enumerate(self.encoders)]
 
     def tell(self, maps: Sequence[Tensor], columns: Tensor) -> Tensor:
-        """Return a number a class from the maps of features."""
-        found = [part for x in maps for part in self._pooled(x)]
-        if self.clinical is not None:
-            found.append(self.clinical(columns))
-        logits: Tensor = self.head(self.drop(torch.cat(found, dim=1)))
-        return logits if self.training else logits / self.temperature
+        """Return a number a class from the maps of features, in full precision.
+
+        In bfloat16 many cases would share a score, which ROC curves count as ties.
+        """
+        with torch.autocast(maps[0].device.type, enabled=False):
+            found = [part for x in maps for part in self._pooled(x.float())]
+            if self.clinical is not None:
+                found.append(self.clinical(columns))
+            logits: Tensor = self.head(self.drop(torch.cat(found, dim=1)))
+            return logits if self.training else logits / self.temperature
 
     def _pooled(self, x: Tensor) -> list[Tensor]:
         flat = x.flatten(2)

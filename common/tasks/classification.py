@@ -197,6 +197,22 @@ class Classification(Frozen):
             start |= {"clinical.centre": centre, "clinical.scale": scale}
         return {name: value.astype(np.float32) for name, value in start.items()}
 
+    @property
+    def needs_sums(self) -> bool:
+        """Whether weights of classes or the scale of columns come from the cases."""
+        moments = bool(self.clinical) and self.standardise == "moments"
+        return moments or self.loss.weights == "balanced"
+
+    def declared(self, known: Holdings) -> dict[str, Array]:
+        """Return the buffers of `prepared` as far as the study itself says them."""
+        n = len(self.classes(known))
+        given = self.loss.weights if isinstance(self.loss.weights, tuple) else (1.0,) * n
+        start = {"class_weights": np.array(given)}
+        if self.clinical:
+            centre, scale = self.encoding(known).standard("range", {})
+            start |= {"clinical.centre": centre, "clinical.scale": scale}
+        return {name: value.astype(np.float32) for name, value in start.items()}
+
     def _class_weights(self, n_of: NDArray[np.float64]) -> NDArray[np.float64]:
         if self.loss.weights == "balanced":
             return np.asarray(n_of.sum() / (n_of.size * n_of))

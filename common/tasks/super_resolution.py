@@ -4,7 +4,7 @@ Plain settings from a study file. Torch is imported only where a network is buil
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -70,6 +70,9 @@ class SuperResolution(Frozen):
     makes of it. It is applied to the same simulation, where it can be scored against the
     original, or, with `apply_to`, to an image that was acquired coarser.
     """
+
+    # Two networks with losses of their own: noise on one step does not cover them.
+    allows_privacy: ClassVar[bool] = False
 
     kind: Literal["super_resolution"] = "super_resolution"
     image: ImageRef = Field(description="of high resolution: what the network shall make")

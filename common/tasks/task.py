@@ -47,10 +47,12 @@ class Task(Protocol):
 
 
 def prepares(task: object) -> bool:
-    """Tell whether a task wants sums over its training cases before the first round.
+    """Tell whether a task may want sums over its training cases before the first round.
 
-    It has then `prepare_schema(known) -> Schema` and `prepared(known, total) -> weights`,
-    and its learner `prepare(cases) -> Sums`.
+    It has then `prepare_schema(known) -> Schema`, `prepared(known, total) -> weights`, its
+    learner `prepare(cases) -> Sums`; and for a training that protects patients by noise,
+    which such sums would not have, `declared(known) -> weights` and `needs_sums`, which
+    tells whether it cannot do without.
     """
     return hasattr(task, "prepared")
 

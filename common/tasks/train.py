@@ -198,6 +198,11 @@ class Train(Step):
             yield "privacy: a batch norm mixes patients; choose norm: instance or group"
         if getattr(task, "consistency", None) is not None:
             yield "privacy: a mean teacher is not covered by the noise; leave out consistency"
+        if getattr(task, "needs_sums", False):
+            yield (
+                "privacy: balanced weights and moments of columns are sums without noise; "
+                "choose loss.weights none or numbers, and standardise: range"
+            )
         if calibrates(task):
             yield "privacy: calibrate asks about patients that train; set calibrate: false"
         if not getattr(task, "allows_privacy", True):

@@ -23,6 +23,8 @@ from common.settings import read_yaml
 from common.study import read_study
 from server.deploy.compare import differences, n_arrays
 from server.deploy.localhost import Localhost, deploy, lay_out_localhost
+from server.deploy.measure import PROFILE
+from server.deploy.measure import in_words as measured
 from server.deploy.proxy import nginx
 from server.journal import read_events
 from server.run import Run, parse_name
@@ -43,14 +45,18 @@ def command(
     folder: Folder = None,
     limit: Limit = 4 * 3600,
     compare: Compare = True,
+    measure: Annotated[bool, typer.Option(help="idle rounds, and who imports torch")] = False,
 ) -> None:
     """Run a study in processes of its own on this machine: TLS, registered keys, a database."""
     with stopped_by_signals(), in_words():
         # What a site does is loaded by name, as Flower loads apps: the server imports no client.
         importlib.import_module("client.cli").make_phantoms_for(sites)
         here = _laid_out(study, sites, folder)
-        run = deploy(here, limit_s=limit, tell=say).run
+        run = deploy(here, limit_s=limit, tell=say, more=PROFILE if measure else None).run
         summarise(here.logs, run)
+        if measure:
+            logs = [folder / "logs" / "supernode-app.log" for folder in here.sites.values()]
+            sys.stdout.write(measured(run, logs))
         equal = not compare or report_equality(run, sites, here.folder / "simulation")
     if not equal:
         raise typer.Exit(UNEQUAL)

@@ -82,18 +82,26 @@ class Control:
     def register(self, name: str, public_key: str) -> bool:
         """Let the holder of a connection key, in OpenSSH's form, connect as a site.
 
+        A site that has made new keys takes the place of its old connection.
+
         Returns:
             Whether it was not registered before.
 
         Raises:
             RuntimeError: it could not be registered.
         """
-        from flwr.proto.control_pb2 import RegisterNodeRequest
+        from flwr.proto.control_pb2 import ListNodesRequest, RegisterNodeRequest
 
-        if name in {seen.name for seen in self.sites() if seen.status != "unregistered"}:
-            return False
+        key = _pem(public_key)
         with self._client() as client:
-            client.RegisterNode(RegisterNodeRequest(public_key=_pem(public_key), name=name))
+            nodes = client.ListNodes(ListNodesRequest()).nodes_info
+            mine = [n for n in nodes if n.name == name and n.status != "unregistered"]
+            if any(bytes(n.public_key).strip() == key.strip() for n in mine):
+                return False
+        if mine:
+            self.unregister(name)
+        with self._client() as client:
+            client.RegisterNode(RegisterNodeRequest(public_key=key, name=name))
         return True
 
     def sites(self) -> list[Seen]:

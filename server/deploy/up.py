@@ -36,7 +36,7 @@ class Upkeep:
 
     home: Home
     tell: Tell
-    _let_in: set[str] = field(default_factory=set)
+    _let_in: dict[str, str] = field(default_factory=dict)
     _looked: float = 0.0
 
     def run(self) -> None:
@@ -85,13 +85,16 @@ class Upkeep:
             return
         self._looked = time.monotonic()
         enrolled = self.home.enrolments()
-        for name in sorted(set(enrolled) - self._let_in):
+        for name in sorted(enrolled):
+            key = enrolled[name].connection
+            if self._let_in.get(name) == key:
+                continue
             try:
-                Control(self.home.link).register(name, enrolled[name].connection)
+                Control(self.home.link).register(name, key)
             except RuntimeError as error:
                 self.tell(f"{name} could not be registered: {error}")
                 return
-            self._let_in.add(name)
+            self._let_in[name] = key
             self.tell(f"{name} may connect")
 
     def _say(self, state: str, words: str) -> None:

@@ -95,6 +95,8 @@ def _number(view: StepView, column: str, found: Mapping[str, Mapping[str, Any]])
 
 
 def _mean(entry: Mapping[str, Any], decimals: int) -> str:
+    if entry and entry.get("n") is None:
+        return HIDDEN
     if not is_number(entry.get("mean")):
         return NONE
     sd = f" ({fixed(entry['sd'], decimals)})" if is_number(entry.get("sd")) else ""

@@ -17,9 +17,11 @@ import client.regions
 from client.case_features import Wanted, extract_case
 from client.imageio import read_image
 from client.regions import region_in
+from client.tables import read_kept
 from common.errors import ConfigError
 from common.radiomics.faults import Fault, Faulty
 from common.radiomics.regions import Region
+from server.report.write import write_report
 from server.run import Run
 from server.simulate import simulate
 from tests.radiomics_sites import PROFILE, run_of, scan, tumour, write_image, write_site
@@ -49,8 +51,8 @@ def answer(run: Run, step: str) -> dict[str, Any]:
 
 def columns(run: Run, site: str, step: str = "features") -> dict[str, np.ndarray]:
     (path,) = (run.folder.parent / ".sites").glob(f"{site}-*/runs/{run.id}/columns/{step}.npz")
-    with np.load(path) as kept:
-        return dict(kept)
+    cases, kept = read_kept(path)
+    return {"case_id": np.array(cases), **kept}
 
 
 def test_27_of_30_cases_are_done_where_three_are_broken(tmp_path: Path) -> None:
@@ -70,6 +72,10 @@ def test_27_of_30_cases_are_done_where_three_are_broken(tmp_path: Path) -> None:
     assert found["left_out"] == {"image_not_finite": 1, "mask_other_grid": 1}
     assert found["grey_levels"] == {"t2": {"below_8": 0, "8_to_256": 27, "above_256": 0}}
     assert answer(run, "shape")["n"] == 28
+    page = write_report(run).read_text()
+    assert "3 cases of 30 put aside" in page
+    assert "a region is empty" in page
+    assert "the mask lies on another grid" in page
     made = columns(run, "s0")
     assert np.isnan(made["t2_original_firstorder_Mean"]).sum() == 1
     folder = next((run.folder.parent / ".sites").glob(f"s0-*/runs/{run.id}/columns"))

@@ -11,6 +11,7 @@ from client.cohorts import load_cohort
 from client.learners.learner import learner_of
 from client.products import with_products
 from client.site import load_site
+from client.tables import read_kept
 from common.table import Table, fold_of
 from server.journal import Journal, read_events
 from server.run import Run
@@ -64,8 +65,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def columns(run: Run, site: str, step: str) -> dict[str, Any]:
     folder = load_site(run.folder / "sites" / site / "site.yaml").workspace
     (path,) = folder.glob(f"runs/{run.id}/columns/{step}.npz")
-    with np.load(path) as kept:
-        return dict(kept)
+    cases, kept = read_kept(path)
+    return {"case_id": np.array(cases), **kept}
 
 
 def weights(run: Run, part: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from client.site import load_site
+from client.tables import read_kept
 from common.networks.parts import names_of
 from server.journal import Journal, read_events
 from server.run import Run
@@ -71,8 +72,8 @@ def workspace(run: Run, site: str) -> Path:
 
 
 def columns(run: Run, site: str) -> dict[str, Any]:
-    with np.load(workspace(run, site) / "columns" / "told.npz") as kept:
-        return dict(kept)
+    cases, kept = read_kept(workspace(run, site) / "columns" / "told.npz")
+    return {"case_id": np.array(cases), **kept}
 
 
 def test_what_stays_local_is_in_no_total_and_no_answer(run: Run) -> None:

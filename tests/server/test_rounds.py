@@ -45,7 +45,7 @@ def test_the_answer_over_the_network_is_that_of_the_runner_in_memory(tmp_path: P
 
     from client.cohorts import load_cohort
     from client.site import load_site
-    from client.tables import make_table
+    from client.tables import Source, make_table
 
     run = make_run(tmp_path, study=TWO)
     simulate(run, engine="threads")
@@ -54,7 +54,8 @@ def test_the_answer_over_the_network_is_that_of_the_runner_in_memory(tmp_path: P
         if name != "abroad":
             site = load_site(run.folder / "sites" / name / "site.yaml")
             cases = load_cohort(site, run.study).cases
-            tables.append(make_table(site, run.study, cases, run.id, alone=False))
+            source = Source(site, run.study, run.id)
+            tables.append(make_table(source, cases, [*run.study.cohort.columns], alone=False))
     answers = json.loads((run.folder / "answers.json").read_text())["answers"]
     for step in ("one", "three", "four"):
         here = run_here(run.study.bound[step], tables).values

@@ -13,11 +13,11 @@ _LEVELS = {"below_8": "fewer than 8", "8_to_256": "8 to 256", "above_256": "more
 
 def sentence(view: StepView) -> str:
     """Say what is extracted of what."""
-    images = ", ".join(view.step.of) or "no image"
-    masks = ", ".join(view.step.masks)
+    images, masks = ", ".join(view.step.of), ", ".join(view.step.masks)
+    what = f"radiomic features from {images} within {masks}" if images else f"the shape of {masks}"
     return (
-        f"Every site extracts radiomic features from {images} within {masks}, on its own "
-        "computers. The features stay there as columns of its table; counts leave."
+        f"Every site extracts {what}, on its own computers. The features stay there as columns "
+        "of its table; counts leave."
     )
 
 

@@ -12,7 +12,7 @@ _WORDS = {
     "image_not_finite": "NaN or infinite voxels",
     "mask_missing": "nobody drew the region",
     "mask_unreadable": "the mask cannot be read",
-    "mask_empty": "the mask is empty",
+    "mask_empty": "a region is empty",
     "mask_other_grid": "the mask lies on another grid",
     "mask_off_image": "the mask lies off the image",
     "region_too_small": "the region is too small",
@@ -44,8 +44,8 @@ def failures(title: str, values: Mapping[str, Any]) -> Iterator[Block]:
     if n_aside:
         total = values.get("n_screened", values["n_cases"])
         text = (
-            f"{plural(n_aside, 'case')} of {whole(total)} put aside; each site's log and its file "
-            "of quarantine say which and why."
+            f"{plural(n_aside, 'case')} of {whole(total)} put aside: at least one region has no "
+            "features. Each site's log and its file of quarantine say which and why."
         )
         yield Note(text, "warn")
 

@@ -45,7 +45,7 @@ def cohort(record: Record) -> Iterator[Section]:
         ),
         _sites(record),
     ]
-    for name in record.run.study.bound:
+    for name in record.run.study.steps:
         view = view_of(record, name)
         if is_about_cohort(view):
             blocks += [heading_of(view), *blocks_of(view)]

@@ -20,7 +20,7 @@ class Outcome:
 
 def outcome_of(record: Record) -> Outcome:
     """Return how a run stands or ended."""
-    steps = list(record.run.study.bound)
+    steps = list(record.run.study.steps)
     without = [step for step in steps if not record.answers.get(step)]
     if not record.ended:
         return Outcome("warn", "Not finished.", _unfinished(record, steps, without))

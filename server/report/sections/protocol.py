@@ -15,7 +15,7 @@ _TYPES = {"number": "number", "integer": "whole number", "category": "category"}
 def protocol(record: Record) -> Iterator[Section]:
     """Make the section about the study's plan."""
     study = record.run.study
-    steps = tuple((name, sentence_of(view_of(record, name))) for name in study.bound)
+    steps = tuple((name, sentence_of(view_of(record, name))) for name in study.steps)
     blocks: list[Block] = [
         Heading("What is done, step by step"),
         Items(steps, numbered=True),

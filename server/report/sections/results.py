@@ -12,7 +12,7 @@ from server.report.view import view_of
 def results(record: Record) -> Iterator[Section]:
     """Make the section with the answers."""
     blocks: list[Block] = []
-    for name in record.run.study.bound:
+    for name in record.run.study.steps:
         view = view_of(record, name)
         if not is_about_cohort(view):
             blocks += [heading_of(view), *blocks_of(view)]

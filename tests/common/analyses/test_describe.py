@@ -77,6 +77,28 @@ def test_site_alone_hides_a_column_with_a_small_cell() -> None:
     assert answer["columns"]["sex"]["levels"] == {"f": None, "m": None}
 
 
+@pytest.mark.parametrize("n", [1, 4])
+def test_numbers_of_few_patients_do_not_leave_a_site_alone(n: int) -> None:
+    """Else a mean of one patient would be that patient's value."""
+    table = clinical(60, seed=7, smallest_cell=5)
+    table.columns["marker"][n:] = np.nan
+    describe = Describe(of=("marker", "age"))
+    ask = next(describe.solve(table.contract, alone=True))
+    sums = describe.summarise(table, ask)
+    assert (int(sums["valid"][0]), float(sums["sum"][0]), int(sums["few"][0])) == (0, 0.0, 1)
+    column = run(describe, [table], alone=True).values["columns"]["marker"]
+    assert column["n"] is column["missing"] is column["mean"] is column["sd"] is None
+    assert column["quantiles"] == []
+
+
+def test_a_total_of_few_patients_is_not_printed() -> None:
+    tables = split_unevenly(clinical(60, seed=7), 3)
+    for table in tables:
+        table.columns["marker"][1:] = np.nan
+    column = run(Describe(of=("marker",)), tables).values["columns"]["marker"]
+    assert column["n"] is column["mean"] is None
+
+
 def test_three_rounds() -> None:
     cost = Cost()
     run(Describe(of=OF), split_unevenly(clinical(400, seed=3), 4), cost=cost)

@@ -96,3 +96,11 @@ def test_parts_have_names_and_unknown_ones_are_refused_in_words() -> None:
     assert names_of(made, ("clinical.mix.*",)) == {"clinical.mix.weight", "clinical.mix.bias"}
     with pytest.raises(ValueError, match='the network has no "decoder": expected norm, head or'):
         names_of(made, ("decoder",))
+
+
+def test_scores_are_in_full_precision_where_convolutions_are_not() -> None:
+    made = network().eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = made(*seen())
+    assert logits.dtype == torch.float32
+    torch.testing.assert_close(logits, made(*seen()), rtol=0.1, atol=0.1)

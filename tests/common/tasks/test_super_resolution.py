@@ -60,3 +60,9 @@ def test_two_modalities_do_not_go_together() -> None:
     with pytest.raises(ConfigError, match="same modality"):
         read_study(STUDY.replace("image: t1,", "image: t1, apply_to: ct,"), "study.yaml")
     read_study(STUDY.replace("image: t1,", "image: t1, apply_to: thick,"), "study.yaml")
+
+
+def test_privacy_that_would_not_hold_is_refused() -> None:
+    private = STUDY.replace("    rounds: 1\n", "    rounds: 1\n    privacy: {epsilon: 8}\n")
+    with pytest.raises(ConfigError, match="several losses"):
+        read_study(private, "study.yaml")

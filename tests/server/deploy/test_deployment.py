@@ -5,8 +5,6 @@ Coordinator and sites are the very commands that hospitals run. They are alone i
 of their own where the machine lets a test make one.
 """
 
-import os
-import re
 import subprocess
 import sys
 import time
@@ -27,6 +25,7 @@ from server.deploy.compare import differences
 from server.deploy.conduct import new_run
 from server.deploy.home import find_home
 from server.deploy.localhost import lay_out_localhost, start
+from server.deploy.measure import torch_by_message
 from server.deploy.proxy import nginx
 from server.journal import read_events
 from server.run import Run
@@ -98,15 +97,14 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
     (folder / "study.yaml").write_text(STUDY)
     command = [
         *(sys.executable, "-m", "server.deploy", str(folder / "study.yaml"), "--no-compare"),
-        *("--sites", str(sites), "--folder", str(folder / "all"), "--limit", "1200"),
+        *("--measure", "--sites", str(sites), "--folder", str(folder / "all"), "--limit", "1200"),
     ]
     try:
         command, is_alone = alone(folder, command), True
     except pytest.skip.Exception:
         is_alone = False  # the tests that need it skip; the others do not
-    around = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
     done = subprocess.run(
-        command, cwd=ROOT, env=around, capture_output=True, text=True, timeout=1500, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     run = Run(next((folder / "all" / "coordinator" / "runs").glob("small-*")))
@@ -167,18 +165,13 @@ def test_only_what_trains_imports_torch(
     assert idle == [False, False, False, True]
     for name in SITES:
         log = deployed.folder / "all" / "sites" / name / "logs" / "supernode-app.log"
-        assert _torch_by_message(log) == [False, True, True, True, False]
+        assert torch_by_message(log) == [False, True, True, True, False]
+    told = [
+        line for line in deployed.output.splitlines() if "idle round" in line or "torch" in line
+    ]
+    assert f"{5 * len(SITES)} messages answered, {3 * len(SITES)} by" in told[-1]
     with capsys.disabled():
-        sys.stdout.write(
-            f"\nan idle round took {rounds[-1]['seconds']:.1f} s; no process that answered "
-            "statistics imported torch, every one that trained did\n"
-        )
-
-
-def _torch_by_message(log: Path) -> list[bool]:
-    """Tell for every message that a site answered whether that process imported torch."""
-    processes = log.read_text().split("Start `flwr-clientapp` process")[1:]
-    return [re.search(r"\| +torch$", text, re.MULTILINE) is not None for text in processes]
+        sys.stdout.write("\n" + "\n".join(told) + "\n")
 
 
 def test_a_stopped_run_stops_the_sites_training_within_seconds(tmp_path: Path) -> None:

@@ -10,12 +10,16 @@ import pytest
 
 from common.analyses.calibration import Calibration
 from common.analyses.compare_groups import CompareGroups
+from common.analyses.concordance import Concordance
 from common.analyses.correlate import Correlate
 from common.analyses.cox import Cox
 from common.analyses.decision_curve import DecisionCurve
+from common.analyses.forest import Forest
 from common.analyses.icc import Icc
 from common.analyses.kaplan_meier import KaplanMeier
+from common.analyses.lasso import Lasso
 from common.analyses.logistic import Logistic
+from common.analyses.moments import Moments
 from common.analyses.operating_point import OperatingPoint
 from common.analyses.roc import Roc
 from common.analyses.runner import run
@@ -222,16 +226,17 @@ def test_readers_agreement_is_graded(folder: Path) -> None:
 
 
 def test_a_kind_without_a_file_is_shown_as_tables(folder: Path) -> None:
-    step = Correlate(of=("age", "new", "old"))
+    step = Moments(of=("age", "new", "old"))
     found = shown(folder, step)
     assert "Columns: Age, New score and Old score." in found.sentence
-    assert "Age, New score | " in found.text
+    assert "Age" in found.text
+    assert "New score" in found.text
     assert str(run(step, [patients(300)]).values["n"]) in found.text
 
 
 def test_an_interval_is_not_put_to_another_number(folder: Path) -> None:
     row = {"estimate": 0.1, "se": 1.0, "other": "x", "ci_low": 0.9, "ci_high": 1.3}
-    found = shown(folder, Correlate(of=("age", "new")), {"development": {"columns": {"age": row}}})
+    found = shown(folder, Moments(of=("age", "new")), {"development": {"columns": {"age": row}}})
     assert "0.100 (" not in found.text
 
 
@@ -276,3 +281,28 @@ def test_a_kind_is_no_path_to_another_module(folder: Path) -> None:
         kind: str = "..generic"
 
     assert "1" in shown(folder, Odd(), {"development": {"n": 1}}).text
+
+
+def test_lasso_shows_its_path_and_what_it_selected(folder: Path) -> None:
+    found = shown(folder, Lasso(outcome="response", of=("reader_a", "reader_b", "age"), folds=3))
+    assert "Cross-validated deviance" in found.figures[0].svg
+    assert "Columns selected" in found.text
+
+
+def test_a_forest_shows_the_importance_of_columns(folder: Path) -> None:
+    found = shown(folder, Forest(outcome="response", of=("reader_a", "age"), trees=5))
+    assert "Importance" in found.figures[0].svg
+    assert "5 trees on 300 cases" in found.text
+
+
+def test_correlations_are_a_map_and_what_was_kept(folder: Path) -> None:
+    step = Correlate(of=("reader_a", "reader_b", "age"), at_most=0.9, method="pearson")
+    found = shown(folder, step)
+    assert "Correlation" in found.figures[0].svg
+    assert "2 kept, 1 dropped" in found.text
+
+
+def test_concordance_is_a_table_of_both_kinds_of_pairs(folder: Path) -> None:
+    found = shown(folder, Concordance(time="days", event="died", scores=("reader_a",)))
+    assert "C within sites" in found.text
+    assert "bound" in found.text

@@ -62,7 +62,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_every_section_appears(page: str) -> None:
     tags = Tags(page)
     sections = [a["id"] for tag, a in tags.seen if tag == "section"]
-    wanted = "study cohort results rounds deviations privacy provenance"
+    wanted = "findings study cohort results rounds deviations privacy provenance"
     assert sections == wanted.split()
     links = [a["href"] for tag, a in tags.seen if tag == "a"]
     assert {f"#{section}" for section in sections} <= set(links)

@@ -1,0 +1,41 @@
+"""Put a PyRadiomics parameter file into a study, word for word, so that its hash covers it."""
+
+from common.errors import ConfigError, Finding
+from common.radiomics.profile import read_profile
+from common.settings import read_yaml
+
+
+def embed(study: str, step: str, parameters: str, *, file: str, parameter_file: str) -> str:
+    """Return the text of a study with a parameter file as the profile of a step.
+
+    The file stands there as it was written, comments and all; nothing else changes.
+
+    Args:
+        study: text of the study.
+        step: name of its step of kind extract, written a setting a line, without a profile.
+        parameters: text of the parameter file.
+        file: the study's name, for messages.
+        parameter_file: the other one's.
+
+    Raises:
+        ConfigError: the parameter file has mistakes, or the step cannot take it.
+    """
+    read_profile(parameters, parameter_file)
+    _, lines = read_yaml(study, file)
+    at = lines.get(("steps", step, "kind"))
+    name = lines.get(("steps", step))
+    if at is None or name is None:
+        known = ", ".join(str(path[1]) for path in lines if len(path) == 2 and path[0] == "steps")
+        text = f'no step "{step}" with a kind (known: {known})'
+        raise ConfigError([Finding(file, None, f"steps.{step}", text)])
+    if ("steps", step, "profile") in lines:
+        here = lines["steps", step, "profile"]
+        raise ConfigError([Finding(file, here, f"steps.{step}.profile", "there is one already")])
+    rows = study.splitlines()
+    line = rows[at - 1]
+    indent = line[: len(line) - len(line.lstrip())]
+    if at == name or not indent or line.lstrip().startswith("{"):
+        said = "write this step a setting a line: a profile cannot go between { and }"
+        raise ConfigError([Finding(file, name, f"steps.{step}", said)])
+    body = [f"{indent}  {row}".rstrip() for row in parameters.expandtabs(2).splitlines()]
+    return "\n".join([*rows[:at], f"{indent}profile: |", *body, *rows[at:]]) + "\n"

@@ -1,0 +1,34 @@
+"""Arrays on the coordinator's disk: a disk that takes no more says so as a disk does."""
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import SafetensorError
+
+from server.arrays import read_arrays, write_arrays
+
+
+def test_a_full_disk_is_an_error_of_the_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object, path: Path) -> None:
+        path.write_bytes(b"half")
+        said = "Error while serializing: I/O error: No space left on device (os error 28)"
+        raise SafetensorError(said)
+
+    monkeypatch.setattr("server.arrays.save_file", full)
+    with pytest.raises(OSError, match="No space left") as stopped:
+        write_arrays(tmp_path / "a.safetensors", {"w": np.ones(10)})
+    assert stopped.value.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_was_changed_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    sha256 = write_arrays(path, {"w": np.arange(4)})
+    assert read_arrays(path, sha256)["w"].tolist() == [0, 1, 2, 3]
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(ValueError, match="was changed"):
+        read_arrays(path, sha256)
