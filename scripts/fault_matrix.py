@@ -165,9 +165,15 @@ def _ended(bench: Bench, run: DeployedRun, what: str, *, lost: bool, well_s: flo
     line = json.dumps(losses[0]) if losses else ""
     whole, rest = found == bench.whole, n == sum(SIZES.values()) - SIZES[VICTIM]
     ok = ended.endswith("completed") and (whole or (lost and rest))
-    of = "all four sites, the undisturbed bits" if whole else f"{n} cases: the other three sites"
+    of = f"{n} cases: the other three sites"
+    if whole or not rest:
+        of = "all four sites, the undisturbed bits" if whole else f"no step: {_why_none(run)}"
     expected = "finished" + (", with or without it" if lost else ", nothing lost")
     return Row(what, expected, f"{ended}; answer of {of}", line, ok, well_s)
+
+
+def _why_none(run: DeployedRun) -> str:
+    return "; ".join(str(e.get("why")) for e in events(run.run, "failed")) or "it did not end"
 
 
 def _after_a_round(run: DeployedRun) -> None:
