@@ -323,7 +323,7 @@ def full_disk(bench: Bench) -> Row:
     run = bench.stage.run()
     row = _ended(bench, run, "site: full disk", lost=True, well_s=0)
     filler.unlink()
-    again = nothing_more(bench)
+    again = _ended(bench, bench.stage.run(), "again", lost=False, well_s=0)
     said = line_with(bench.stage.here.logs / f"{VICTIM}.log", "space") or row.line
     return Row(
         row.what,
@@ -332,12 +332,6 @@ def full_disk(bench: Bench) -> Row:
         said,
         row.ok and again.ok,
     )
-
-
-def nothing_more(bench: Bench) -> Row:
-    """Run again without a fault: is the victim back?"""
-    run = bench.stage.run()
-    return _ended(bench, run, "again", lost=False, well_s=0)
 
 
 def clock(bench: Bench) -> Row:
