@@ -121,8 +121,8 @@ def _train(
         seed(int(str(values["seed"])), job.site.name, round_),
         float(str(values["learning_rate"])) if rate is None else rate,
         only,
-        round_,
-        shelf.before(),
+        round=round_,
+        kept=shelf.before(),
     )
     bench, cases = bench_of(job, job.step), _usable(job)
     if not cases and job.alone:

@@ -77,10 +77,12 @@ def test_the_number_of_workers_changes_no_bit(runs) -> None:
     assert networks[0].read_bytes() == networks[1].read_bytes()
 
 
-def test_both_interpolations_stand_beside_the_network_at_every_site(runs) -> None:
+def test_both_interpolations_stand_beside_the_network_where_numbers_may_be_shown(runs) -> None:
     quality = answers(runs[0])["quality"]
-    assert {"development", "external", "site.abroad"} <= quality.keys()
-    for part in quality.values():
+    shown = {name for name, part in quality.items() if part["columns"]["sr.psnr_db"]["n"]}
+    # Two or three test patients a site are too few to be shown alone.
+    assert shown == {"development", "external", "site.abroad"}
+    for part in map(quality.__getitem__, shown):
         columns = part["columns"]
         linear, spline = (columns[f"sr.psnr_db_{w}"]["mean"] for w in ("linear", "bspline"))
         assert 10 < linear < spline

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 Image = NDArray[np.floating[Any] | np.integer[Any]]
 
@@ -59,6 +58,8 @@ def ssim(image: Image, original: Image, data_range: float) -> float:
 
 
 def _smooth(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy import ndimage
+
     smooth: NDArray[np.float64] = ndimage.gaussian_filter(
         values, _SIGMA, mode="reflect", radius=_RADIUS
     )

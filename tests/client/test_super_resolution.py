@@ -57,7 +57,7 @@ def case(folder: Path, seed: int = 0, on: Grid | None = None) -> Case:
 def trained(folder: Path, round_: int = 0, kept=None, **changes) -> Trained:
     made = bench(folder, **changes)
     weights = initial_weights(made.network(), 1)
-    start = Start(weights, 5, 0.01, round_, kept or {})
+    start = Start(weights, 5, 0.01, round=round_, kept=kept or {})
     return train(made, LOCAL, start, [case(folder, seed) for seed in range(3)])
 
 
