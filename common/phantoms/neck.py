@@ -201,10 +201,8 @@ class _Shapes:
         ]
         # Those beside the throat run forwards going down.
         r = size * np.sqrt(_SHARES[1] / (2.0 * np.pi * 1.6))
-        beside = [
-            (np.hypot((y + 4.0 - 0.25 * z) / (1.6 * r), (x - side * (33.0 + 0.1 * z)) / r) - 1.0) * r
-            for side in (-1, 1)
-        ]
+        y = (y + 4.0 - 0.25 * z) / (1.6 * r)
+        beside = [(np.hypot(y, (x - side * (33.0 + 0.1 * z)) / r) - 1.0) * r for side in (-1, 1)]
         return (
             np.asarray(np.minimum(*behind) + 0.7 * self.rough[0][part], np.float64),
             np.asarray(np.minimum(*beside) + 0.5 * self.rough[1][part], np.float64),

@@ -117,7 +117,7 @@ class Measure(Step):
             yield f'mask: "{self.mask}" is an image'
             return
         if "area_cm2" in self.sizes and not before.images[mask.on].plane:
-            yield f'sizes: "{self.mask}" is no mask of a single slice or a few; only that has an area'
+            yield f'sizes: "{self.mask}" is no mask of one slice or a few, which have an area'
         if cut is None:
             return
         if cut.label and cut.label not in mask.labels:
