@@ -67,25 +67,18 @@ def _one(job: Job, case: Case, mask: Volume) -> Numbers:
         if source is None or at is None:
             path.unlink(missing_ok=True)
         else:
-            write_product(path, slice_at(read_image(source), cut.plane, at))
+            write_product(path, slice_at(read_image(source), cut.plane, at, cut.slices))
     if at is None:
         return numbers | {"empty": 1.0}
     return numbers | {"position_mm": _along(at, cut.plane)}
 
 
 def sizes(mask: Volume, contract: Mask, size: str) -> Numbers:
-    """Return area (of a mask of one slice) or volume of each label and of all.
-
-    Raises:
-        ValueError: an area is wanted of a mask of several slices.
-    """
+    """Return volume, or area (the mean over the mask's slices), of each label and of all."""
     a, b, c = mask.grid.spacing_mm
     unit = a * b * c / 1000.0
     if size == "area_cm2":
-        if mask.voxels.shape[0] != 1:
-            n = mask.voxels.shape[0]
-            raise ValueError(f"expected a mask of one slice for an area, got {n} slices")
-        unit = b * c / 100.0
+        unit = b * c / 100.0 / mask.voxels.shape[0]
     counts = {name: float((mask.voxels == v).sum()) for name, v in contract.labels.items()}
     each = zip(sized(size, contract.labels), counts.values(), strict=False)
     return {size: unit * sum(counts.values()), **{name: unit * n for name, n in each}}
@@ -103,8 +96,14 @@ def middle_mm(marked: Volume, plane: Plane) -> NDArray[np.float64] | None:
     return np.array(grid.point_mm((at, (ny - 1) / 2, (nx - 1) / 2)))
 
 
-def slice_at(volume: Volume, plane: Plane, at_mm: NDArray[np.float64]) -> Volume:
-    """Return the slice of a volume that is nearest to a point, of one voxel along z.
+def slice_at(volume: Volume, plane: Plane, at_mm: NDArray[np.float64], n: int = 1) -> Volume:
+    """Return the slice of a volume that is nearest to a point, and those about it.
+
+    Args:
+        volume: to cut.
+        plane: of the slices; their normal is the first axis of what is returned.
+        at_mm: the point (left, back, head).
+        n: odd number of slices; fewer where the volume ends.
 
     Raises:
         ValueError: the point lies outside.
@@ -115,8 +114,10 @@ def slice_at(volume: Volume, plane: Plane, at_mm: NDArray[np.float64]) -> Volume
     if not 0 <= k < grid.shape[0]:
         raise ValueError(f"the slice lies outside an image of {grid.shape[0]} slices")
     _, ny, nx = grid.shape
-    here = Grid((1, ny, nx), grid.spacing_mm, grid.point_mm((k, 0, 0)), grid.axes)
-    return Volume(np.ascontiguousarray(turned[k : k + 1]), here)
+    first, end = max(k - n // 2, 0), min(k + n // 2 + 1, grid.shape[0])
+    start = grid.point_mm((first, 0, 0))
+    here = Grid((end - first, ny, nx), grid.spacing_mm, start, grid.axes)
+    return Volume(np.ascontiguousarray(turned[first:end]), here)
 
 
 def _turned(volume: Volume, plane: Plane) -> tuple[NDArray[np.generic], Grid]:

@@ -74,7 +74,9 @@ class Image(Frozen):
     modality: Literal["MR", "CT", "PT", "US", "other"]
     required: bool = Field(True, description="a case without it is left out")
     unit: str = Field("", description="unit of the grey levels, such as HU or mm2/s")
-    plane: Plane | None = Field(None, description="of an image that is a single slice")
+    plane: Plane | None = Field(
+        None, description="of an image of one slice, or of a few neighbours"
+    )
 
 
 class Mask(Frozen):

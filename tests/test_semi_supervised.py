@@ -57,7 +57,7 @@ steps:
   middle:
     kind: measure
     mask: organ
-    slice: {{label: front, plane: coronal, images: [t1], masks: [organ]}}
+    slice: {{label: front, plane: coronal, slices: 3, images: [t1], masks: [organ]}}
   slices:
     kind: train
     rounds: 1
@@ -154,7 +154,7 @@ def test_slices_are_learnt_from_and_measured(answers) -> None:
         ("mask: middle.organ", "mask: organ", "on the grid of another image"),
         ("label: front", "label: top", 'no "top"'),
         ("[found.organ, organ]", "[t1, organ]", '"t1" is an image'),
-        ("mask: outlined.organ, sizes", "mask: organ, sizes", "single slice"),
+        ("mask: outlined.organ, sizes", "mask: organ, sizes", "no mask of one slice"),
         ("factor: 100, range", "power: 100, range", "power"),
     ],
 )

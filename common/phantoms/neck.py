@@ -1,8 +1,10 @@
 """A neck on CT: a row of vertebrae, muscles behind and beside it, and survival.
 
-Muscle for height squared (the index) is drawn for each patient; the body is drawn with
-that much muscle, and a patient of a sex for which it is planted dies earlier where the
-index is low. The third vertebra is known by its place below the skull and the jaw.
+Muscle for height squared (the index) is drawn for each patient. The muscles are made as
+large as it takes for their outline on the slice through the middle of the third vertebra
+to have just that area, so that the planted index is what a reader would measure. A patient
+of a sex for which it is planted dies earlier where the index is below the mean of that sex.
+The third vertebra is known by its place below the skull and the jaw.
 """
 
 from dataclasses import dataclass
@@ -41,7 +43,10 @@ COLUMNS = {
 
 _PITCH_MM = 17.0  # from one vertebra to the next
 _HALF_BODY_MM = 6.5  # of a vertebra's height; the rest is disc
-_LOSSES = (0.62, 0.38)  # area of the muscles behind and beside the spine, shares
+_SHARES = (0.62, 0.38)  # of the muscles behind and beside the spine, if they lay apart
+_MOST_SDS = 2.0  # how far from the mean an index may lie
+_EDGE_MM = 0.9
+_HALVINGS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,7 @@ class Neck(Frozen):
     visits: tuple[str, ...] = ("ct",)
     index_mean: dict[Literal["f", "m"], float] = Field({"f": 10.5, "m": 12.5})
     index_sd: float = 1.9
+    skin_mm: float = Field(49.0, description="half the depth of the neck; it is 2 mm wider")
     finest_mm: float = 2.0
     planted: dict[Literal["f", "m"], float] = Field(
         {"m": 1.3}, description="log hazard ratio of a low index, by sex"
@@ -122,8 +128,8 @@ class Neck(Frozen):
         rng = stream(*names, "person")
         sex: Literal["f", "m"] = "m" if male else "f"
         height = float(np.clip(rng.normal(1.77 if male else 1.65, 0.06), 1.45, 2.05))
-        mean = self.index_mean[sex]
-        index = float(np.clip(rng.normal(mean, self.index_sd), mean - 5.0, mean + 5.0))
+        mean, far = self.index_mean[sex], _MOST_SDS * self.index_sd
+        index = float(np.clip(rng.normal(mean, self.index_sd), mean - far, mean + far))
         hazard = np.exp(self.planted.get(sex, 0.0) * (index < mean))
         death = self.median_days * rng.exponential() / np.log(2.0) / hazard
         end = rng.uniform(700.0, 2500.0)
@@ -133,20 +139,20 @@ class Neck(Frozen):
     def draw(self, grid: Grid, traits: Traits, *names: str | int) -> Body:
         """Return the neck of these stream names on a grid."""
         neck = _Shapes(grid, self.person(traits.male, 0, *names[:-1]), names)
-        behind, beside = neck.paraspinal(), neck.sternocleidomastoid()
+        behind, beside = neck.muscles(neck.growth())
         grain = 0.1 * smooth_field(stream(*names, "grain"), grid, 3.0)
         layers = (
             Layer("air", np.ones(grid.shape)),
-            Layer("fat", inside(neck.skin(), 1.0), grain),
-            *(Layer("muscle", inside(m, 0.9), grain) for m in (behind, beside)),
+            Layer("fat", inside(neck.skin(self.skin_mm), 1.0), grain),
+            *(Layer("muscle", inside(m, _EDGE_MM), grain) for m in (behind, beside)),
             *neck.throat(),
             Layer("disc", inside(neck.column(), 0.9)),
             *(Layer("bone", inside(v, 0.9)) for v in neck.bones()),
             Layer("cord", inside(neck.cord(), 0.9)),
         )
         muscles = {
-            "paraspinal": inside(behind, 0.9),
-            "sternocleidomastoid": inside(beside, 0.9),
+            "paraspinal": inside(behind, _EDGE_MM),
+            "sternocleidomastoid": inside(beside, _EDGE_MM),
         }
         return Body(layers, {"c3": {"c3": inside(neck.vertebra(3), 0.9)}, "muscle": muscles})
 
@@ -162,34 +168,45 @@ class _Shapes:
         lean, bow = rng.normal(0.0, 0.08), rng.normal(2.5, 1.0)
         self.y = y + lean * self.z + bow * np.cos(self.z / 28.0) + rng.normal(0.0, 2.5)
         self.x = x + rng.normal(0.0, 2.0) + rng.normal(0.0, 0.04) * self.z
-        # Muscles grow towards the shoulders: the height of the slice matters.
-        self.growth = np.sqrt(who.area_mm2) * (1.0 - 0.004 * self.z)
+        self.rough = [smooth_field(rng, grid, 9.0) for _ in _SHARES]
 
     def _oval(self, y: float, x: float, ry: Floats | float, rx: Floats | float) -> Floats:
         rho = np.hypot((self.y - y) / ry, (self.x - x) / rx)
         return np.asarray((rho - 1.0) * np.minimum(ry, rx), np.float64)
 
-    def skin(self) -> Floats:
-        wide = 46.0 + 0.25 * np.clip(-self.z - 20.0, 0.0, None)
+    def skin(self, half_mm: float) -> Floats:
+        wide = half_mm + 0.25 * np.clip(-self.z - 20.0, 0.0, None)
         return self._oval(2.0, 0.0, wide, wide + 2.0)
 
-    def paraspinal(self) -> Floats:
-        """Return the two muscles behind the spine, as wide as area asks for."""
-        r = self.growth * np.sqrt(_LOSSES[0] / (2.0 * np.pi * 1.25))
-        both = [self._oval(24.0, side * 13.5, r, 1.25 * r) for side in (-1.0, 1.0)]
-        rough = 0.7 * smooth_field(self.rng, self.grid, 9.0)
-        return np.asarray(np.minimum(*both) + rough, np.float64)
+    def growth(self) -> float:
+        """Return how large the muscles must be drawn for their area to be the patient's."""
+        low, high = 0.5, 2.0
+        nearest = int(np.abs(self.z.ravel()).argmin())
+        pixel_mm2 = self.grid.spacing_mm[1] * self.grid.spacing_mm[2]
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            union = np.minimum(*self.muscles(middle, slice(nearest, nearest + 1)))
+            area = float((inside(union, _EDGE_MM) >= 0.5).sum()) * pixel_mm2
+            low, high = (middle, high) if area < self.who.area_mm2 else (low, middle)
+        return (low + high) / 2
 
-    def sternocleidomastoid(self) -> Floats:
-        """Return the two muscles beside the throat, which run forwards going down."""
-        r = self.growth * np.sqrt(_LOSSES[1] / (2.0 * np.pi * 1.6))
-        both = []
-        for side in (-1.0, 1.0):
-            y, x = self.y + 4.0 - 0.25 * self.z, self.x - side * (33.0 + 0.1 * self.z)
-            rho = np.hypot(y / (1.6 * r), x / r)
-            both.append((rho - 1.0) * r)
-        rough = 0.5 * smooth_field(self.rng, self.grid, 9.0)
-        return np.asarray(np.minimum(*both) + rough, np.float64)
+    def muscles(self, growth: float, part: slice = slice(None)) -> tuple[Floats, Floats]:
+        """Return the muscles behind and beside the spine on a part of the slices."""
+        z, y, x = (p if len(p) == 1 else p[part] for p in (self.z, self.y, self.x))
+        # Muscles grow towards the shoulders: the height of the slice matters.
+        size = growth * np.sqrt(self.who.area_mm2) * (1.0 - 0.004 * z)
+        r = size * np.sqrt(_SHARES[0] / (2.0 * np.pi * 1.25))
+        behind = [
+            (np.hypot((y - 24.0) / r, (x - side * 13.5) / (1.25 * r)) - 1.0) * r for side in (-1, 1)
+        ]
+        # Those beside the throat run forwards going down.
+        r = size * np.sqrt(_SHARES[1] / (2.0 * np.pi * 1.6))
+        y = (y + 4.0 - 0.25 * z) / (1.6 * r)
+        beside = [(np.hypot(y, (x - side * (33.0 + 0.1 * z)) / r) - 1.0) * r for side in (-1, 1)]
+        return (
+            np.asarray(np.minimum(*behind) + 0.7 * self.rough[0][part], np.float64),
+            np.asarray(np.minimum(*beside) + 0.5 * self.rough[1][part], np.float64),
+        )
 
     def throat(self) -> tuple[Layer, ...]:
         """Return soft tissue, the airway in it, and vessels."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from common.analyses.analysis import Answer, Ask, Solve
 from common.cohort import Column, Image, ImageRef, MaskRef, Plane
@@ -18,12 +18,25 @@ _UNIT = {"area_cm2": "cm2", "volume_ml": "ml"}
 
 
 class Slice(Frozen):
-    """The slice in the middle of what a mask marks, cut out of images and masks."""
+    """The slice in the middle of what a mask marks, cut out of images and masks.
+
+    With `slices` above 1 its neighbours on both sides come along, as many as the image has.
+    """
 
     label: str = Field("", description="of the mask; nothing: any label")
     plane: Plane = "axial"
     images: tuple[ImageRef, ...] = Field(min_length=1, description="to cut it out of")
     masks: tuple[MaskRef, ...] = Field((), description="the same; cases may lack them")
+    slices: int = Field(
+        1, ge=1, le=99, description="odd: the middle slice and as many on either side of it"
+    )
+
+    @field_validator("slices")
+    @classmethod
+    def _odd(cls, slices: int) -> int:
+        if slices % 2 == 0:
+            raise ValueError(f"expected an odd number, got {slices}")
+        return slices
 
 
 class Measure(Step):
@@ -32,8 +45,10 @@ class Measure(Step):
     The middle slice is the one at which half of the marked volume lies below and half
     above: a few stray voxels do not move it. Slices are new images and masks named
     `<step>.<image>`; `position_mm` says where the slice lies in the patient, along its
-    normal. An area is that of a mask of one slice. A case whose mask is empty gets areas
-    and volumes of 0 and no slice; a case without the mask gets nothing.
+    normal. An area is that of a mask of one slice, or the mean over a mask of several: where
+    slices are thin, a reader's outline differs more from one to the next than patients'
+    areas ask for, and the mean over a few is the steadier measure. A case whose mask is
+    empty gets areas and volumes of 0 and no slice; a case without the mask gets nothing.
 
     Rounds: 1.
     """
@@ -102,7 +117,7 @@ class Measure(Step):
             yield f'mask: "{self.mask}" is an image'
             return
         if "area_cm2" in self.sizes and not before.images[mask.on].plane:
-            yield f'sizes: "{self.mask}" is no mask of a single slice; only that has an area'
+            yield f'sizes: "{self.mask}" is no mask of one slice or a few, which have an area'
         if cut is None:
             return
         if cut.label and cut.label not in mask.labels:

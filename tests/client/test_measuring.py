@@ -6,6 +6,7 @@ import pytest
 from client.imageio import Volume, read_image, turn_to, write_image
 from client.measuring import middle_mm, sizes, slice_at
 from common.cohort import Mask
+from common.tasks.measure import Slice
 from tests.client.small_cases import grid, oblique
 
 LABELS = Mask(on="ct", labels={"a": 3, "b": 7})
@@ -79,5 +80,22 @@ def test_sizes_are_of_each_label_and_of_all() -> None:
     area = sizes(one, LABELS, "area_cm2")
     assert area["area_cm2"] == pytest.approx(36 * 1.5 / 100)
     assert area["area_cm2_a"] == pytest.approx(32 * 1.5 / 100)
-    with pytest.raises(ValueError, match="one slice"):
-        sizes(mask, LABELS, "area_cm2")
+
+
+def test_the_area_of_neighbouring_slices_is_their_mean() -> None:
+    mask = box(spacing_mm=(2.0, 1.0, 1.5))
+    mask.voxels[4, 4, 5:9] = 0
+    at = middle_mm(Volume(mask.voxels > 0, mask.grid), "axial")
+    slab = slice_at(mask, "axial", at, 3)
+    assert slab.grid.spacing_mm == mask.grid.spacing_mm
+    assert np.array_equal(slab.voxels, mask.voxels[4:7])
+    one = [
+        sizes(slice_at(mask, "axial", at + np.array([0, 0, d])), LABELS, "area_cm2")
+        for d in (-2, 0, 2)
+    ]
+    mean = np.mean([sums["area_cm2"] for sums in one])
+    assert sizes(slab, LABELS, "area_cm2")["area_cm2"] == pytest.approx(mean)
+    at_the_end = slice_at(mask, "axial", at + np.array([0, 0, 12]), 5)
+    assert np.array_equal(at_the_end.voxels, mask.voxels[-3:])
+    with pytest.raises(ValueError, match="expected an odd number, got 4"):
+        Slice(images=("ct",), slices=4)

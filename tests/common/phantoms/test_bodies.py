@@ -61,8 +61,8 @@ def test_muscle_on_the_middle_slice_is_what_the_index_says() -> None:
         found.append(np.count_nonzero(masks["muscle"][z]) * 0.04)
         who = spec.anatomy.person(plan.patient.male, 0, spec.seed, "north", plan.index)
         planted.append(who.area_mm2 / 100)
-    assert np.corrcoef(found, planted)[0, 1] > 0.97
-    assert np.mean(found) == pytest.approx(np.mean(planted), rel=0.15)
+    assert np.corrcoef(found, planted)[0, 1] > 0.99
+    assert found == pytest.approx(planted, rel=0.05)  # no more than voxels of 2 mm explain
 
 
 def test_survival_hangs_on_the_index_in_men_only() -> None:
