@@ -165,9 +165,15 @@ def _ended(bench: Bench, run: DeployedRun, what: str, *, lost: bool, well_s: flo
     line = json.dumps(losses[0]) if losses else ""
     whole, rest = found == bench.whole, n == sum(SIZES.values()) - SIZES[VICTIM]
     ok = ended.endswith("completed") and (whole or (lost and rest))
-    of = "all four sites, the undisturbed bits" if whole else f"{n} cases: the other three sites"
+    of = f"{n} cases: the other three sites"
+    if whole or not rest:
+        of = "all four sites, the undisturbed bits" if whole else f"no step: {_why_none(run)}"
     expected = "finished" + (", with or without it" if lost else ", nothing lost")
     return Row(what, expected, f"{ended}; answer of {of}", line, ok, well_s)
+
+
+def _why_none(run: DeployedRun) -> str:
+    return "; ".join(str(e.get("why")) for e in events(run.run, "failed")) or "it did not end"
 
 
 def _after_a_round(run: DeployedRun) -> None:
@@ -317,7 +323,7 @@ def full_disk(bench: Bench) -> Row:
     run = bench.stage.run()
     row = _ended(bench, run, "site: full disk", lost=True, well_s=0)
     filler.unlink()
-    again = nothing_more(bench)
+    again = _ended(bench, bench.stage.run(), "again", lost=False, well_s=0)
     said = line_with(bench.stage.here.logs / f"{VICTIM}.log", "space") or row.line
     return Row(
         row.what,
@@ -326,12 +332,6 @@ def full_disk(bench: Bench) -> Row:
         said,
         row.ok and again.ok,
     )
-
-
-def nothing_more(bench: Bench) -> Row:
-    """Run again without a fault: is the victim back?"""
-    run = bench.stage.run()
-    return _ended(bench, run, "again", lost=False, well_s=0)
 
 
 def clock(bench: Bench) -> Row:

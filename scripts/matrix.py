@@ -21,7 +21,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from common.machine.processes import Plan, Processes  # noqa: E402
+from common.machine.processes import Plan, Processes, stopped_by_signals  # noqa: E402
 from server.deploy.conduct import DeployedRun  # noqa: E402
 from server.deploy.localhost import Localhost, lay_out_localhost  # noqa: E402
 from server.deploy.proxy import nginx  # noqa: E402
@@ -234,7 +234,7 @@ def stage(
     """Lay out coordinator and sites, start all of them, and stop all in the end."""
     nginx()
     here = lay_out_localhost(study, sites, folder, unapproved=unapproved)
-    with Processes(here.logs) as processes:
+    with stopped_by_signals(), Processes(here.logs) as processes:
         found = Stage(here, processes, {})
         try:
             processes.start(here.coordinator_plan())

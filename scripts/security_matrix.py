@@ -72,7 +72,7 @@ def main() -> int:
     asked = arguments(__doc__ or "", list(cells))
     with tempfile.TemporaryDirectory(prefix="security-") as temporary:
         folder = asked.folder or Path(temporary)
-        roster = make_sites(folder, POLICY, quorum=3, deadline_s=900, wait_s=900, patience=1)
+        roster = make_sites(folder, POLICY, quorum=3, deadline_s=240, wait_s=100, patience=1)
         with stage(folder / "all", roster, ATTACKS, unapproved=(UNSIGNED,)) as standing:
             stand.append(standing)
             chosen = asked.only or list(cells)
