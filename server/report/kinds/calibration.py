@@ -16,6 +16,7 @@ from server.report.kinds.roc import (
     without_scores,
 )
 from server.report.numbers import estimate, fixed, p_value
+from server.report.score_names import score_names
 from server.report.view import StepView
 from server.report.words import listed
 
@@ -24,7 +25,7 @@ Values = Mapping[str, Any]
 
 def sentence(view: StepView) -> str:
     """Say whose calibration is judged."""
-    scores = listed([view.label(s, unit=False) for s in view.step.scores])
+    scores = listed(list(score_names(view, view.step.scores).values()))
     return f"Calibration of {scores} as probabilities of {outcome_words(view)}."
 
 
@@ -38,12 +39,14 @@ def blocks(view: StepView) -> Iterator[Block]:
 
 
 def _figure(view: StepView, parts: Mapping[str, Values]) -> Figure:
+    names = score_names(view, view.step.scores)
+
     def paint(canvas: Canvas) -> None:
         panels = panels_of(canvas, parts, view)
         for part, axes in panels.items():
             axes.plot([0, 1], [0, 1], color=charts.FAINT, lw=0.8, zorder=1)
             for i, (name, score) in enumerate(parts[part]["scores"].items()):
-                _score(axes, score, view.label(name, unit=False), i)
+                _score(axes, score, names[name], i)
             axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
             axes.set_xlabel("predicted probability")
             axes.set_ylabel("observed share")
@@ -83,7 +86,7 @@ def _score(axes: Axes, score: Values, label: str, i: int) -> None:
 
 
 def _table(view: StepView, parts: Mapping[str, Values]) -> Table:
-    rows = []
+    rows, names = [], score_names(view, view.step.scores)
     for part, values in parts.items():
         rows.append(Row(f"{view.title(part)} ({counts_words(values)})", form="group"))
         for name, score in values["scores"].items():
@@ -95,7 +98,7 @@ def _table(view: StepView, parts: Mapping[str, Values]) -> Table:
                 p_value(score.get("hosmer_lemeshow", {}).get("p")),
                 fixed(score.get("calibration_error"), 3),
             )
-            rows.append(Row(view.label(name, unit=False), cells, "level"))
+            rows.append(Row(names[name], cells, "level"))
     head = (
         "Score",
         "Intercept (CI)",

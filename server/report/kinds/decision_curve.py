@@ -16,6 +16,7 @@ from server.report.kinds.roc import (
     without_scores,
 )
 from server.report.numbers import NONE, fixed, interval, is_number
+from server.report.score_names import score_names
 from server.report.view import StepView
 from server.report.words import listed
 
@@ -25,7 +26,7 @@ _SHOWN = (0.1, 0.2, 0.3, 0.4, 0.5)
 
 def sentence(view: StepView) -> str:
     """Say whose net benefit is computed."""
-    scores = listed([view.label(s, unit=False) for s in view.step.scores])
+    scores = listed(list(score_names(view, view.step.scores).values()))
     return f"Decision curves: the net benefit of acting on {scores} for {outcome_words(view)}."
 
 
@@ -39,16 +40,16 @@ def blocks(view: StepView) -> Iterator[Block]:
 
 
 def _figure(view: StepView, parts: Mapping[str, Values]) -> Figure:
+    names = score_names(view, view.step.scores)
+
     def paint(canvas: Canvas) -> None:
         panels = panels_of(canvas, parts, view)
         for part, axes in panels.items():
             values = parts[part]
             top = 0.0
             for i, (name, curve) in enumerate(values["scores"].items()):
-                label = view.label(name, unit=False)
-                axes.plot(
-                    curve["threshold"], curve["net_benefit"], label=label, **charts.style_of(i)
-                )
+                drawn = curve["threshold"], curve["net_benefit"]
+                axes.plot(*drawn, label=names[name], **charts.style_of(i))
                 top = max([top, *curve["net_benefit"]])
             all_ = values["all"]
             top = max(top, all_["net_benefit"][0])
@@ -73,17 +74,19 @@ def _figure(view: StepView, parts: Mapping[str, Values]) -> Figure:
         paint,
         height=panels_height(parts),
         caption=f"Decision curves for {outcome_words(view)}. A score is of use where its curve is "
-        "above both acting on all and acting on none.",
+        "above both acting on all and acting on none. To show no group of fewer than five, "
+        "thresholds with too few patients between them are left out: a curve runs straight "
+        "across them, and ends before them.",
     )
 
 
 def _table(view: StepView, parts: Mapping[str, Values]) -> Table:
-    rows = []
+    rows, names = [], score_names(view, view.step.scores)
     for part, values in parts.items():
         rows.append(Row(f"{view.title(part)} ({counts_words(values)})", form="group"))
         for name, curve in values["scores"].items():
             cells = tuple(_at(curve, t) for t in _SHOWN)
-            rows.append(Row(view.label(name, unit=False), cells, "level"))
+            rows.append(Row(names[name], cells, "level"))
         rows.append(Row("act on all", tuple(_at(values["all"], t) for t in _SHOWN), "level"))
     head = ("Net benefit at threshold", *(fixed(t, 1) for t in _SHOWN))
     note = f"{NONE}: too few patients between this threshold and its neighbours to show it."

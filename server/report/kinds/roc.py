@@ -9,17 +9,19 @@ from matplotlib.figure import Figure as Canvas
 
 from server.report import charts
 from server.report.blocks import Block, Figure, Note, Row, Table
-from server.report.numbers import MINUS, NONE, estimate, fixed, p_value, whole
+from server.report.numbers import MINUS, NONE, estimate, fixed, is_number, p_value, plural, whole
+from server.report.score_names import score_names
 from server.report.view import StepView
 from server.report.words import correction_words, listed
 
 Values = Mapping[str, Any]
 _MOST_PANELS = 6
+_COARSE = 0.05  # by which the area under a drawn curve may be off before the page says so
 
 
 def sentence(view: StepView) -> str:
     """Say which scores are judged by which outcome."""
-    scores = listed([view.label(s, unit=False) for s in view.step.scores])
+    scores = listed(list(score_names(view, view.step.scores).values()))
     text = f"How well {scores} predict {outcome_words(view)}: ROC curve and area under it (AUC)."
     return f"{text} Every two scores are compared by DeLong's test." if _many(view) else text
 
@@ -79,15 +81,16 @@ def _many(view: StepView) -> bool:
 
 
 def _figure(view: StepView, parts: Mapping[str, Values]) -> Figure:
+    names = score_names(view, view.step.scores)
+
     def paint(canvas: Canvas) -> None:
         panels = panels_of(canvas, parts, view)
         for part, axes in panels.items():
             axes.plot([0, 1], [0, 1], color=charts.FAINT, lw=0.8, zorder=1)
             for i, (name, score) in enumerate(parts[part]["scores"].items()):
-                curve = score["curve"]
-                label = view.label(name, unit=False)
-                axes.plot(curve["fpr"], curve["tpr"], label=label, **charts.style_of(i))
-                area = f"AUC {estimate(score, 'auc', 2)}"
+                points = _drawn(score)
+                axes.plot(*points, label=names[name], **charts.style_of(i))
+                area = f"AUC {estimate(score, 'auc', 2)}{'' if points[0] else '*'}"
                 place = 0.05 + 0.075 * (len(parts[part]["scores"]) - 1 - i)
                 axes.text(0.98, place, area, ha="right", size=7.5, color=charts.COLOURS[i % 7])
             axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
@@ -98,7 +101,7 @@ def _figure(view: StepView, parts: Mapping[str, Values]) -> Figure:
 
     first = next(iter(parts))
     said = [
-        f"{view.label(name, unit=False)}, AUC {estimate(score, 'auc', 3)}"
+        f"{names[name]}, AUC {estimate(score, 'auc', 3)}"
         for name, score in parts[first]["scores"].items()
     ]
     return charts.draw(
@@ -108,9 +111,29 @@ def _figure(view: StepView, parts: Mapping[str, Values]) -> Figure:
         paint,
         height=panels_height(parts),
         caption=f"ROC curves for {outcome_words(view)}. AUC with "
-        f"{_percent(view)} confidence interval (DeLong). Points of a curve are shown where "
-        f"five patients lie between them.{_left_out(parts)}",
+        f"{_percent(view)} confidence interval (DeLong), of all cases. {_cut(parts)}"
+        f"{_left_out(parts)}",
     )
+
+
+def _drawn(score: Values) -> tuple[list[float], list[float]]:
+    """Return a curve's points; none where only its two ends may be shown."""
+    curve = score["curve"]
+    return (curve["fpr"], curve["tpr"]) if len(curve["fpr"]) > 2 else ([], [])
+
+
+def _cut(parts: Mapping[str, Values]) -> str:
+    """Say which points of the curves are shown, and what that does to them."""
+    scores = [score for values in parts.values() for score in values["scores"].values()]
+    text = (
+        "To show no group of fewer than five, a curve has points only where five patients "
+        "with and five without the event lie between them, and is straight in between"
+    )
+    off = max((s["curve"].get("bound", 0.0) for s in scores if _drawn(s)[0]), default=0.0)
+    if off > _COARSE:
+        text += f": the area under the line can be up to {_up(off)} away from the AUC"
+    bare = any(not _drawn(s)[0] for s in scores)
+    return f"{text}.{' *: too few patients to draw the curve.' if bare else ''}"
 
 
 def _left_out(parts: Mapping[str, Values]) -> str:
@@ -123,11 +146,13 @@ def _percent(view: StepView) -> str:
 
 
 def _areas(view: StepView, parts: Mapping[str, Values]) -> Table:
-    rows, modes = [], set()
+    rows, modes, names = [], set(), score_names(view, view.step.scores)
     for part, values in parts.items():
         rows.append(Row(f"{view.title(part)} ({counts_words(values)})", form="group"))
         for name, score in values["scores"].items():
             youden = score.get("curve", {}).get("youden", {})
+            if not is_number(youden.get("threshold")):
+                youden = {}  # the curve has no point but its ends
             modes.add(score.get("mode"))
             cells = (
                 estimate(score, "auc", 3),
@@ -137,7 +162,7 @@ def _areas(view: StepView, parts: Mapping[str, Values]) -> Table:
                 fixed(youden.get("sensitivity"), 2),
                 fixed(youden.get("specificity"), 2),
             )
-            rows.append(Row(view.label(name, unit=False), cells, "level"))
+            rows.append(Row(names[name], cells, "level"))
     head = (
         "Score",
         f"AUC ({_percent(view)} CI)",
@@ -150,7 +175,8 @@ def _areas(view: StepView, parts: Mapping[str, Values]) -> Table:
     notes = ["A threshold chosen on the same cases flatters sensitivity and specificity."]
     if "binned" in modes:
         bound = max(s.get("bound", 0.0) for v in parts.values() for s in v["scores"].values())
-        notes.append(f"Scores were rounded to a grid; an AUC is off by at most {_up(bound)}.")
+        off = f"an AUC is off by at most {_up(bound)}" if bound else "no AUC is changed by it"
+        notes.append(f"Scores were rounded to a grid; {off}.")
     return Table("Area under the ROC curve", head, tuple(rows), tuple(notes))
 
 
@@ -163,9 +189,10 @@ def _up(bound: float) -> str:
 
 
 def _pairs(view: StepView, part: str, values: Values) -> Table:
+    names = score_names(view, view.step.scores)
     rows = tuple(
         Row(
-            f"{view.label(pair['a'], unit=False)} {MINUS} {view.label(pair['b'], unit=False)}",
+            f"{names[pair['a']]} {MINUS} {names[pair['b']]}",
             (
                 estimate(pair, "difference", 3),
                 p_value(pair.get("p")),
@@ -175,5 +202,8 @@ def _pairs(view: StepView, part: str, values: Values) -> Table:
         for pair in values["pairs"]
     )
     head = ("Scores", f"Difference of AUC ({_percent(view)} CI)", "p (DeLong)", "p adjusted")
-    note = f"Adjusted for {len(rows)} comparisons by {correction_words(view.step.correction)}."
-    return Table(f"Comparison, {view.title(part)}", head, rows, (note,))
+    how = correction_words(view.step.correction)
+    notes = [f"Adjusted for {plural(len(rows), 'comparison')} by {how}."]
+    if any(not is_number(pair.get("p")) for pair in values["pairs"]):
+        notes.append(f"{NONE}: both scores rank these patients alike; there is nothing to test.")
+    return Table(f"Comparison, {view.title(part)}", head, rows, tuple(notes))

@@ -214,9 +214,10 @@ def _score(score: Mapping[str, float], label: str) -> float:
 
 def _look(part: str, i: int) -> dict[str, Any]:
     name = _name(part)
-    if part == "development" or part.startswith("fold."):
-        wide = 2.2 if part == "development" else 1.4
-        return {"color": charts.BLUE, "lw": wide, "zorder": 4, "label": name}
+    if part == "development":
+        return {"color": charts.BLUE, "lw": 2.2, "zorder": 4, "label": name}
+    if part.startswith("fold."):
+        return {**charts.style_of(i), "lw": 1.4, "zorder": 4, "label": name}
     if part.startswith("pooled"):
         return {"color": charts.RED, "linestyle": (0, (5, 2)), "zorder": 3, "label": name}
     colour = (charts.GREEN, charts.PINK, charts.ORANGE, charts.SKY)[i % 4]

@@ -14,7 +14,14 @@ _KINDS = {
     "check_cohort": "which cases came in",
     "describe": "descriptive statistics",
     "train": "training of a network",
-    "predict": "masks predicted at the sites",
+    "roc": "ROC curves",
+    "icc": "agreement of readings",
+    "lasso": "LASSO",
+}
+_PREDICTED = {
+    "segmentation": "masks predicted at the sites",
+    "classification": "classes told at the sites",
+    "super_resolution": "finer images made at the sites",
 }
 
 
@@ -29,6 +36,8 @@ def heading_of(view: StepView) -> Heading:
     """Return the heading over a step's answer."""
     title = view.name.replace("_", " ")
     kind = _KINDS.get(view.kind, view.kind.replace("_", " "))
+    if view.kind == "predict":
+        kind = _PREDICTED[view.study.bound[view.step.network].task.kind]
     return Heading(title[:1].upper() + title[1:], kind)
 
 

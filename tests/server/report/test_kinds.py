@@ -122,7 +122,7 @@ def test_roc_has_curves_areas_and_a_comparison(folder: Path) -> None:
     area = values["scores"]["new"]["auc"]  # type: ignore[index, call-overload]
     assert f"{area:.3f} (" in found.text
     assert "Old score \N{MINUS SIGN} New score" in found.text
-    assert "Adjusted for 1 comparisons by Holm." in found.text
+    assert "Adjusted for 1 comparison by Holm." in found.text
     assert [figure.name for figure in found.figures] == ["step-roc"]
     assert "AUC" in found.figures[0].svg
     assert "How well Old score and New score predict Response" in found.sentence
@@ -133,9 +133,38 @@ def test_roc_without_a_curve_says_why(folder: Path) -> None:
     assert "no event" in shown(folder, roc_step(), {"development": values}).text
 
 
+def test_a_curve_of_too_few_patients_is_not_drawn_and_says_so(folder: Path) -> None:
+    values = dict(run(roc_step(), [patients(22)]).values)
+    scores: Any = values["scores"]
+    for name in ("old", "new"):  # as where no five of each class lie between two scores
+        ends = {"threshold": [None, 0.0], "fpr": [0.0, 1.0], "tpr": [0.0, 1.0], "bound": 0.5}
+        youden = {"threshold": None, "sensitivity": 0.0, "specificity": 1.0}
+        scores[name]["curve"] = {**ends, "youden": youden}
+    found = shown(folder, roc_step(), {"development": values})
+    assert "too few patients to draw the curve" in found.figures[0].caption
+    assert "0.00 | 1.00" not in found.text  # no threshold, so no sensitivity at it
+
+
+def test_a_coarse_curve_says_how_far_it_is_from_its_area(folder: Path) -> None:
+    few = shown(folder, roc_step(), {"development": dict(run(roc_step(), [patients(40)]).values)})
+    assert "away from the AUC" in few.figures[0].caption
+    many = shown(folder, roc_step(), {"development": dict(run(roc_step(), [patients(900)]).values)})
+    assert "away from the AUC" not in many.figures[0].caption
+    assert "no group of fewer than five" in many.figures[0].caption
+
+
+def test_scores_that_rank_alike_have_no_test_and_the_page_says_why(folder: Path) -> None:
+    rows = patients(300)
+    rows.columns["new"][:] = rows.columns["old"]
+    values = dict(run(roc_step(), [rows]).values)
+    assert "rank these patients alike" in shown(folder, roc_step(), {"development": values}).text
+    assert "rank these patients alike" not in shown(folder, roc_step()).text
+
+
 def test_decision_curve_has_a_figure_and_net_benefits(folder: Path) -> None:
     found = shown(folder, DecisionCurve(outcome="response", scores=("old", "new")))
     assert "act on none" in found.figures[0].svg
+    assert "too few patients between them are left out" in found.figures[0].caption
     assert "Net benefit" in found.text
 
 
