@@ -90,7 +90,7 @@ def release_of(step: Step, message: Round, posed: Posed, work: Work, knowable: i
         knowable,
         chosen=_digest(chosen) if chosen else "",
         guarded=any(field.alone != "free" for field in work.schema.values()),
-        clear=work.alone or len(posed.group) == 1,
+        clear=work.alone,
     )
 
 
@@ -140,9 +140,10 @@ class Ledger:
         """
         self._check_turn(message, posed)
         self._check_choice(message, release)
-        if not release.clear and (release.guarded or not policy.per_site):
+        clear = release.clear or len(posed.group) == 1
+        if not clear and (release.guarded or not policy.per_site):
             self._check_sites(policy.fewest_sites, message, posed, release.what)
-        spent = self._spent(release, n if release.clear else n * len(posed.group))
+        spent = self._spent(release, n if clear else n * len(posed.group), clear=clear)
         if release.numbers and spent > policy.most_numbers_per_patient:
             detail = f"{spent:.0f} numbers a patient, policy: {policy.most_numbers_per_patient:g}"
             raise Refused(Reason.TOO_MANY_NUMBERS, detail)
@@ -220,14 +221,14 @@ class Ledger:
                 detail = f"the same sums over {sorted(before)} and over {sorted(group)}"
                 raise Refused(Reason.DIFFERENCING, detail)
 
-    def _spent(self, release: Release, patients: int) -> float:
+    def _spent(self, release: Release, patients: int, *, clear: bool) -> float:
         """Return the numbers a patient that left, in clear or in masked sums, with these (R5).
 
         What was let out before counts once. A step counts for no more than there is to
         know: one number a patient and column; all it sums is made of those. Its refits
         without a fold read the same columns of the same patients, and count with it.
         """
-        given = {e["what"]: e for e in self.entries if _was_clear(e) == release.clear}
+        given = {e["what"]: e for e in self.entries if _was_clear(e) == clear}
         given[release.what] = asdict(release)
         of_step: dict[tuple[str, int], int] = defaultdict(int)
         for entry in given.values():
@@ -236,7 +237,7 @@ class Ledger:
 
 
 def _was_clear(entry: Mapping[str, Any]) -> bool:
-    return bool(entry.get("clear", len(entry["sites"]) == 1))
+    return bool(entry.get("clear")) or len(entry["sites"]) == 1
 
 
 def freeze(site: Site, study: Study, sha256: str, cohort: SiteCohort) -> str:

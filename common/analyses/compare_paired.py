@@ -67,7 +67,7 @@ class ComparePaired(Step):
         m = len(self.pairs)
         schema = {"n": count(), "valid": count(m, behind="valid")}
         if ask.phase == "totals":
-            return schema | wide_schema("sum", (3, m), (3, m))
+            return {**schema, **wide_schema("sum", (3, m), (3, m))}
         schema |= {
             "d": real(3, m, behind="valid"),
             "d2": real(3, m, behind="valid"),
@@ -88,7 +88,7 @@ class ComparePaired(Step):
         sums: dict[str, Array] = {"n": np.array(table.n), "valid": both.sum(axis=0)}
         x = np.where(both, np.stack([a, b, a - b]), 0.0)
         if ask.phase == "totals":
-            return sums | wide_sums("sum", x.sum(axis=1), np.abs(x).sum(axis=1))
+            return {**sums, **wide_sums("sum", x.sum(axis=1), np.abs(x).sum(axis=1))}
         sums |= _squares(x, both, ask)
         for i, (step, n_cells) in self._grids(table.contract, ask).items():
             d = np.rint(x[2, both[:, i], i] / step)
