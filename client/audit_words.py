@@ -28,6 +28,8 @@ def _sent(entry: Mapping[str, Any]) -> str:
     how = f"masked, only the sum with {others} other sites can be read"
     if not entry.get("masked"):
         how = "IN CLEAR, as the policy allows this site's own sums"
+    elif entry.get("alone"):
+        how += "; with the fits without this site its own follow, as the policy allows"
     return f"{entry.get('n_values')} numbers ({names}), {entry.get('n_bytes')} bytes, {how}"
 
 

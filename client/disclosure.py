@@ -13,6 +13,7 @@ import numpy as np
 
 from client.cases import Case
 from client.cohorts import select
+from common.analyses.analysis import APPLY
 from common.analyses.cox import Cox
 from common.analyses.design import terms_of
 from common.analyses.logistic import Logistic
@@ -36,7 +37,7 @@ def check_sums(policy: PolicySettings, sums: Sums, schema: Schema, *, alone: boo
         policy: the hospital's thresholds.
         sums: conforming to `schema`.
         schema: says which count stands behind each array.
-        alone: no other site is in the group.
+        alone: this site's own sums go out, or follow from those that do.
 
     Raises:
         Refused: CELL_TOO_SMALL, PER_SITE_NOT_ALLOWED or NETWORK_NOT_SHARED.
@@ -56,6 +57,31 @@ def check_cohort(policy: PolicySettings, n_patients: int) -> None:
     if n_patients < policy.smallest_cohort:
         detail = f"{n_patients} patients, policy: {policy.smallest_cohort}"
         raise Refused(Reason.COHORT_TOO_SMALL if n_patients else Reason.NO_CASES, detail)
+
+
+def in_clear(study: Study, posed: Posed) -> bool:
+    """Tell whether this site's own sums go out, or follow from those that do."""
+    return len(posed.group) == 1 or (posed.ask.phase != APPLY and study.tells_of_one(posed.step))
+
+
+def check_by_site(policy: PolicySettings, study: Study, posed: Posed) -> None:
+    """Check an ask of a step that is fitted without each site, or at one alone.
+
+    Without a site: what a total over all has more than that without it is this site's own, so
+    every site that the study lists must let its own sums out.
+
+    Raises:
+        Refused: PER_SITE_NOT_ALLOWED or ROSTER_MISMATCH.
+    """
+    by_site = study.by_site
+    if by_site is None or posed.ask.phase == APPLY:
+        return
+    if by_site.tells_of_one(posed.step) and not policy.per_site:
+        detail = "fits with and without this site tell its own sums, which the policy keeps"
+        raise Refused(Reason.PER_SITE_NOT_ALLOWED, detail)
+    if not by_site.allows(posed.step, posed.group):
+        detail = f"{posed.step} is not of the sites {list(posed.group)}"
+        raise Refused(Reason.ROSTER_MISMATCH, detail)
 
 
 def check_selection(
@@ -83,9 +109,9 @@ def check_selection(
     Raises:
         Refused: SELECTION_TOO_SMALL, DIFFERENCING or CELL_TOO_SMALL.
     """
-    mine, alone = study.bound[posed.step].cases, len(posed.group) == 1
+    mine, alone = study.bound[posed.step].cases, in_clear(study, posed)
     upto = [*_cases_before(study, posed.step, alone=alone), mine]
-    if len(posed.group) < _MASKS_HOLD:
+    if alone or len(posed.group) < _MASKS_HOLD:
         _check_combinations(study, cases, upto, policy.smallest_cell)
         return
     drawn = {(one.split, one.outside): None for one in upto}
@@ -110,11 +136,16 @@ def check_saturation(
         Refused: MODEL_SATURATED.
     """
     step = study.bound[posed.step]
-    n = len({c.patient_id for c in select(study, cases, step.cases)}) * len(posed.group)
+    n = len({c.patient_id for c in select(study, cases, step.cases)}) * _n_together(study, posed)
     q = _n_coefficients(step, study)
     if n and q > policy.most_coefficients_per_patient * n:
         detail = f"{q} coefficients, {n} patients if all sites are like this one"
         raise Refused(Reason.MODEL_SATURATED, detail)
+
+
+def _n_together(study: Study, posed: Posed) -> int:
+    """Return how many sites an ask's sums can be told apart from: 1 where they are in clear."""
+    return 1 if in_clear(study, posed) else len(posed.group)
 
 
 def _n_coefficients(step: Any, study: Study) -> int:
@@ -131,7 +162,8 @@ def _cases_before(study: Study, step: str, *, alone: bool) -> Iterator[Cases]:
     for name, other in study.bound.items():
         if name == step:
             return
-        if not alone or any(over in _IN_CLEAR for over in other.over):
+        clear = study.tells_of_one(name) or any(over in _IN_CLEAR for over in other.over)
+        if not alone or clear:
             yield other.cases
 
 

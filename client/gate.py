@@ -17,7 +17,13 @@ import numpy as np
 
 from client import audit, masking
 from client.cohorts import load_cohort
-from client.disclosure import check_cohort, check_saturation, check_selection, check_sums
+from client.disclosure import (
+    check_by_site,
+    check_cohort,
+    check_saturation,
+    check_selection,
+    check_sums,
+)
 from client.files import boot, overwrite
 from client.ledger import Ledger, freeze, release_of
 from client.policy import approved_study, check_columns, check_group, narrowed
@@ -86,6 +92,7 @@ def _release(site: Site, message: Round, posed: Posed, clock: _Clock) -> Reply:
     check_group(site, posed.group)
     if posed.step not in whole.bound:
         raise Refused(Reason.UNKNOWN_STEP, f'the study has no step "{posed.step}"')
+    check_by_site(site.policy, whole, posed)
     study = narrowed(whole, posed.ask.chosen)
     step = study.bound[posed.step]
     check_columns(site.policy, step.columns())
@@ -105,14 +112,14 @@ def _release(site: Site, message: Round, posed: Posed, clock: _Clock) -> Reply:
     account = work.account()
     words = _words(site, message, posed, work, clock)
     ledger.note(message, posed, release)
-    about = {"cohort": frozen, "spent": round(spent, 1), **account}
+    about = {"cohort": frozen, "spent": round(spent, 1), "alone": work.alone, **account}
     _record_release(site, message, posed, work.schema, about)
     return masking.seal(site, message, posed, words, work.schema)
 
 
 def _words(site: Site, message: Round, posed: Posed, work: Work, clock: _Clock) -> Words:
     """Return the encoded sums: those kept of this very ask, or fresh ones, then kept."""
-    alone = len(posed.group) == 1
+    alone = work.alone
     key = json.dumps(
         [message.hello.study, posed.step, posed.ask.digest(), alone, work.data, boot()]
     )

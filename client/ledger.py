@@ -50,6 +50,7 @@ class Release:
         knowable: how many numbers there are to know of a patient: the columns of the
             step, all those it could be narrowed to.
         guarded: there are counts in it that this site would not show alone.
+        clear: this site's own sums go out, or follow from those that do.
         chosen: digest of the columns that earlier steps have chosen, "" without.
     """
 
@@ -59,6 +60,7 @@ class Release:
     knowable: int
     chosen: str = ""
     guarded: bool = False
+    clear: bool = False
 
 
 def release_of(step: Step, message: Round, posed: Posed, work: Work, knowable: int) -> Release:
@@ -88,6 +90,7 @@ def release_of(step: Step, message: Round, posed: Posed, work: Work, knowable: i
         knowable,
         chosen=_digest(chosen) if chosen else "",
         guarded=any(field.alone != "free" for field in work.schema.values()),
+        clear=work.alone,
     )
 
 
@@ -137,9 +140,10 @@ class Ledger:
         """
         self._check_turn(message, posed)
         self._check_choice(message, release)
-        if len(posed.group) > 1 and (release.guarded or not policy.per_site):
+        clear = release.clear or len(posed.group) == 1
+        if not clear and (release.guarded or not policy.per_site):
             self._check_sites(policy.fewest_sites, message, posed, release.what)
-        spent = self._spent(release, n * len(posed.group), masked=len(posed.group) > 1)
+        spent = self._spent(release, n if clear else n * len(posed.group), clear=clear)
         if release.numbers and spent > policy.most_numbers_per_patient:
             detail = f"{spent:.0f} numbers a patient, policy: {policy.most_numbers_per_patient:g}"
             raise Refused(Reason.TOO_MANY_NUMBERS, detail)
@@ -217,19 +221,23 @@ class Ledger:
                 detail = f"the same sums over {sorted(before)} and over {sorted(group)}"
                 raise Refused(Reason.DIFFERENCING, detail)
 
-    def _spent(self, release: Release, patients: int, *, masked: bool) -> float:
+    def _spent(self, release: Release, patients: int, *, clear: bool) -> float:
         """Return the numbers a patient that left, in clear or in masked sums, with these (R5).
 
         What was let out before counts once. A step counts for no more than there is to
         know: one number a patient and column; all it sums is made of those. Its refits
         without a fold read the same columns of the same patients, and count with it.
         """
-        given = {e["what"]: e for e in self.entries if (len(e["sites"]) > 1) == masked}
+        given = {e["what"]: e for e in self.entries if _was_clear(e) == clear}
         given[release.what] = asdict(release)
         of_step: dict[tuple[str, int], int] = defaultdict(int)
         for entry in given.values():
             of_step[base_of(entry["step"]), entry["knowable"]] += entry["numbers"]
         return sum(min(n / patients, knowable) for (_, knowable), n in of_step.items())
+
+
+def _was_clear(entry: Mapping[str, Any]) -> bool:
+    return bool(entry.get("clear")) or len(entry["sites"]) == 1
 
 
 def freeze(site: Site, study: Study, sha256: str, cohort: SiteCohort) -> str:

@@ -14,6 +14,7 @@ from threadpoolctl import ThreadpoolController
 
 from client.cases import Case
 from client.cohorts import SiteCohort, select
+from client.disclosure import in_clear
 from client.site import Site
 from client.tables import Source, keep_columns, make_table, require
 from common.analyses.analysis import APPLY, Answer
@@ -32,12 +33,14 @@ class Work:
         summarise: makes them.
         data: digest of the cases it looks at: kept sums of other data are not reused.
         account: what the audit log says of the privacy it costs; refuses where it is spent.
+        alone: this site's own sums go out, or follow from those that do.
     """
 
     schema: Schema
     summarise: Callable[[], Sums]
     data: str
     account: Callable[[], Mapping[str, object]] = dict
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,8 @@ class Job:
 
     @property
     def alone(self) -> bool:
-        """Whether the reply goes out in clear."""
-        return len(self.posed.group) == 1
+        """Whether the reply goes out in clear, or follows from what does."""
+        return in_clear(self.study, self.posed)
 
 
 WORK = {
@@ -94,7 +97,7 @@ def find_work(site: Site, study: Study, cohort: SiteCohort, message: Round, pose
     schema = schema_of(step, posed.ask, study.contract())
     data = _digest(cohort, cases)
     if applies or getattr(step, "noise", None) is None:
-        return Work(schema, lambda: _summarise(job), data, lambda: _account(job))
+        return Work(schema, lambda: _summarise(job), data, lambda: _account(job), job.alone)
     return _noisy(job, schema, data)
 
 
@@ -105,7 +108,7 @@ def _noisy(job: Job, schema: Schema, data: str) -> Work:
     def summarise() -> Sums:
         return with_noise(job, _summarise(job), schema, data)
 
-    return Work(schema, summarise, data, lambda: account(job, data))
+    return Work(schema, summarise, data, lambda: account(job, data), job.alone)
 
 
 def _account(job: Job) -> Mapping[str, object]:
@@ -161,7 +164,9 @@ def _apply(job: Job) -> Sums:
 
 def _table(job: Job) -> Table:
     columns = tuple(dict.fromkeys(job.step.columns()))
-    table = make_table(Source(job.site, job.study, job.run), job.cases, columns, alone=job.alone)
+    # Where this site's sums only follow from others nothing may be hidden: the total would change.
+    in_clear = len(job.posed.group) == 1
+    table = make_table(Source(job.site, job.study, job.run), job.cases, columns, alone=in_clear)
     require(table, columns)
     return table
 

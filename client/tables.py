@@ -11,9 +11,10 @@ import numpy as np
 from client.cases import Case
 from client.files import write_atomically
 from client.site import Site
+from common.by_site import refit_without
 from common.errors import Reason, Refused
 from common.nested import AT
-from common.step import HELD_OUT
+from common.step import HELD_OUT, LEFT_OUT
 from common.study import Study
 from common.table import Floats, Table, outer_fold
 
@@ -43,12 +44,15 @@ def make_table(
         if name in study.cohort.columns
     }
     made = [name for name in wanted if name not in columns]
-    for step in dict.fromkeys(name.split(".")[0] for name in made if HELD_OUT not in name):
-        mine = [name for name in made if name.split(".")[0] == step and HELD_OUT not in name]
+    plain = [name for name in made if HELD_OUT not in name and LEFT_OUT not in name]
+    for step in dict.fromkeys(name.split(".")[0] for name in plain):
+        mine = [name for name in plain if name.split(".")[0] == step]
         columns |= _made(source, step, mine, [case.case_id for case in cases])
     for name in made:
         if HELD_OUT in name:
             columns |= _held_out(source, name, cases)
+        elif LEFT_OUT in name:
+            columns |= _left_out(source, name, cases)
     patients = np.array([case.patient_id for case in cases], dtype=np.str_)
     smallest = source.site.policy.smallest_cell if alone else 0
     return Table(columns, study.contract(), patients, smallest, fold_key=study.name)
@@ -138,3 +142,13 @@ def _held_out(source: Source, name: str, cases: Sequence[Case]) -> dict[str, Flo
         mine = np.array(folds) == fold
         values[mine] = made[f"{refit}.{column}"][mine]
     return {name: values}
+
+
+def _left_out(source: Source, name: str, cases: Sequence[Case]) -> dict[str, Floats]:
+    """Return a column of the refit without this site; missing where this site is in none."""
+    by_site, (step, column) = source.study.by_site, name.split(LEFT_OUT)
+    if by_site is None or source.site.name not in by_site.sites:
+        return {name: np.full(len(cases), np.nan)}
+    refit = refit_without(step, source.site.name)
+    made = _made(source, refit, [f"{refit}.{column}"], [case.case_id for case in cases])
+    return {name: made[f"{refit}.{column}"]} if made else {}

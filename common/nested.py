@@ -41,8 +41,7 @@ class Nested(Frozen):
     def held_out(self, name: str, step: Step) -> dict[str, Column]:
         """Return the columns put together from a step's refits."""
         made = step.produces() if name in self.steps else {}
-        single = {c: of for c, of in made.items() if "fold" not in c and not c.endswith("_oof")}
-        return {f"{name}{HELD_OUT}{c}": of for c, of in single.items()}
+        return {f"{name}{HELD_OUT}{c}": of for c, of in single(made).items()}
 
 
 def base_of(step: str) -> str:
@@ -51,25 +50,41 @@ def base_of(step: str) -> str:
 
 
 def is_refit(step: str) -> bool:
-    """Tell whether a step is a refit without a fold."""
+    """Tell whether a step is a refit."""
     return AT in step
+
+
+def single(made: Mapping[str, Column]) -> dict[str, Column]:
+    """Return the columns of a step that are of one fit, not put together over its own folds."""
+    return {c: of for c, of in made.items() if "fold" not in c and not c.endswith("_oof")}
 
 
 def without_fold(step: S, nested: Nested, fold: int) -> S:
     """Return a step over the cases outside a fold, reading what refits have made."""
-    mark = re.compile(rf"^(@?)({'|'.join(map(re.escape, nested.steps))})\.")
-    renamed = rf"\1\2{AT}{fold}."
+    cases = step.cases.model_copy(update={"outside": (fold, nested.folds)})
+    over = ("development",) if "development" in step.over else step.over[:1]
+    refit = renamed(step, nested.steps, f"{AT}{fold}")
+    return refit.model_copy(update={"cases": cases, "over": over})
+
+
+def renamed(step: S, among: tuple[str, ...], mark: str) -> S:
+    """Return a step that reads what the refits of these steps have made, in place of theirs.
+
+    Args:
+        step: the step.
+        among: the steps that are fitted again.
+        mark: what the refits' names end with.
+    """
+    written = re.compile(rf"^(@?)({'|'.join(map(re.escape, among))})\.")
 
     def of(value: Any) -> Any:
         if isinstance(value, str):
-            return mark.sub(renamed, value)
+            return written.sub(rf"\1\2{mark}.", value)
         if isinstance(value, tuple):
             return tuple(of(item) for item in value)
         return {key: of(item) for key, item in value.items()} if isinstance(value, dict) else value
 
     settings = {name: of(getattr(step, name)) for name in type(step).model_fields}
-    settings["cases"] = step.cases.model_copy(update={"outside": (fold, nested.folds)})
-    settings["over"] = ("development",) if "development" in step.over else step.over[:1]
     return step.model_copy(update=settings)
 
 

@@ -22,6 +22,7 @@ def foreseen_refusals(study: Study, roster: Roster) -> Iterator[tuple[str, str]]
         study: the study.
         roster: who takes part; of deployed sites no policy is known, and nothing is said.
     """
+    yield from _by_site(study, roster)
     policies = {n: s.simulate.policy for n, s in sorted(roster.sites.items()) if s.simulate}
     for step_name, step in study.bound.items():
         groups = _groups(roster, step)
@@ -31,6 +32,17 @@ def foreseen_refusals(study: Study, roster: Roster) -> Iterator[tuple[str, str]]
                 yield site, f"steps.{step_name}: {said}"
             if isinstance(step, Train) and roster.sites[site].role == "develop":
                 yield from ((site, f"steps.{step_name}: {t}") for t in _networks(policy, step))
+
+
+def _by_site(study: Study, roster: Roster) -> Iterator[tuple[str, str]]:
+    """Yield what `by_site` asks of sites that they are not, or do not allow."""
+    listed = study.by_site.sites if study.by_site else ()
+    for site in sorted(set(listed) ^ set(roster.developing)) if listed else ():
+        yield site, "by_site: sites: expected all developing sites of the roster, and no others"
+    for site in listed if study.by_site and study.by_site.left_out else ():
+        found = roster.sites.get(site)
+        if found and found.simulate and not found.simulate.policy.per_site:
+            yield site, f"by_site: left_out: per_site_not_allowed: {_CLEAR}"
 
 
 def _groups(roster: Roster, step: Any) -> Mapping[str, tuple[str, ...]]:

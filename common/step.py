@@ -12,6 +12,8 @@ from common.settings import Frozen
 
 HELD_OUT = ".held_out."
 """In the name of a column: each case by the refit that had not seen its patient."""
+LEFT_OUT = ".left_out."
+"""In the name of a column: each case by the refit that had not seen its site."""
 
 Over = Literal["development", "external", "all", "each"]
 
@@ -34,9 +36,11 @@ class Step(Frozen):
     Attributes:
         elastic: each round takes whichever sites reply, as totals need not be over the
             same sites; else a lost site means beginning again without it.
+        only_masked: its sums may never leave in clear, so it cannot be fitted at one site.
     """
 
     elastic: ClassVar[bool] = False
+    only_masked: ClassVar[bool] = False
 
     over: tuple[Over, ...] = Field(
         ("development",),
@@ -97,5 +101,5 @@ def expand_patterns(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[
 def _fits(column: str, pattern: str) -> bool:
     """Tell whether a pattern names a column; those of folds only if it says so."""
     return fnmatchcase(column, pattern) and all(
-        mark not in column or mark[1:] in pattern for mark in (".fold", HELD_OUT)
+        mark not in column or mark[1:] in pattern for mark in (".fold", HELD_OUT, LEFT_OUT)
     )

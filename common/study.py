@@ -13,6 +13,7 @@ from pydantic import Discriminator, Field
 
 from common.analyses import ANALYSES
 from common.analyses.analysis import APPLY, Ask
+from common.by_site import BySite
 from common.choices import Choices, allowed, candidates, spelled_out
 from common.cohort import Cohort, Column, Name
 from common.errors import ConfigError, Finding
@@ -57,6 +58,7 @@ class Study(Frozen):
     cohort: Cohort
     steps: dict[Name, Annotated[AnyStep, Discriminator("kind")]] = Field(min_length=1)
     nested: Nested | None = None
+    by_site: BySite | None = None
 
     @cached_property
     def bound(self) -> dict[str, Any]:
@@ -108,8 +110,8 @@ class Study(Frozen):
         written: dict[str, Any] = {}
         for name, step in self.steps.items():
             written[name] = step
-            if self.nested is not None and hasattr(step, "summarise"):
-                written |= self.nested.refits(name, step)
+            for again in (self.nested, self.by_site) if hasattr(step, "summarise") else ():
+                written |= again.refits(name, step) if again is not None else {}
         return written
 
     def made_by(self, name: str, step: Any, before: Holdings, steps: Mapping[str, Any]) -> Holdings:
@@ -122,9 +124,16 @@ class Study(Frozen):
             steps: those before it.
         """
         made: Holdings = step.makes(before, steps).prefixed(name)
-        if self.nested is None:
-            return made
-        return made | Holdings(columns=self.nested.held_out(name, step))
+        together: dict[str, Column] = {}
+        if self.nested is not None:
+            together |= self.nested.held_out(name, step)
+        if self.by_site is not None:
+            together |= self.by_site.left_out_columns(name, step)
+        return made | Holdings(columns=together) if together else made
+
+    def tells_of_one(self, step: str) -> bool:
+        """Tell whether one site's sums of a step follow from totals with and without it."""
+        return self.by_site is not None and self.by_site.tells_of_one(step)
 
     @cached_property
     def _all_bound(self) -> tuple[dict[str, Any], Holdings]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from common.by_site import not_by_site
 from common.choices import MARK, candidates, references
 from common.holdings import Holdings, of_cohort
 from common.nested import base_of, unfit
@@ -21,6 +22,8 @@ def unknown_names(study: "Study", found: "Salvaged[Study]") -> Iterator[tuple[Pa
     """Yield what names nothing; not where it may name what was taken away as wrong."""
     if study.nested is not None:
         yield from ((("nested", "steps"), why) for why in unfit(study.nested, study.steps))
+    if study.by_site is not None:
+        yield from ((("by_site", at), why) for at, why in not_by_site(study.by_site, study.steps))
     before: dict[str, Any] = {}
     known = of_cohort(study.cohort)
     lists: dict[str, None] = {}

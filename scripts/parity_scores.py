@@ -8,6 +8,7 @@ import pandas as pd
 import statsmodels.api as sm
 from lifelines import KaplanMeierFitter
 from lifelines.statistics import multivariate_logrank_test
+from lifelines.utils.concordance import _concordance_summary_statistics
 from MLstatkit import Delong_test
 from sklearn.metrics import (
     average_precision_score,
@@ -28,6 +29,7 @@ from scripts.parity_case import Case, Pairs
 from scripts.parity_tests import with_nobody
 from tests.common.analyses import (
     test_calibration,
+    test_concordance,
     test_cutoff_scan,
     test_decision_curve,
     test_kaplan_meier,
@@ -50,6 +52,7 @@ def cases() -> Iterator[Case]:
     yield _case("reclassification", test_reclassification.STEP, table, "rows (numpy)", _gain)
     yield _kaplan_meier(table)
     yield _cutoffs()
+    yield _concordance()
     yield from _metas()
 
 
@@ -162,6 +165,25 @@ def _cutoffs() -> Case:
                 yield test["chi2"], chi2
 
     return Case("cutoff_scan", step, with_nobody(tables), "statsmodels", pairs, None)
+
+
+def _concordance() -> Case:
+    """Pairs within sites; those across sites are binned, within a bound the tests check."""
+    step, tables = test_concordance.STEP, test_concordance.survival_sites(400, 7)
+
+    def pairs(answer: Answer) -> Pairs:
+        scores: Any = answer.values["scores"]
+        for name in step.scores:
+            parts = []
+            for t in tables:
+                days, score, died = (t.columns[c] for c in ("days", name, "died"))
+                parts.append(_concordance_summary_statistics(days, -score, died))
+            right, tied, n = np.sum(parts, axis=0)
+            within = scores[name]["within_sites"]
+            yield within["comparable_pairs"], n
+            yield within["estimate"], (right + tied / 2) / n
+
+    return Case("concordance", step, with_nobody(tables), "lifelines", pairs, None)
 
 
 def _metas() -> Iterator[Case]:

@@ -177,7 +177,10 @@ def _paired() -> Case:
             )
         ranks = answer.values["pairs"][0]["wilcoxon"]  # type: ignore[index,call-overload]
         a, b = test_compare_paired.both(table, columns[0])
-        yield ranks["p"], stats.wilcoxon(np.rint((a - b) / 1e-4), method="asymptotic").pvalue
+        yield (
+            ranks["p"],
+            stats.wilcoxon(np.rint((a - b) / ranks["resolution"]), method="asymptotic").pvalue,
+        )
 
     return _case("compare_paired", ComparePaired(pairs=columns), table, "scipy", pairs)
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from common.analyses.analysis import APPLY, Answer, Ask, Json, Solve
+from common.by_site import OtherSites
 from common.choices import NotAChoice
 from common.errors import Reason
 from common.messages import Posed
@@ -117,7 +118,7 @@ class Driver:
             problems = list(
                 first_problems(self.study, self.roster, name, self.answers, self.pooled)
             )
-        except NotAChoice as error:
+        except (NotAChoice, OtherSites) as error:
             self._fail(name, "", str(error))
             return
         for problem in problems:

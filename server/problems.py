@@ -8,7 +8,7 @@ from common.analyses.analysis import APPLY, Answer, Ask, Solve, State
 from common.choices import Choices, chosen_in, references
 from common.nested import AT, base_of
 from common.sites import Roster
-from common.step import HELD_OUT
+from common.step import HELD_OUT, LEFT_OUT
 from common.study import Study
 from common.tasks.train import Train
 
@@ -103,10 +103,20 @@ def _analysis_problems(
     step = narrowed.bound[name]
     if hasattr(step, "given"):
         step = step.given({need: _main_answer(answers[need]) for need in step.needs()})
-    for part, group in groups(roster, step.over).items():
+    for part, group in _fitted_at(study, name, groups(roster, step.over)).items():
         solve = partial(step.solve, narrowed.contract(), alone=len(group) == 1)
         begin = _with_choices(solve, chosen)
         yield Problem(name, part, group, begin, elastic=step.elastic, chosen=chosen)
+
+
+def _fitted_at(
+    study: Study, name: str, parts: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
+    """Return the groups of a step's answers, of a refit by site those sites it is fitted at."""
+    if study.by_site is None:
+        return dict(parts)
+    found = {part: study.by_site.group(name, group) for part, group in parts.items()}
+    return {part: group for part, group in found.items() if group}
 
 
 def choices_for(study: Study, name: str, answers: Answers) -> Choices:
@@ -192,8 +202,9 @@ def needed_steps(study: Study, name: str) -> set[str]:
     """Return the steps that must have ended before this one can begin."""
     step = study.bound[name]
     made = [c for c in (*step.columns(), *step.cases.where, *step.images()) if "." in c]
-    by = {c.split(".")[0] for c in made if HELD_OUT not in c}
-    refits = {c.split(".")[0] for c in made if HELD_OUT in c}
+    again = [c for c in made if HELD_OUT in c or LEFT_OUT in c]
+    by = {c.split(".")[0] for c in made if c not in again}
+    refits = {c.split(".")[0] for c in again}
     by |= {other for other in study.bound if AT in other and base_of(other) in refits}
     chosen_by = {at.split(".")[0] for at in references(study.written[name])}
     return {*step.needs(), *by, *chosen_by}

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping
 from functools import partial
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -69,6 +69,8 @@ class Boosting(Step):
     Message: 24 bytes by node, column tried and bin; a level has at most parallel
     (folds + 1) 2**(depth - 1) nodes and 2**24 numbers. Only in masked sums.
     """
+
+    only_masked: ClassVar[bool] = True
 
     kind: Literal["boosting"] = "boosting"
     outcome: str = Field(description="a category, or an integer of range 0 to 1")

@@ -1,7 +1,7 @@
 """ComBat: take the site's signature out of features, keep what covariates explain."""
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,8 @@ class Combat(Step):
 
     Rounds: 2, whatever the folds.
     """
+
+    only_masked: ClassVar[bool] = True
 
     kind: Literal["combat"] = "combat"
     of: tuple[str, ...] = Field(min_length=1, description="features to harmonise")

@@ -10,6 +10,7 @@ from pydantic import Field
 from common.analyses import group_tests
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.correction import Correction, adjusted, with_significant
+from common.analyses.few import without_few
 from common.analyses.group_ranks import CELLS, RANKS, Ranking
 from common.analyses.levels import level_codes, levels_of
 from common.analyses.medians import Windows, count_in_windows, search_medians
@@ -119,7 +120,7 @@ class CompareGroups(Step):
             return self._ranking.summarise(table, ask)
         codes = level_codes(table, self.by)
         n_groups = len(levels_of(self.by, table.contract))
-        values = table.matrix(self.of)
+        values = without_few(table, table.matrix(self.of), codes)
         sums: dict[str, Array] = {"n": np.array(int((codes >= 0).sum()))}
         if ask.phase == "totals":
             sums |= totals(values, codes, n_groups)

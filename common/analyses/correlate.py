@@ -1,7 +1,7 @@
 """Correlations of many columns, and a filter of those that say the same."""
 
 from collections.abc import Generator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -54,6 +54,8 @@ class Correlate(Step):
     Rounds: 2 for pearson; 2 to 6 for spearman, 4 to 9 with `exact_ranks`. A site alone,
     whose products must not be seen, sends the finished matrix: 1.
     """
+
+    only_masked: ClassVar[bool] = True
 
     kind: Literal["correlate"] = "correlate"
     of: tuple[str, ...] = Field(min_length=1, description="columns to correlate")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -62,6 +62,8 @@ class Forest(Step):
     level has at most trees (folds + 1) min(2**(depth - 1), n / (2 min_leaf)) nodes, and
     at most 2**24 numbers, 128 MiB, may go at once. Only in masked sums.
     """
+
+    only_masked: ClassVar[bool] = True
 
     kind: Literal["forest"] = "forest"
     outcome: str = Field(description="a category, or an integer of range 0 to 1")

@@ -7,8 +7,10 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.analyses.analysis import Ask
+from common.analyses.few import without_few
 from common.analyses.levels import level_codes, levels_of
 from common.analyses.plain import floats, whole
 from common.analyses.rank_cells import (
@@ -86,7 +88,7 @@ class Ranking:
         sums: dict[str, Array] = {"n": np.array(int((codes >= 0).sum()))}
         if ask.phase == RANKS:
             here = [
-                rank_sums(cells_here(self._values(table, i), codes, n_groups))
+                rank_sums(cells_here(self._values(table, i, codes), codes, n_groups))
                 for i in range(len(self.of))
             ]
             return sums | {
@@ -95,14 +97,15 @@ class Ranking:
                 "ties": np.array([one.ties for one in here]),
             }
         cells = [
-            count_cells(self._values(table, i), codes, n_groups, edges)
+            count_cells(self._values(table, i, codes), codes, n_groups, edges)
             for i, edges in unpack(ask.arrays).items()
         ]
         return sums | {"cells": np.concatenate(cells, axis=1)}
 
-    def _values(self, table: Table, i: int) -> Floats:
+    def _values(self, table: Table, i: int, codes: NDArray[np.int64]) -> Floats:
         name = self.of[i]
-        return on_line(table.columns[name], table.contract[name], self.resolution)
+        values = without_few(table, table.columns[name][:, None], codes)[:, 0]
+        return on_line(values, table.contract[name], self.resolution)
 
 
 def _read(total: Sums) -> list[RankSums]:

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
+from common.analyses.few import behind_enough
 from common.analyses.plain import floats, plain
 from common.analyses.spread import unit_of, without_rounding
 from common.analyses.variance_parts import Estimate, Form, MeanSquares, icc
@@ -80,7 +81,7 @@ class Icc(Step):
     def summarise(self, table: Table, ask: Ask) -> Sums:
         """Return one site's sums over the cases that every reader has measured."""
         x = np.stack([table.matrix(columns) for columns in self.raters])
-        there = ~np.isnan(x).any(axis=0)
+        there = behind_enough(table, np.asarray(~np.isnan(x).any(axis=0)))
         sums = {"n": np.array(table.n), "valid": there.sum(axis=0)}
         x = np.where(there, x, 0.0)
         if ask.phase == "totals":

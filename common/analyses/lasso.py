@@ -1,7 +1,7 @@
 """LASSO, elastic net and ridge with cross-validated lambda: a radiomics score."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -61,6 +61,8 @@ class Lasso(Step):
     the same folds chose, so it is a little optimistic; for an honest estimate test on
     other sites. A later step reads the columns selected as `@<step>.selected`.
     """
+
+    only_masked: ClassVar[bool] = True
 
     kind: Literal["lasso"] = "lasso"
     outcome: str

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.correction import Correction, adjusted
+from common.analyses.few import without_few
 from common.analyses.plain import floats, plain
 from common.analyses.spread import (
     centre_of,
@@ -60,7 +61,8 @@ class Moments(Step):
 
     def summarise(self, table: Table, ask: Ask) -> Sums:
         """Return one site's sums."""
-        values, codes = table.matrix(self.of), np.zeros(table.n, np.int64)
+        values = without_few(table, table.matrix(self.of))
+        codes = np.zeros(table.n, np.int64)
         if ask.phase == "totals":
             return {"n": np.array(table.n), **totals(values, codes, 1)}
         centre, scale = floats(ask.arrays["centre"]), floats(ask.arrays["scale"])

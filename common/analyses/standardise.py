@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
+from common.analyses.few import without_few
 from common.analyses.plain import floats, plain
 from common.analyses.spread import (
     centre_of,
@@ -67,7 +68,8 @@ class Standardise(Step):
     def summarise(self, table: Table, ask: Ask) -> Sums:
         """Return one site's sums."""
         n_groups = max(self.folds, 1)
-        values, folds = table.matrix(self.of), table.folds(n_groups)
+        folds = table.folds(n_groups)
+        values = without_few(table, table.matrix(self.of), folds)
         if ask.phase == "totals":
             return {"n": np.array(table.n), **totals(values, folds, n_groups)}
         centre, scale = floats(ask.arrays["centre"]), floats(ask.arrays["scale"])

@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
+from common.by_site import fitted_at
 from server.report import charts
 from server.report.blocks import Block, Figure, Note, Row, Table
 from server.report.numbers import MINUS, NONE, estimate, fixed, is_number, p_value, plural, whole
@@ -32,10 +33,28 @@ def blocks(view: StepView) -> Iterator[Block]:
     if drawn:
         yield _figure(view, drawn)
         yield _areas(view, drawn)
+        yield from _matrix(view, drawn)
     for part, values in drawn.items():
         if values.get("pairs"):
             yield _pairs(view, part, values)
     yield from without_scores(view)
+
+
+def _matrix(view: StepView, parts: Mapping[str, Values]) -> Iterator[Block]:
+    """Yield the areas of every site's own fit at every site, where the scores are such."""
+    fits = {site: s for s in view.step.scores if (site := fitted_at(s)) is not None}
+    sites = [part for part in parts if part.startswith("site.")]
+    if len(fits) < 2 or not sites:
+        return
+    rows = []
+    for site, score in fits.items():
+        found = {part: fixed(parts[part]["scores"].get(score, {}).get("auc"), 2) for part in sites}
+        cells = [f"({area})" if part == f"site.{site}" else area for part, area in found.items()]
+        rows.append(Row(site, tuple(cells)))
+    head = ("Fitted at", *(f"at {part.removeprefix('site.')}" for part in sites))
+    note = "A row is the fit of one site alone, a column where it is judged. In brackets: on the "
+    note += "very cases it was fitted on, which is too good."
+    yield Table("AUC of every site's fit at every site", head, tuple(rows), (note,))
 
 
 def outcome_words(view: StepView) -> str:

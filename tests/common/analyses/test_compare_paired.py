@@ -1,9 +1,12 @@
 """Paired comparisons over sites: equal to the pooled ones, and to scipy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from common.analyses.analysis import Ask
 from common.analyses.compare_paired import ComparePaired
 from common.analyses.runner import Cost, run
 from common.cohort import Column
@@ -54,8 +57,8 @@ def test_signed_rank_is_that_of_scipy(resolution: float, alone: bool) -> None:
     tables = [table] if alone else split_unevenly(table, 5)
     found = run(analysis, tables, alone=alone).values["pairs"][0]["wilcoxon"]
     a, b = both(table, DICE[0])
-    d = np.rint((a - b) / (resolution or 1e-4))
-    assert found["resolution"] == (resolution or 1e-4)
+    d = np.rint((a - b) / found["resolution"])
+    assert found["resolution"] == (resolution or 2e-5)
     expected = stats.wilcoxon(d, method="asymptotic", alternative="greater")
     assert found["rank_sum"] == expected.statistic
     two_sided = stats.wilcoxon(d, method="asymptotic")
@@ -141,12 +144,42 @@ def test_too_few_cases_give_none(n: int) -> None:
 
 def test_site_alone_sends_no_count_on_a_fine_grid() -> None:
     table, analysis = study(100, 11, smallest_cell=5), ComparePaired(pairs=PAIRS)
-    ask = next(analysis.solve(table.contract, alone=True))
+    ask = _second(analysis, table, alone=True)
     schema = analysis.schema(ask, table.contract)
     assert all(field.alone != "never" for field in schema.values())
-    ask = next(analysis.solve(table.contract))
+    ask = _second(analysis, table, alone=False)
     schema = analysis.schema(ask, table.contract)
     assert schema["above.0"].alone == "never"
+
+
+@pytest.mark.parametrize("widest", [0.5, 5.0, 50.0])
+def test_ranks_are_as_fine_as_the_differences_ask_for(widest: float) -> None:
+    """Areas declared up to 5000 cm2, of which readers differ by a quarter of one."""
+    table, rng = study(200, 3), np.random.default_rng(1)
+    area = 100 * rng.uniform(0.2, 0.4, table.n)
+    made = {"a": area, "b": area + rng.normal(0.1, 0.3, table.n)}
+    wide = Column(type="number", range=(0, 100 * widest))
+    table = replace(table, columns=made, contract={"a": wide, "b": wide})
+    analysis = ComparePaired(pairs=(("a", "b"),))
+    found = run(analysis, split_unevenly(table, 4)).values["pairs"][0]["wilcoxon"]  # type: ignore[index,call-overload]
+    d = np.rint((made["a"] - made["b"]) / found["resolution"])
+    assert found["resolution"] < np.abs(made["a"] - made["b"]).mean() / 20
+    assert found["p"] == pytest.approx(stats.wilcoxon(d, method="asymptotic").pvalue, rel=1e-10)
+    exact = stats.wilcoxon(made["a"] - made["b"], method="asymptotic").pvalue
+    assert found["p"] == pytest.approx(exact, rel=0.05)
+
+
+def test_a_resolution_coarser_than_the_differences_gives_no_p() -> None:
+    table = study(200, 3)
+    found = run(ComparePaired(pairs=DICE, resolution=0.5), [table]).values["pairs"][0]
+    assert found["wilcoxon"]["p"] is None
+    assert "declare a finer one" in found["wilcoxon"]["note"]
+    assert found["t_test"]["p"] is not None
+
+
+def _second(analysis: ComparePaired, table: Table, *, alone: bool) -> Ask:
+    solving = analysis.solve(table.contract, alone=alone)
+    return solving.send(analysis.summarise(table, next(solving)))
 
 
 def test_refuses_a_resolution_too_fine_and_categories() -> None:

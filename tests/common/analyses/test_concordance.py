@@ -16,7 +16,7 @@ from tests.common.analyses.tables import clinical, pooled, split_unevenly
 STEP = Concordance(time="days", event="died", scores=("risk", "noise"))
 
 
-def _sites(n: int = 300, seed: int = 3) -> list[Table]:
+def survival_sites(n: int = 300, seed: int = 3) -> list[Table]:
     rng = np.random.default_rng(seed)
     risk = rng.normal(size=n)
     days = np.ceil(rng.exponential(300 * np.exp(-risk)))
@@ -43,7 +43,7 @@ def _theirs(table: Table, score: str) -> float:
 
 
 def test_across_sites_is_that_of_lifelines_within_its_bound() -> None:
-    tables = _sites()
+    tables = survival_sites()
     cost = Cost()
     scores = run(STEP, tables, cost=cost).values["scores"]
     assert cost.rounds == 2
@@ -56,7 +56,7 @@ def test_across_sites_is_that_of_lifelines_within_its_bound() -> None:
 
 
 def test_within_sites_is_exact() -> None:
-    (table,) = _sites()[:1]
+    (table,) = survival_sites()[:1]
     scores = run(STEP, [table], alone=True).values["scores"]
     found = scores["risk"]["within_sites"]["estimate"]  # type: ignore[index,call-overload]
     assert found == pytest.approx(_theirs(table, "risk"), abs=1e-15)
@@ -64,7 +64,7 @@ def test_within_sites_is_exact() -> None:
 
 
 def test_few_events_give_no_index() -> None:
-    tables = _sites(120)
+    tables = survival_sites(120)
     for table in tables:
         table.columns["died"][:] = 0.0
     tables[0].columns["died"][:3] = 1.0
@@ -73,13 +73,15 @@ def test_few_events_give_no_index() -> None:
 
 
 def test_a_time_without_a_range_is_a_mistake() -> None:
-    tables = [replace(t, contract={**t.contract, "days": Column(type="number")}) for t in _sites()]
+    tables = [
+        replace(t, contract={**t.contract, "days": Column(type="number")}) for t in survival_sites()
+    ]
     with pytest.raises(ValueError, match="a range from 0"):
         run(STEP, tables)
 
 
 def test_cox_makes_the_column_it_reads() -> None:
-    tables = _sites()
+    tables = survival_sites()
     cox = Cox(time="days", event="died", models={"one": ("risk",), "two": ("risk", "noise")})
     answer = run(cox, tables)
     made = cox.columns_from(tables[0], answer)

@@ -1,0 +1,83 @@
+"""Columns that few patients have a value of, asked of one site alone (R2, R3)."""
+
+import numpy as np
+import pytest
+
+from common.analyses.compare_groups import CompareGroups
+from common.analyses.compare_paired import ComparePaired
+from common.analyses.icc import Icc
+from common.analyses.moments import Moments
+from common.analyses.runner import run
+from common.analyses.standardise import Standardise
+from common.cohort import Column
+from common.table import Table
+
+NUMBER = Column(type="number", range=(0, 50))
+KINDS = [
+    Moments(of=("marker", "age")),
+    Standardise(of=("marker", "age")),
+    ComparePaired(pairs=(("marker", "age"), ("age", "age2"))),
+    Icc(raters=(("marker", "age"), ("age", "age2"))),
+    CompareGroups(of=("marker", "age"), by="sex", test="welch"),
+    CompareGroups(of=("marker", "age"), by="sex", test="mann_whitney"),
+]
+
+
+def _alone() -> Table:
+    """Return a site of 30 patients; three of them have a marker, at two examinations each."""
+    rng = np.random.default_rng(2)
+    patients = np.array([f"p{i % 30:02d}" for i in range(60)])
+    marker = np.full(60, np.nan)
+    for i in (3, 4, 5, 33, 34, 35):
+        marker[i] = 37.125 + i
+    columns = {
+        "marker": marker,
+        "age": rng.uniform(20, 40, 60),
+        "age2": rng.uniform(20, 40, 60),
+        "sex": np.arange(60.0) // 30 % 2,
+    }
+    contract = dict.fromkeys(("marker", "age", "age2"), NUMBER)
+    contract["sex"] = Column(type="category", levels=("f", "m"))
+    return Table(columns, contract, patients, smallest_cell=5)
+
+
+def _counts(step: object, table: Table) -> np.ndarray:
+    """Return how many values of each column the site lets out, in its last ask."""
+    solving = step.solve(table.contract, alone=True)  # type: ignore[attr-defined]
+    ask, sums = next(solving), None
+    while True:
+        sums = step.summarise(table, ask)  # type: ignore[attr-defined]
+        try:
+            ask = solving.send(sums)
+        except StopIteration:
+            return np.asarray(sums["valid"])
+
+
+@pytest.mark.parametrize("step", KINDS, ids=lambda s: f"{s.kind}")
+def test_three_patients_with_six_values_do_not_show(step: object) -> None:
+    counts = _counts(step, _alone()).reshape(-1, 2)
+    assert not counts[:, 0].any()
+    assert (counts[:, 1] >= 5).all()
+
+
+@pytest.mark.parametrize("step", KINDS, ids=lambda s: f"{s.kind}")
+def test_without_the_rule_they_do(step: object) -> None:
+    """Six cases pass for enough where only cases are counted."""
+    table = _alone()
+    counts = _counts(step, Table(table.columns, table.contract, table.patients))
+    assert counts.reshape(-1, 2)[:, 0].sum() == 6
+
+
+def test_the_mean_of_three_is_not_printed_and_the_others_are_as_they_were() -> None:
+    table = _alone()
+    answer = run(Moments(of=("marker", "age")), [table], alone=True).values["columns"]
+    assert answer["marker"]["mean"] is None  # type: ignore[index,call-overload]
+    assert answer["age"]["mean"] == pytest.approx(table.columns["age"].mean())  # type: ignore[index,call-overload]
+
+
+def test_a_group_of_few_is_hidden_and_the_other_is_not() -> None:
+    table = _alone()
+    table.columns["age"][:27] = np.nan  # of the first group three are left
+    step = CompareGroups(of=("age",), by="sex", test="welch")
+    counts = _counts(step, table)
+    assert counts.ravel().tolist() == [0, 30]
