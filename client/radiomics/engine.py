@@ -91,11 +91,15 @@ def self_test(profile: Profile) -> str:
 
 def warm_up() -> None:
     """Compile the kernels, or load them from the disk, so that the first case need not wait."""
-    profile = read_profile("imageType: {Original: {}, LoG: {sigma: [2.0]}, Wavelet: {}}")
+    import SimpleITK as sitk  # noqa: N813
+
+    filters = "imageType: {Original: {}, LoG: {sigma: [2.0]}, Wavelet: {}}"
     image, mask = phantom()
-    fine = read_profile("setting: {binWidth: 1, weightingNorm: euclidean}")
-    for one in (profile, fine):
-        extract(image, mask, one)
+    extract(image, mask, read_profile(filters))
+    # Filters are compiled for each kind of voxel.
+    for kind in (sitk.sitkFloat32, sitk.sitkFloat64):
+        few = read_profile(f"{filters}\nfeatureClass: {{firstorder: [Mean]}}")
+        extract(sitk.Cast(image, kind), mask, few)
 
 
 def _rounded(value: float) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from client.radiomics.compiled import Array, Floats, kernel
+from client.radiomics.compiled import Array, Floats, inner, kernel
 
 _LANES = 16
 # The impulse response falls by exp(-1.37) a sigma: after 14 it is below 1e-8 of single
@@ -157,7 +157,7 @@ def _filter_columns(image: Array, out: Array, coefficients: Floats, first: int) 
                     target[lane] = np.float32(result[first + i, lane])
 
 
-@kernel
+@inner
 def _filter_lanes(data: Floats, out: Floats, c: Floats) -> None:
     """Run the recursion forwards and backwards over sixteen lines at once.
 
@@ -204,7 +204,7 @@ def _filter_lanes(data: Floats, out: Floats, c: Floats) -> None:
             out[i, lane] += back[i, lane]
 
 
-@kernel
+@inner
 def _start_forwards(data: Floats, out: Floats, c: Floats) -> None:
     """Write the first four values: before the line, its first value goes on for ever."""
     for lane in range(_LANES):
@@ -219,7 +219,7 @@ def _start_forwards(data: Floats, out: Floats, c: Floats) -> None:
             out[i, lane] = new - old
 
 
-@kernel
+@inner
 def _start_backwards(data: Floats, out: Floats, c: Floats) -> None:
     """Write the last four values: behind the line, its last value goes on for ever."""
     n = data.shape[0]
