@@ -1,5 +1,6 @@
 """The features of one region: the fast engine where it covers the profile, else PyRadiomics."""
 
+import functools
 import hashlib
 import logging
 from collections.abc import Iterator
@@ -200,11 +201,16 @@ def _in_order(found: list[Found]) -> list[Found]:
 def _named(
     image: str, feature_class: str, features: tuple[str, ...], values: Floats
 ) -> dict[str, float]:
+    found = values.tolist()
+    places = _places(feature_class, features)
+    start = f"{image}_{feature_class}_"
+    return {start + name: found[at] for name, at in zip(features, places, strict=True)}
+
+
+@functools.lru_cache(maxsize=64)
+def _places(feature_class: str, features: tuple[str, ...]) -> tuple[int, ...]:
     names = (*FEATURES[feature_class], *ON_REQUEST.get(feature_class, ()))
-    return {
-        f"{image}_{feature_class}_{feature}": float(values[names.index(feature)])
-        for feature in features
-    }
+    return tuple(names.index(feature) for feature in features)
 
 
 def _check_levels(levels: dict[str, int]) -> None:

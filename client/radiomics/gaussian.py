@@ -7,6 +7,7 @@ accumulators along a line, single precision between passes. Every pass runs only
 the lines that the next one reads.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -240,6 +241,7 @@ _A1, _B1 = (1.3530, -0.6724, -1.3563), (1.8151, -3.4327, 5.2318)
 _A2, _B2 = (-0.3531, 0.6724, 0.3446), (0.0902, 0.6100, -2.2355)
 
 
+@functools.lru_cache(maxsize=128)
 def smoothing(sigma: float) -> Floats:
     """Return the recursion's twenty coefficients for a Gaussian of a sigma in voxels."""
     d, bottom = _denominator(sigma)
@@ -247,6 +249,7 @@ def smoothing(sigma: float) -> Floats:
     return _with_edges(n * (1.0 / (2 * top.s / bottom.s - n[0])), d)
 
 
+@functools.lru_cache(maxsize=128)
 def second_derivative(sigma: float, scale: float) -> Floats:
     """Return the coefficients for its second derivative, times a scale."""
     d, bottom = _denominator(sigma)
