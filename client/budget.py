@@ -1,19 +1,23 @@
 """How much privacy of its patients a site has spent, over all runs of all studies.
 
-Every private round is a line of the audit log with its noise, chance and steps; the
-accountant composes all of them, as if every patient had been in each. The same ask over the
-same cases comes to the same noise (`common.privacy.noise`) and is counted once.
+Every private round of a training and every statistic with noise is a line of the audit log
+with its noise, chance and steps; all are composed, as if every patient had been in each.
+The same ask over the same cases comes to the same noise (`common.privacy.noise`) and is
+counted once.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any
+
+import numpy as np
 
 from client import audit
 from client.site import Site
 from client.spending import Spending
 from client.steps import Job
 from common.errors import Reason, Refused
+from common.privacy.renyi import ORDERS, epsilon_of, gaussian
+from common.table import Floats
 
 
 def check_budget(site: Site, mark: str, spending: Spending) -> float:
@@ -54,7 +58,7 @@ def account_of(job: Job) -> dict[str, object]:
         return {}
     mark, spending = found
     epsilon = check_budget(job.site, mark, spending)
-    return {"privacy": {"mark": mark, **asdict(spending), "epsilon": round(epsilon, 3)}}
+    return {"privacy": {"mark": mark, **spending.as_values(), "epsilon": round(epsilon, 3)}}
 
 
 def spendings(entries: Iterable[Mapping[str, Any]]) -> dict[str, Spending]:
@@ -70,17 +74,21 @@ def spendings(entries: Iterable[Mapping[str, Any]]) -> dict[str, Spending]:
 
 
 def loss_of(taken: Iterable[Spending], delta: float) -> float:
-    """Return epsilon at `delta` of all rounds together (Renyi accountant of Opacus)."""
-    from opacus.accountants import RDPAccountant
-
-    account = RDPAccountant()
-    account.history = _merged(taken)
-    return float(account.get_epsilon(delta)) if account.history else 0.0
-
-
-def _merged(taken: Iterable[Spending]) -> list[tuple[float, float, int]]:
-    """Return rounds alike as one with all their steps: the same loss, found sooner."""
+    """Return epsilon at `delta` of all that was taken, together."""
     steps: dict[tuple[float, float], int] = {}
-    for one in taken:
+    for one in taken:  # rounds alike as one with all their steps: the same loss, found sooner
         steps[one.noise, one.rate] = steps.get((one.noise, one.rate), 0) + one.steps
-    return [(noise, rate, n) for (noise, rate), n in steps.items()]
+    if not steps:
+        return 0.0
+    losses = [_loss(noise, rate, n) for (noise, rate), n in steps.items()]
+    return epsilon_of(np.sum(losses, axis=0), delta)
+
+
+def _loss(noise: float, rate: float, steps: int) -> Floats:
+    """Return the loss at each order; only a training needs Opacus, and so torch."""
+    if rate == 1:
+        return gaussian(noise, steps)
+    from opacus.accountants.analysis.rdp import compute_rdp
+
+    found = compute_rdp(q=rate, noise_multiplier=noise, steps=steps, orders=ORDERS)
+    return np.asarray(found, np.float64)

@@ -1,6 +1,6 @@
 """What a private training takes of its patients' privacy, and how much noise that needs."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import ceil
 
 from common.tasks.local import Local
@@ -20,6 +20,10 @@ class Spending:
     noise: float
     rate: float
     steps: int
+
+    def as_values(self) -> dict[str, float]:
+        """Return it as the audit log keeps it."""
+        return asdict(self)
 
 
 def plan(privacy: Privacy, local: Local, n_patients: int, n_rounds: int) -> Spending:

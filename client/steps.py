@@ -93,7 +93,19 @@ def find_work(site: Site, study: Study, cohort: SiteCohort, message: Round, pose
     job = Job(site, study, step, cases, message, posed, cohort)
     schema = schema_of(step, posed.ask, study.contract())
     data = _digest(cohort, cases)
-    return Work(schema, lambda: _summarise(job), data, lambda: _account(job))
+    if applies or getattr(step, "noise", None) is None:
+        return Work(schema, lambda: _summarise(job), data, lambda: _account(job))
+    return _noisy(job, schema, data)
+
+
+def _noisy(job: Job, schema: Schema, data: str) -> Work:
+    """Return the work of a statistic that gets noise before it may leave."""
+    from client.noising import account, with_noise
+
+    def summarise() -> Sums:
+        return with_noise(job, _summarise(job), schema, data)
+
+    return Work(schema, summarise, data, lambda: account(job, data))
 
 
 def _account(job: Job) -> Mapping[str, object]:

@@ -31,6 +31,7 @@ from common.table import fold_of
 from common.tasks.local import Local
 from common.tasks.task import prepares
 from common.tasks.train import AVERAGE, BEGIN, UPDATE, WEIGHTS, Train
+from common.tasks.update_norm import share_within
 
 if TYPE_CHECKING:
     from client.spending import Spending
@@ -95,9 +96,12 @@ def _train_common(job: Job, weights: Weights, local: Weights) -> dict[str, Array
         best = int(str(job.posed.ask.values.get("best", -1)))
         _own(job).keep_local_part(_round(job), part, best=best)
     sums = _counts(job, trained)
-    for name, before in weights.items():
-        change = trained.weights[name].astype(np.float64) - before
-        sums[UPDATE + name] = trained.n_cases * change
+    changes = {n: trained.weights[n].astype(np.float64) - before for n, before in weights.items()}
+    largest = job.step.largest_update_norm
+    factor = trained.n_cases * (1.0 if largest is None else share_within(changes, largest))
+    for name, change in changes.items():
+        change *= factor  # in place: a network may be large
+        sums[UPDATE + name] = change
     return sums
 
 

@@ -7,13 +7,14 @@
 # CONSORTIUM_TORCH_INDEX    package index to take PyTorch from, the same as
 #                           --torch-index; matters only when .venv has none yet
 #
-# A second call returns at once; an interrupted one is taken up again. Nothing
-# outside .venv is changed.
+# A second call returns at once; an interrupted one is taken up again. Nothing is
+# changed outside .venv but compiled kernels, beside their sources.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly VENV=.venv
 readonly STAMP=$VENV/.consortium-ready
+readonly KERNELS=$VENV/.consortium-kernels
 readonly SHIM=third_party/pyradiomics-official
 readonly SUPPORTED='import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))'
 
@@ -26,9 +27,9 @@ is_supported() {
   "$1" -c "$SUPPORTED" >/dev/null 2>&1
 }
 
-# Everything that the content of .venv depends on, as one line.
-fingerprint() {
-  "$VENV/bin/python" - pyproject.toml constraints.txt scripts/setup.sh "$SHIM"/* <<'PYTHON'
+# The interpreter, this folder and the content of files, as one line.
+digest() {
+  "$VENV/bin/python" - "$@" <<'PYTHON'
 import hashlib, pathlib, sys
 digest = hashlib.sha256()
 for path in map(pathlib.Path, sys.argv[1:]):
@@ -36,6 +37,33 @@ for path in map(pathlib.Path, sys.argv[1:]):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
 print(pathlib.Path.cwd(), sys.version.split()[0], digest.hexdigest())
 PYTHON
+}
+
+# Everything that the content of .venv depends on.
+fingerprint() {
+  digest pyproject.toml constraints.txt scripts/setup.sh "$SHIM"/*
+}
+
+# The same of the compiled radiomics kernels: their sources only, as compiling takes a minute.
+kernels_fingerprint() {
+  local files
+  mapfile -t files < <(grep -lE '^@[a-z_]*(kernel|inner|regrouping)' client/radiomics/*.py)
+  digest constraints.txt client/radiomics/compiled.py "${files[@]}"
+}
+
+are_compiled() {
+  [[ -f $KERNELS ]] && [[ -d $(tail -n 1 "$KERNELS") ]] &&
+    [[ $(head -n 1 "$KERNELS") == "$(kernels_fingerprint)" ]]
+}
+
+compile_kernels() {
+  printf 'setup.sh: compiling the radiomics kernels, once (about a minute)\n'
+  kernels_fingerprint >"$KERNELS.part"
+  "$VENV/bin/python" -c 'import numba
+from client.radiomics.engine import warm_up
+warm_up()
+print(numba.config.CACHE_DIR)' >>"$KERNELS.part"
+  mv "$KERNELS.part" "$KERNELS"
 }
 
 is_ready() {
@@ -103,8 +131,6 @@ install_all() {
     --editable ".[ray,test]" "./$SHIM"
   "$VENV/bin/python" -c 'from radiomics import cMatrices, cShape' ||
     fail "pyradiomics was installed without its C extensions."
-  printf 'setup.sh: compiling the radiomics kernels, once (about a minute)\n'
-  "$VENV/bin/python" -c 'from client.radiomics.engine import warm_up; warm_up()'
 }
 
 torch_index=${CONSORTIUM_TORCH_INDEX:-}
@@ -123,4 +149,5 @@ if ! is_ready; then
   fingerprint >"$STAMP.part"
   mv "$STAMP.part" "$STAMP"
 fi
+are_compiled || compile_kernels
 printf 'setup.sh: %s is ready (%s)\n' "$VENV" "$("$VENV/bin/python" --version)"

@@ -151,14 +151,14 @@ def _with_choices(solve: Callable[[], Solve], chosen: Choices) -> Callable[[Stat
     def begin(state: State | None) -> Solve:
         del state
         solving = solve()
-        ask = next(solving)
-        while True:
-            total = yield replace(ask, chosen=chosen) if chosen else ask
-            try:
+        try:
+            ask = next(solving)  # there is none where nothing has to be asked
+            while True:
+                total = yield replace(ask, chosen=chosen) if chosen else ask
                 ask = solving.send(total)
-            except StopIteration as stop:
-                answer: Answer = stop.value
-                return answer
+        except StopIteration as stop:
+            answer: Answer = stop.value
+            return answer
 
     return begin
 

@@ -20,6 +20,7 @@ from common.tasks.predict import Networks
 from common.tasks.task import calibrates, prepares
 from common.tasks.temperature import TEMPERATURES
 from common.tasks.train import AVERAGE, BEGIN, UPDATE, WEIGHTS, Train, part_of
+from common.tasks.update_norm import check_mean
 from server.aggregation import aggregate
 from server.calibration import calibrated, calibration_of
 from server.problems import Problem
@@ -234,6 +235,8 @@ class Training:
         change = {name: total[UPDATE + name] for name in now.weights}
         for sums in change.values():
             sums /= n  # in place: a network may be large
+        if self.step.largest_update_norm is not None:
+            check_mean(change, self.step.largest_update_norm)
         weights, moments = aggregate(self.step.aggregation, now.weights, change, now.moments)
         average = now.averaged(self.step.averaging, weights)
         return Progress(now.round + 1, weights, average, moments, now.best, now.history)

@@ -61,7 +61,7 @@ def make_run(
             "role": "external" if name == "abroad" else "develop",
             "simulate": {"cohort": f"cohorts/{name}", "policy": rules},
         }
-    settings = {"deadline_s": 60, "wait_s": 30, **(roster or {}), "sites": sites}
+    settings = {"deadline_s": 60, "wait_s": 120, **(roster or {}), "sites": sites}
     (folder / "study.yaml").write_text(study)
     (folder / "sites.yaml").write_text(yaml.safe_dump(settings))
     return prepare(folder / "study.yaml", folder / "sites.yaml", folder / "runs")

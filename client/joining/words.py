@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+from client.joining.privacy_words import privacy_in_words
 from client.site import SiteSettings
 from common.cohort import Column
 from common.deployment import Offer, fingerprint
@@ -88,9 +89,14 @@ def _rounds(step: Any, said: str) -> str:
 
 def _what_leaves(study: Study, step: Any) -> str:
     if isinstance(step, Train):
+        loss = "" if step.privacy is not None else "their loss, "
+        bound = step.largest_update_norm
+        within = "" if bound is None else f", shrunk to a norm of {bound:g} in all"
+        noise = "" if step.privacy is None else ", made with noise"
         return (
-            "each round the number of cases, their loss, and for every weight of the network "
-            "the number of cases times its change; scores added up when it validates"
+            f"each round the number of cases, {loss}and for every weight of the network "
+            f"the number of cases times its change{noise}{within}; scores added up when it "
+            "validates"
         )
     if isinstance(step, Predict):
         return "how many cases were predicted; masks and scores stay here"
@@ -132,17 +138,9 @@ def _leaves(study: Study, settings: SiteSettings) -> Iterator[str]:
     )
     text += "No image, no row, no value of a patient. "
     yield from _wrapped(text, 2)
-    yield from _wrapped(_privacy(study), 2)
-
-
-def _privacy(study: Study) -> str:
-    noisy = [n for n, step in study.bound.items() if getattr(step, "privacy", None) is not None]
-    if not noisy:
-        return (
-            "Privacy cost: no noise is added, so no epsilon is spent; what protects a patient are "
-            "the masks and the smallest counts. Weights of a network can tell of its training data."
-        )
-    return "Privacy cost: " + "; ".join(f"{n}: {study.bound[n].privacy}" for n in noisy)
+    yield "Privacy cost"
+    for text in privacy_in_words(study, policy):
+        yield from _wrapped(text, 2)
 
 
 def _wrapped(text: str, indent: int = 0) -> list[str]:

@@ -1,10 +1,12 @@
-"""Histograms between public edges, merged until each bar may be shown."""
+"""Histograms between public edges, merged until each bar may be shown, or with noise."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from math import sqrt
 from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
@@ -14,8 +16,11 @@ from common.analyses.plain import whole
 from common.analyses.publish import SMALLEST_CELL
 from common.analyses.rank_cells import count_cells
 from common.cohort import Column
+from common.holdings import Holdings
+from common.privacy.sum_noise import SumNoise
 from common.step import Step, expand_patterns
-from common.sums import Array, Schema, Sums, cells, count, fine_grid
+from common.sums import REAL_BOUND, Array, Schema, Sums, cells, count, fine_grid
+from common.sums import Field as SumField
 from common.table import Floats, Table
 
 Contract = Mapping[str, Column]
@@ -29,6 +34,12 @@ class Histogram(Step):
     edge lies above it. Neighbouring bins are merged until in every group they hold
     nobody or five.
 
+    With `noise` a patient counts once, by the first of their cases, and so changes at most
+    one count of each column and `n` by one. All counts leave with noise and bins are not
+    merged: the noise hides who is in them. Such counts may be negative. Other kinds of step
+    do not have `noise`: a sum of values has no bound for a patient that would leave
+    anything to see, and tests on counts would take the noise for patients.
+
     Rounds: 1.
     """
 
@@ -39,6 +50,9 @@ class Histogram(Step):
         default=(), description="increasing, for all columns, instead of bins"
     )
     by: str | None = Field(default=None, description="a category: one series a group")
+    noise: SumNoise | None = Field(
+        default=None, description="differential privacy for every patient; never alone"
+    )
 
     @model_validator(mode="after")
     def _increasing(self) -> Self:
@@ -54,9 +68,26 @@ class Histogram(Step):
         """Return the step with patterns spelled out."""
         return self.model_copy(update={"of": expand_patterns(self.of, known)})
 
+    def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[str]:
+        """Yield what cannot work: noise is shared between sites."""
+        del before, steps
+        if self.noise is not None and "each" in self.over:
+            yield "noise: is shared between sites, so there is no answer for each alone"
+
+    def sensitivity(self) -> float:
+        """Return the Euclidean norm of what one patient changes: a count a column, and n."""
+        return sqrt(len(self.of) + 1)
+
     def schema(self, ask: Ask, contract: Contract) -> Schema:
         """Return what one site sends: counts in bins; alone, merged ones."""
         n_groups = len(self._levels(contract))
+        if self.noise is not None:
+            shapes = {
+                f"bins.{i}": (n_groups, self._edges(c, contract).size - 1)
+                for i, c in enumerate(self.of)
+            }
+            noisy = {name: _noisy(shape) for name, shape in {"n": (), **shapes}.items()}
+            return {"sites": count(), **noisy}
         schema = {"n": count()}
         for i, name in enumerate(self.of):
             n_bins = self._edges(name, contract).size - 1
@@ -71,16 +102,20 @@ class Histogram(Step):
     def summarise(self, table: Table, ask: Ask) -> Sums:
         """Return one site's counts; alone, it merges bins itself before sending."""
         n_groups = len(self._levels(table.contract))
+        if self.noise is not None:
+            table = table.rows(_first_cases(table))
         codes = np.zeros(table.n, np.int64)
         if self.by is not None:
             codes = level_codes(table, self.by)
         sums: dict[str, Array] = {"n": np.array(int((codes >= 0).sum()))}
+        if self.noise is not None:
+            sums["sites"] = np.array(1)
         for i, name in enumerate(self.of):
             inner = self._edges(name, table.contract)[1:-1]
             # Cells are closed above; bins below.
             below = np.nextafter(inner, -np.inf)
             counts = count_cells(table.columns[name], codes, n_groups, below)
-            if ask.values.get("alone"):
+            if ask.values.get("alone") and self.noise is None:
                 cuts = shown_cuts(counts, table.smallest_cell, each=True)
                 merged = merged_at(counts, cuts)
                 hidden = bool(((merged > 0) & (merged < table.smallest_cell)).any())
@@ -95,7 +130,11 @@ class Histogram(Step):
         levels = self._levels(contract)
         for name in self.of:
             self._edges(name, contract)
+        if alone and self.noise is not None:
+            raise ValueError("noise is shared between sites: no answer of one alone")
         total = yield Ask("bins", {"alone": alone})
+        if self.noise is not None:
+            return self._noisy_answer(self.noise, total, contract)
         columns: dict[str, Json] = {}
         for i, name in enumerate(self.of):
             counts = whole(total[f"bins.{i}"])
@@ -114,6 +153,23 @@ class Histogram(Step):
         values: dict[str, Json] = {"n": int(total["n"]), "by": self.by}
         return Answer({**values, "columns": columns})
 
+    def _noisy_answer(self, noise: SumNoise, total: Sums, contract: Contract) -> Answer:
+        """Return the counts as they are, and how large the noise on each is."""
+        levels = self._levels(contract)
+        columns: dict[str, Json] = {
+            name: _bars(np.rint(total[f"bins.{i}"]), self._edges(name, contract), levels)
+            for i, name in enumerate(self.of)
+        }
+        n_sites = int(total["sites"])
+        said: dict[str, Json] = {
+            "epsilon": noise.epsilon,
+            "delta": noise.delta,
+            "sd": noise.sd_of_total(self.sensitivity(), n_sites),
+            "n_sites": n_sites,
+        }
+        n = int(np.rint(total["n"]))
+        return Answer({"n": n, "by": self.by, "noise": said, "columns": columns})
+
     def _levels(self, contract: Contract) -> tuple[str, ...]:
         return ("all",) if self.by is None else levels_of(self.by, contract)
 
@@ -130,6 +186,18 @@ class Histogram(Step):
             step = np.ceil((high - low + 1) / self.bins)
             return np.arange(low, high + 1 + step, step) - 0.5
         return np.linspace(low, high, self.bins + 1)
+
+
+def _noisy(shape: tuple[int, ...]) -> SumField:
+    """Declare counts that get noise: never in clear, as a site alone adds too little."""
+    return SumField(shape, REAL_BOUND, "real", "", "never")
+
+
+def _first_cases(table: Table) -> NDArray[np.bool_]:
+    """Return which rows are the first of their patient, shape (n,)."""
+    first = np.zeros(table.n, np.bool_)
+    first[np.unique(table.patients, return_index=True)[1]] = True
+    return first
 
 
 def _bars(counts: Array, edges: Floats, levels: tuple[str, ...]) -> Json:

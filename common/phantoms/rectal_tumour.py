@@ -2,8 +2,9 @@
 
 The rectum is a bent tube in the fat of its compartment, between bladder, pelvic wall and
 sacrum. The tumour lies in its wall. What outcomes are drawn from can be seen: the
-tumour's volume, and, as its heterogeneity, how bright it is in diffusion and how patchy
-in T2.
+tumour's volume, and, as its heterogeneity, how much of it is dense: bright in diffusion
+and dark in T2 (where the fat around it is a reference that normalising the grey levels
+leaves alone), and how patchy it is.
 """
 
 from dataclasses import dataclass
@@ -28,8 +29,8 @@ WEIGHTINGS = {
             "lumen": 0.08,
             "vessel": 0.12,
             "node": 0.55,
-            "tumour": 0.62,
-            "dense": 0.62,
+            "tumour": 0.68,
+            "dense": 0.36,
         },
         centre=0.6,
     ),
@@ -190,7 +191,7 @@ def _tumour(grid: Grid, tube: Tube, traits: Traits, names: Names) -> Floats:
 def _tumour_layers(
     tumour: Floats, grid: Grid, heterogeneity: float, names: Names
 ) -> tuple[Layer, ...]:
-    """Return the tumour, and how much of it is dense: bright in diffusion only."""
+    """Return the tumour, and how much of it is dense."""
     rng = stream(*names, "patches")
     strength = 0.09 * np.exp(0.5 * heterogeneity)
     patches = strength * smooth_field(rng, grid, 3.0)

@@ -27,7 +27,7 @@ WEIGHTINGS = {
             "lumen": 0.62,
             "fluid": 1.25,
             "scar": 0.32,
-            "tumour": 0.70,
+            "tumour": 0.78,
         },
         centre=0.6,
     ),
@@ -40,7 +40,7 @@ WEIGHTINGS = {
             "lumen": 0.75,
             "fluid": 1.60,
             "scar": 0.80,
-            "tumour": 0.52,
+            "tumour": 0.45,
         },
         centre=0.8,
     ),
@@ -99,7 +99,7 @@ class Rectum(Frozen):
         tube = _Tube.bent(grid, traits.size, patient)
         before = tube.bulge(_size(traits), patient)
         after = traits.visit == "after"
-        left = 0.52 if traits.outcome else 0.78
+        left = 0.6 if traits.outcome else 0.85
         tumour = tube.bulge(_size(traits) * left, patient) if after else before
         wander = smooth_field(stream(*names, "fellow"), grid, 7.0)
         blur = self.reader_mm * (2.2 if after else 1.0)
@@ -151,7 +151,7 @@ class _Tube:
         """Return the distance to a cap on the wall that grows into lumen and fat."""
         rng = stream(*names, "tumour")
         at_z, at_theta = rng.uniform(-10.0, 10.0), rng.uniform(-np.pi, np.pi)
-        length, width, thick = 13.0 * size, 1.1 * size**0.5, 8.0 * size
+        length, width, thick = 16.0 * size, 1.2 * size**0.5, 10.0 * size
         z = self.grid.points()[0]
         turn = np.angle(np.exp(1j * (self.theta - at_theta)))
         rough = 0.16 * smooth_field(rng, self.grid, 8.0)

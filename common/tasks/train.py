@@ -143,6 +143,13 @@ class Train(Step):
         None, description="differential privacy for every patient that trains"
     )
 
+    largest_update_norm: float | None = Field(
+        None,
+        gt=0,
+        description="a site shrinks its change of a round to this Euclidean norm, over all "
+        "weights, before it is sent; the coordinator checks the mean; nothing: no limit",
+    )
+
     @field_validator("folds")
     @classmethod
     def _not_one(cls, folds: int) -> int:

@@ -36,6 +36,7 @@ REASONS: dict[Reason, str] = {
     Reason.AUDIT_BROKEN: "the site's audit log is damaged or was changed; it sends nothing until "
     "its people have looked",
     Reason.MALFORMED_ASK: "the site could not read the question",
+    Reason.STOPPED: "the coordinator ended the run, and the site stopped its work",
     Reason.INTERNAL: "something failed at the site; its own log says what",
     Reason.NO_REPLY: "no reply within the deadline",
     Reason.UNREACHABLE: "the site could not be reached",

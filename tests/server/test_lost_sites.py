@@ -81,11 +81,13 @@ def test_a_site_lost_halfway_makes_the_statistic_begin_again_without_it(tmp_path
     assert _answer(run) == _answer(clean)
 
 
-@pytest.mark.parametrize(("how", "reason"), [("hang", "no_reply"), ("die", "crashed")])
+@pytest.mark.parametrize(
+    ("how", "reason", "deadline_s"), [("hang", "no_reply", 8), ("die", "crashed", 60)]
+)
 def test_a_site_that_hangs_or_dies_does_not_hold_up_the_others(
-    tmp_path: Path, how: str, reason: str
+    tmp_path: Path, how: str, reason: str, deadline_s: float
 ) -> None:
-    run = make_run(tmp_path, study=STUDY, roster={"deadline_s": 6})
+    run = make_run(tmp_path, study=STUDY, roster={"deadline_s": deadline_s})
     _misbehave(run, how)
     simulate(run, engine="processes", client=HOSTILE)
     assert _lost(run) == {("east", reason)}

@@ -89,7 +89,7 @@ def test_killed_at_moments_of_every_kind_the_run_ends_with_the_same_bits(tmp_pat
     journal = run.folder / "journal.jsonl"
     for moment in MOMENTS:
         process = _drive(run, moment=moment)
-        assert process.wait(timeout=240) == -signal.SIGKILL, moment
+        assert process.wait(timeout=900) == -signal.SIGKILL, moment
         killed = json.loads((run.folder / "killed.json").read_text())
         assert killed["moment"] == moment
         _assert_interrupted(moment, killed, journal)
@@ -120,7 +120,7 @@ def test_any_number_of_workers_and_any_engine_give_the_same_bits(
     results = []
     for name, how, n in (("one", "processes", 1), ("other", engine, workers)):
         run = training_run(tmp_path / name)
-        assert _drive(run, how, n).wait(timeout=240) == 0
+        assert _drive(run, how, n).wait(timeout=900) == 0
         results.append(_results(run))
     assert results[0] == results[1]
 

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from server.report import charts
 from server.report.blocks import Block, Figure, Note, Row, Table, Text
 from server.report.numbers import NONE, fixed, is_number, plural, whole
+from server.report.privacy_cost import cost
 from server.report.view import StepView
 from server.report.words import listed
 
@@ -58,6 +59,12 @@ def _more(step: Any) -> str:
         parts = listed([_PARTS.get(part, part) for part in step.stay_local])
         text += f" Each site keeps its own {parts}: never sent, so that a site that did not train "
         text += "has no whole network."
+    if step.privacy is not None:
+        text += " Every step adds noise at the site, so that no single patient can be told from it."
+    if step.largest_update_norm is not None:
+        text += (
+            f" A site moves the network by at most a norm of {step.largest_update_norm:g} a round."
+        )
     if step.fine_tune:
         text += " At the end each site trains on alone, and keeps what comes of it."
     return text
@@ -71,6 +78,7 @@ def blocks(view: StepView) -> Iterator[Block]:
         yield Text(_selected(view, main))
         if main["selected_round"] == 0:
             yield Note(_NOT_LEARNED, "warn")
+    yield from cost(view)
     if histories:
         yield _figure(view, histories)
     yield _table(view)

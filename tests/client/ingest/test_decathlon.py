@@ -200,7 +200,7 @@ def test_labels_of_tests_may_lie_elsewhere(source, tmp_path, given):
     bare = {"test": ["./imagesTr/c5.nii.gz"]}
     source.cases, source.bare = [c for c in source.cases if "c5" not in c["image"]], bare
     source.load(tmp_path / "out", test_labels=secret if given else None)
-    checked = check(CONTRACT, tmp_path / "out" / "south")
+    checked = check(CONTRACT, tmp_path / "out" / "south", further=[tmp_path])
     masks = {case.case_id: case.masks["tumour"] for case in checked.cases}
     assert (masks["c5"] is not None) == given
     assert not given or masks["c5"].resolve() == (secret / "c5.nii.gz").resolve()

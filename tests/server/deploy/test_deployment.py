@@ -160,9 +160,9 @@ def test_no_process_is_left(deployed: Deployed) -> None:
 def test_only_what_trains_imports_torch(
     deployed: Deployed, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rounds = _exchanged(deployed)
-    idle = [max(event["work_s"].values()) < 0.5 for event in rounds]
-    assert idle == [False, False, False, True]
+    *training, statistics = [max(event["work_s"].values()) for event in _exchanged(deployed)]
+    assert len(training) == 3
+    assert statistics < min(training)
     for name in SITES:
         log = deployed.folder / "all" / "sites" / name / "logs" / "supernode-app.log"
         assert torch_by_message(log) == [False, True, True, True, False]
