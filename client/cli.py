@@ -15,10 +15,12 @@ from client.check import Checked, check
 from client.check_training import doubts
 from client.commands.checking import check_here, site_file
 from client.commands.joining import register
+from client.ingest.bids import Wanted, import_bids
 from client.ingest.decathlon import Columns, import_decathlon
 from client.ingest.dicom import CasesBy, Plan, import_dicom
 from client.ingest.drawn import import_files, read_pairs, read_patterns
 from client.ingest.medmnist import Labels, import_medmnist
+from client.ingest.nnunet import import_nnunet
 from client.ingest.phantoms import write
 from client.ingest.table import Roles, import_table
 from client.keys import make_identity, public_half
@@ -202,6 +204,39 @@ def files(
 ) -> None:
     """Write cohort.csv from files alone, found by patterns; the first one finds the cases."""
     for name, n in import_files(read_patterns(folder, file), out).items():
+        sys.stdout.write(f"{name}: {n} cases\n")
+
+
+@import_app.command("nnunet")
+def nnunet(
+    folder: Annotated[Path, typer.Argument(help="nnUNet_raw/DatasetXXX_Name")],
+    out: Annotated[Path, typer.Option("--out", help="folder of the site")],
+    image: Annotated[
+        list[str] | None, typer.Option("--image", help="name of each channel, in their order")
+    ] = None,
+    mask: Annotated[str, typer.Option("--mask", help="name of the mask")] = "mask",
+    patient: Annotated[
+        str, typer.Option("--patient", help=r"patient in a case's name, such as '(\d+)_'")
+    ] = "",
+) -> None:
+    """Write a site's folder with cohort.csv from nnU-Net's raw format; images stay there."""
+    done = import_nnunet(folder, out, images=image or (), mask=mask, patient=patient)
+    sys.stdout.write(f"{done}\n")
+
+
+@import_app.command("bids")
+def bids(
+    folder: Annotated[Path, typer.Argument(help="a BIDS data set")],
+    out: Annotated[Path, typer.Option("--out", help="folder of the site")],
+    image: Annotated[list[str], typer.Option("--image", help="name and suffix: t1=acq-post_T1w")],
+    mask: Annotated[
+        list[str] | None,
+        typer.Option("--mask", help="the same below derivatives: tumour=label-tumour_mask"),
+    ] = None,
+) -> None:
+    """Write a site's folder with cohort.csv from BIDS; images stay where they are."""
+    wanted = Wanted(read_pairs("--image", image), read_pairs("--mask", mask or ()))
+    for name, n in import_bids(folder, out, wanted).items():
         sys.stdout.write(f"{name}: {n} cases\n")
 
 

@@ -35,7 +35,7 @@ class Drawn:
         for name, pattern in self.patterns.items():
             path = self.root / pattern.format_map(row)
             there = path.exists()
-            found[name] = _relative(path, folder) if there else ""
+            found[name] = relative(path, folder) if there else ""
         return found
 
     def problems(self, columns: Sequence[str], file: str) -> Iterator[Finding]:
@@ -138,5 +138,6 @@ def _not_a_name(name: str) -> str:
     return ""
 
 
-def _relative(path: Path, folder: Path) -> str:
+def relative(path: Path, folder: Path) -> str:
+    """Return a path as a site's cohort.csv names it: relative to its folder."""
     return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()

@@ -1,6 +1,6 @@
 """How kernels are compiled: by Numba, without the interpreter's lock, kept on disk.
 
-The folder they are kept in carries a digest of this package's sources, because Numba
+The folder they are kept in carries a digest of the files that hold kernels, because Numba
 itself does not notice that a function called from another file has changed.
 """
 
@@ -22,15 +22,21 @@ Place = int | np.unsignedinteger[Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _HERE = Path(__file__).parent
+_MARKS = (b"@kernel", b"@inner", b"@regrouping")
 # May regroup sums; never used where the result decides a grey level.
 _REGROUP = {"reassoc", "contract", "nsz", "arcp"}
+_ALWAYS: Any = {"cache": True, "nogil": True, "error_model": "numpy"}
+# Wrappers nobody calls are half of the time that compiling takes.
+_NO_WRAPPERS: Any = {"no_cfunc_wrapper": True, "no_cpython_wrapper": True}
 
 
 def cache_folder() -> Path:
     """Return the folder of this version's compiled kernels."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(numba.__version__.encode())
     for path in sorted(_HERE.glob("*.py")):
-        digest.update(path.read_bytes())
+        text = path.read_bytes()
+        if any(mark in text for mark in _MARKS):
+            digest.update(text)
     return _writable_folder() / f"kernels-{digest.hexdigest()[:16]}"
 
 
@@ -54,13 +60,17 @@ if "NUMBA_CACHE_DIR" not in os.environ:
 
 def kernel(function: F) -> F:
     """Compile a function that keeps the order of floating-point operations as written."""
-    compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    compiled: Any = numba.njit(**_ALWAYS, no_cfunc_wrapper=True)(function)
     return cast(F, compiled)
 
 
-def regrouping_kernel(function: F) -> F:
-    """Compile a function whose sums may be taken in any order."""
-    compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_REGROUP)(
-        function
-    )
+def inner(function: F) -> F:
+    """Compile the same for other kernels only: without a way in from Python."""
+    compiled: Any = numba.njit(**_ALWAYS, **_NO_WRAPPERS)(function)
+    return cast(F, compiled)
+
+
+def regrouping(function: F) -> F:
+    """Compile for other kernels a function whose sums may be taken in any order."""
+    compiled: Any = numba.njit(**_ALWAYS, **_NO_WRAPPERS, fastmath=_REGROUP)(function)
     return cast(F, compiled)

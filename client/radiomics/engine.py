@@ -1,5 +1,6 @@
 """The features of one region: the fast engine where it covers the profile, else PyRadiomics."""
 
+import functools
 import hashlib
 import logging
 from collections.abc import Iterator
@@ -91,11 +92,15 @@ def self_test(profile: Profile) -> str:
 
 def warm_up() -> None:
     """Compile the kernels, or load them from the disk, so that the first case need not wait."""
-    profile = read_profile("imageType: {Original: {}, LoG: {sigma: [2.0]}, Wavelet: {}}")
+    import SimpleITK as sitk  # noqa: N813
+
+    filters = "imageType: {Original: {}, LoG: {sigma: [2.0]}, Wavelet: {}}"
     image, mask = phantom()
-    fine = read_profile("setting: {binWidth: 1, weightingNorm: euclidean}")
-    for one in (profile, fine):
-        extract(image, mask, one)
+    extract(image, mask, read_profile(filters))
+    # Filters are compiled for each kind of voxel.
+    for kind in (sitk.sitkFloat32, sitk.sitkFloat64):
+        few = read_profile(f"{filters}\nfeatureClass: {{firstorder: [Mean]}}")
+        extract(sitk.Cast(image, kind), mask, few)
 
 
 def _rounded(value: float) -> str:
@@ -196,11 +201,16 @@ def _in_order(found: list[Found]) -> list[Found]:
 def _named(
     image: str, feature_class: str, features: tuple[str, ...], values: Floats
 ) -> dict[str, float]:
+    found = values.tolist()
+    places = _places(feature_class, features)
+    start = f"{image}_{feature_class}_"
+    return {start + name: found[at] for name, at in zip(features, places, strict=True)}
+
+
+@functools.lru_cache(maxsize=64)
+def _places(feature_class: str, features: tuple[str, ...]) -> tuple[int, ...]:
     names = (*FEATURES[feature_class], *ON_REQUEST.get(feature_class, ()))
-    return {
-        f"{image}_{feature_class}_{feature}": float(values[names.index(feature)])
-        for feature in features
-    }
+    return tuple(names.index(feature) for feature in features)
 
 
 def _check_levels(levels: dict[str, int]) -> None:

@@ -7,12 +7,13 @@ accumulators along a line, single precision between passes. Every pass runs only
 the lines that the next one reads.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from client.radiomics.compiled import Array, Floats, kernel
+from client.radiomics.compiled import Array, Floats, inner, kernel
 
 _LANES = 16
 # The impulse response falls by exp(-1.37) a sigma: after 14 it is below 1e-8 of single
@@ -157,7 +158,7 @@ def _filter_columns(image: Array, out: Array, coefficients: Floats, first: int) 
                     target[lane] = np.float32(result[first + i, lane])
 
 
-@kernel
+@inner
 def _filter_lanes(data: Floats, out: Floats, c: Floats) -> None:
     """Run the recursion forwards and backwards over sixteen lines at once.
 
@@ -204,7 +205,7 @@ def _filter_lanes(data: Floats, out: Floats, c: Floats) -> None:
             out[i, lane] += back[i, lane]
 
 
-@kernel
+@inner
 def _start_forwards(data: Floats, out: Floats, c: Floats) -> None:
     """Write the first four values: before the line, its first value goes on for ever."""
     for lane in range(_LANES):
@@ -219,7 +220,7 @@ def _start_forwards(data: Floats, out: Floats, c: Floats) -> None:
             out[i, lane] = new - old
 
 
-@kernel
+@inner
 def _start_backwards(data: Floats, out: Floats, c: Floats) -> None:
     """Write the last four values: behind the line, its last value goes on for ever."""
     n = data.shape[0]
@@ -240,6 +241,7 @@ _A1, _B1 = (1.3530, -0.6724, -1.3563), (1.8151, -3.4327, 5.2318)
 _A2, _B2 = (-0.3531, 0.6724, 0.3446), (0.0902, 0.6100, -2.2355)
 
 
+@functools.lru_cache(maxsize=128)
 def smoothing(sigma: float) -> Floats:
     """Return the recursion's twenty coefficients for a Gaussian of a sigma in voxels."""
     d, bottom = _denominator(sigma)
@@ -247,6 +249,7 @@ def smoothing(sigma: float) -> Floats:
     return _with_edges(n * (1.0 / (2 * top.s / bottom.s - n[0])), d)
 
 
+@functools.lru_cache(maxsize=128)
 def second_derivative(sigma: float, scale: float) -> Floats:
     """Return the coefficients for its second derivative, times a scale."""
     d, bottom = _denominator(sigma)

@@ -5,7 +5,7 @@ Formulas and treatment of empty directions are PyRadiomics'; the matrices are sy
 
 import numpy as np
 
-from client.radiomics.compiled import Array, Floats, kernel
+from client.radiomics.compiled import Array, Floats, inner, kernel
 from client.radiomics.correlation import maximal_correlation
 from client.radiomics.firstorder import EPS
 
@@ -18,49 +18,55 @@ def glcm_features(counts: Array, present: Array, weights: Floats) -> Floats:
     """Return the 24 features of a region.
 
     Args:
-        counts: (A, levels + 1, levels + 1), one-sided counts; row and column 0 are ignored.
+        counts: (levels + 1, A, levels + 1), one-sided counts; row and column 0 are ignored.
         present: the levels that occur, ascending.
         weights: (A,), a weight for each direction, or empty for the mean over directions.
     """
-    n_levels = counts.shape[1] - 1
-    n_directions = counts.shape[0]
-    if weights.shape[0]:
-        p = np.zeros((present.shape[0], present.shape[0]))
-        for a in range(n_directions):
-            _symmetric(counts[a], present, weights[a], p)
-        total = p.sum()
-        if not total > 0:
-            return np.full(_PER_DIRECTION, np.nan)
-        return _direction(p, total, present, n_levels)
-    sums = np.zeros(_PER_DIRECTION)
-    known = np.zeros(_PER_DIRECTION)
-    for a in range(n_directions):
-        p = np.zeros((present.shape[0], present.shape[0]))
-        _symmetric(counts[a], present, 1.0, p)
-        total = p.sum()
-        if total > 0:
-            one = _direction(p, total, present, n_levels)
-            for k in range(_PER_DIRECTION):
-                if not np.isnan(one[k]):
-                    sums[k] += one[k]
-                    known[k] += 1
-    return sums / known
+    n_levels, n = counts.shape[0] - 1, present.shape[0]
+    p, one = np.zeros((n, n)), np.empty(_PER_DIRECTION)
+    out, known = np.zeros(_PER_DIRECTION), np.zeros(_PER_DIRECTION)
+    weighted = weights.shape[0] > 0
+    total = 0.0
+    for a in range(counts.shape[1]):
+        before = total if weighted else 0.0
+        total = before + _add_direction(counts, a, present, weights[a] if weighted else 1.0, p)
+        if not total > 0 or (weighted and a < counts.shape[1] - 1):
+            continue
+        _direction(p, total, (present, n_levels), one)
+        _clear(p)
+        for k in range(_PER_DIRECTION):
+            if not np.isnan(one[k]):
+                out[k] += one[k]
+                known[k] += 1
+    for k in range(_PER_DIRECTION):
+        out[k] /= known[k]
+    return out
 
 
-@kernel
-def _symmetric(counts: Array, present: Array, weight: float, p: Floats) -> None:
-    """Add both orders of every pair, for the levels that occur."""
-    n = present.shape[0]
+@inner
+def _add_direction(counts: Array, a: int, present: Array, weight: float, p: Floats) -> float:
+    """Add both orders of every pair, for the levels that occur; return how many."""
+    n, total = present.shape[0], 0.0
     for i in range(n):
-        u = present[i]
+        row = counts[present[i], a]
         for j in range(n):
-            v = present[j]
-            p[i, j] += weight * (np.float64(counts[u, v]) + np.float64(counts[v, u]))
+            pairs = np.float64(row[present[j]]) + np.float64(counts[present[j], a, present[i]])
+            p[i, j] += weight * pairs
+            total += weight * pairs
+    return total
 
 
-@kernel
-def _direction(p: Floats, total: float, present: Array, n_levels: int) -> Floats:
-    """Return the features of one symmetric matrix, which is divided by its total."""
+@inner
+def _clear(p: Floats) -> None:
+    for i in range(p.shape[0]):
+        for j in range(p.shape[1]):
+            p[i, j] = 0.0
+
+
+@inner
+def _direction(p: Floats, total: float, levels: tuple[Array, int], out: Floats) -> None:
+    """Write the features of one symmetric matrix, which is divided by its total."""
+    present, n_levels = levels
     n = present.shape[0]
     px = np.zeros(n)
     for i in range(n):
@@ -68,7 +74,6 @@ def _direction(p: Floats, total: float, present: Array, n_levels: int) -> Floats
             p[i, j] /= total
             px[i] += p[i, j]
     mean, variance = _mean_variance(px, present)
-    out = np.empty(_PER_DIRECTION)
     out[16], out[23] = mean, variance
     sums, apart = np.zeros(2 * n_levels + 1), np.zeros(n_levels)
     _from_pairs(p, present, out, (sums, apart))
@@ -78,10 +83,9 @@ def _direction(p: Floats, total: float, present: Array, n_levels: int) -> Floats
     out[5] = (tendency - contrast) / 4 / (variance + EPS) if variance != 0 else 1.0
     out[13], out[14] = _information(p, px, out[18])
     out[19] = maximal_correlation(p, px)
-    return out
 
 
-@kernel
+@inner
 def _mean_variance(px: Floats, present: Array) -> tuple[float, float]:
     mean, variance = 0.0, 0.0
     for i in range(px.shape[0]):
@@ -91,7 +95,7 @@ def _mean_variance(px: Floats, present: Array) -> tuple[float, float]:
     return mean, variance
 
 
-@kernel
+@inner
 def _from_pairs(p: Floats, present: Array, out: Floats, lines: tuple[Floats, Floats]) -> None:
     """Fill what needs every pair of levels, and the marginals of sum and difference."""
     sums, apart = lines
@@ -114,7 +118,7 @@ def _from_pairs(p: Floats, present: Array, out: Floats, lines: tuple[Floats, Flo
     out[0], out[17], out[18], out[20] = autocorrelation, energy, entropy, largest
 
 
-@kernel
+@inner
 def _from_sums(sums: Floats, mean: float, out: Floats) -> None:
     prominence, shade, tendency, average, entropy = 0.0, 0.0, 0.0, 0.0, 0.0
     for k in range(2, sums.shape[0]):
@@ -130,7 +134,7 @@ def _from_sums(sums: Floats, mean: float, out: Floats) -> None:
     out[1], out[2], out[3], out[21], out[22] = prominence, shade, tendency, average, entropy
 
 
-@kernel
+@inner
 def _from_differences(apart: Floats, n_levels: int, out: Floats) -> None:
     contrast, average, entropy = 0.0, 0.0, 0.0
     near, near2, near2n, nearn, inverse = 0.0, 0.0, 0.0, 0.0, 0.0
@@ -154,7 +158,7 @@ def _from_differences(apart: Floats, n_levels: int, out: Floats) -> None:
     out[9], out[10], out[11], out[12], out[15] = near, near2, near2n, nearn, inverse
 
 
-@kernel
+@inner
 def _information(p: Floats, px: Floats, hxy: float) -> tuple[float, float]:
     """Return the informational measures of correlation, 1 and 2."""
     n = px.shape[0]

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from client.radiomics.compiled import Array, Floats, kernel
+from client.radiomics.compiled import Array, Floats, inner, kernel
 from common.radiomics.names import words
 
 # A configuration of corners 0-6 (corner 7 outside): the triangles' edges in hexadecimal.
@@ -141,10 +141,10 @@ def _hulls(mask: Array, step: Floats) -> tuple[Floats, Array]:
             points[m, 0], points[m, 1], points[m, 2] = half * step[0], kept[k, 0], kept[k, 1]
             m += 1
         planes[half + 1] = m
-    return points[:m].copy(), planes
+    return points[:m], planes
 
 
-@kernel
+@inner
 def _ends(mask: Array, z: int, odd: int, y2: int) -> tuple[int, int]:  # noqa: C901
     """Return the outermost vertices of a row of half voxels, in half voxels; -1 for none."""
     y = y2 // 2
@@ -171,12 +171,12 @@ def _ends(mask: Array, z: int, odd: int, y2: int) -> tuple[int, int]:  # noqa: C
     return 2 * low, 2 * high
 
 
-@kernel
+@inner
 def _hull(points: Floats) -> Floats:
     """Return the convex hull of points sorted by both coordinates (Andrew, 1979)."""
     n = points.shape[0]
     if n < 3:
-        return points.copy()
+        return points
     out = np.empty((2 * n, 2))
     m = 0
     for turn in range(2):
@@ -185,19 +185,19 @@ def _hull(points: Floats) -> Floats:
             p = points[k] if turn == 0 else points[n - 1 - k]
             while m - start >= 2 and _cross(out[m - 2], out[m - 1], p) <= 0:
                 m -= 1
-            out[m] = p
+            out[m, 0], out[m, 1] = p[0], p[1]
             m += 1
         m -= 1
-    return out[:m].copy()
+    return out[:m]
 
 
-@kernel
+@inner
 def _cross(a: Floats, b: Floats, c: Floats) -> float:
     turn: float = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
     return turn
 
 
-@kernel
+@inner
 def _farthest(points: Floats, first: tuple[int, int], second: tuple[int, int]) -> float:
     best = 0.0
     for i in range(first[0], first[1]):
@@ -224,10 +224,13 @@ def _across_planes(points: Floats, planes: Array) -> float:
     n = planes.shape[0] - 1
     box = np.zeros((n, 4))
     for k in range(n):
-        if planes[k] < planes[k + 1]:
-            part = points[planes[k] : planes[k + 1]]
-            box[k, 0], box[k, 1] = part[:, 1].min(), part[:, 1].max()
-            box[k, 2], box[k, 3] = part[:, 2].min(), part[:, 2].max()
+        for i in range(planes[k], planes[k + 1]):
+            first = i == planes[k]
+            y, x = points[i, 1], points[i, 2]
+            box[k, 0] = y if first else min(box[k, 0], y)
+            box[k, 1] = y if first else max(box[k, 1], y)
+            box[k, 2] = x if first else min(box[k, 2], x)
+            box[k, 3] = x if first else max(box[k, 3], x)
     best = 0.0
     for apart in range(n - 1, -1, -1):
         for k in range(n - apart):

@@ -5,7 +5,7 @@ Counts as PyRadiomics' C code makes them, over a grid that is padded with zeros.
 
 import numpy as np
 
-from client.radiomics.compiled import Array, Place, kernel
+from client.radiomics.compiled import Array, Place, inner, kernel
 
 
 @kernel
@@ -19,7 +19,7 @@ def cooccurrence(grid: Array, index: Array, offsets: Array, n_levels: int) -> Ar
         n_levels: highest level.
 
     Returns:
-        (A, levels + 1, levels + 1), one-sided; row and column 0 hold what lies outside.
+        (levels + 1, A, levels + 1), one-sided; row and column 0 hold what lies outside.
     """
     n_offsets = offsets.shape[0]
     counts = np.zeros((n_levels + 1, n_offsets, n_levels + 1), np.uint32)
@@ -29,10 +29,10 @@ def cooccurrence(grid: Array, index: Array, offsets: Array, n_levels: int) -> Ar
         table = counts[grid[i]]
         for a in range(n_offsets):
             table[a, grid[i + steps[a]]] += np.uint32(1)
-    return counts.transpose((1, 0, 2))
+    return counts
 
 
-@kernel
+@inner
 def _add_neighbour(
     grids: tuple[Array, Array], alpha: int, sums: tuple[Array, Array, Array]
 ) -> None:
@@ -99,7 +99,7 @@ def dependence_and_difference(
     return dependence, difference
 
 
-@kernel
+@inner
 def _count_plane(
     grid: Array,
     index: Array,

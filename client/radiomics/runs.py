@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from client.radiomics.compiled import Array, Place, kernel
+from client.radiomics.compiled import Array, Place, inner, kernel
 
 
 @kernel
@@ -62,7 +62,7 @@ def run_lengths(
     return counts
 
 
-@kernel
+@inner
 def _lengthen(levels: tuple[Array, Array], before: Array, this: Array) -> None:
     here, there = levels
     for x in range(here.shape[0]):
@@ -70,7 +70,7 @@ def _lengthen(levels: tuple[Array, Array], before: Array, this: Array) -> None:
         this[x] = grown if here[x] == there[x] else np.uint16(1)
 
 
-@kernel
+@inner
 def _lengthen_rows(
     grid: Array, so_far: Array, starts: tuple[int, int], steps: tuple[int, int, int, int]
 ) -> None:
@@ -86,7 +86,7 @@ def _lengthen_rows(
         )
 
 
-@kernel
+@inner
 def _lengthen_along(levels: Array, this: Array) -> None:
     length = np.uint16(1)
     for x in range(this.shape[0]):
@@ -94,14 +94,14 @@ def _lengthen_along(levels: Array, this: Array) -> None:
         this[x] = length
 
 
-@kernel
+@inner
 def _end(levels: tuple[Array, Array], this: Array, ended: Array) -> None:
     here, there = levels
     for x in range(here.shape[0]):
         ended[x] = this[x] if here[x] != there[x] else np.uint16(0)
 
 
-@kernel
+@inner
 def _count(grid: Array, index: Array, first: Place, ended: Array, table: Array) -> None:
     for t in range(index.shape[0]):
         i = index[t]

@@ -115,7 +115,7 @@ class CompiledCounts:
         fill(self._grid, region.index, levels)
 
     def cooccurrence(self) -> Array:
-        """Return (A, levels + 1, levels + 1) one-sided pair counts."""
+        """Return (levels + 1, A, levels + 1) one-sided pair counts."""
         region = self._region
         return cooccurrence(self._grid, region.index, region.offsets, self._n_levels)
 

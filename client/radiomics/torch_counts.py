@@ -25,13 +25,13 @@ class TorchCounts:
         self.here = self.grid[self.index]
 
     def cooccurrence(self) -> Array:
-        """Return (A, levels + 1, levels + 1) one-sided pair counts."""
+        """Return (levels + 1, A, levels + 1) one-sided pair counts."""
         n = self.n_levels + 1
         there = self.grid[self.index + self._steps(self.region.offsets)]
         direction = torch.arange(len(there), device=there.device)[:, None]
-        keys = (direction * n + self.here) * n + there
+        keys = (self.here * len(there) + direction) * n + there
         counts = torch.bincount(keys.flatten(), minlength=len(there) * n * n)
-        return _whole(counts.reshape(len(there), n, n))
+        return _whole(counts.reshape(n, len(there), n))
 
     def dependence_and_difference(self, alpha: int) -> tuple[Array, Array]:
         """Return GLDM counts, and voxels and summed differences of each level for the NGTDM."""
@@ -96,7 +96,7 @@ class TorchCounts:
             name = lowest
         sizes = torch.bincount(name, minlength=len(own))
         roots = torch.nonzero(sizes).flatten()
-        return _whole(self.here[roots]), _whole(sizes[roots])
+        return self.here[roots].cpu().numpy(), sizes[roots].cpu().numpy()
 
     def _steps(self, steps: Array) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(steps)).to(self.index.device)[:, None]
@@ -104,4 +104,4 @@ class TorchCounts:
 
 def _whole(counts: Tensor) -> Array:
     numbers: Any = counts.cpu().numpy()
-    return np.ascontiguousarray(numbers, np.int64)
+    return np.ascontiguousarray(numbers, np.uint32)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from client.radiomics.compiled import Array, Place, kernel
+from client.radiomics.compiled import Array, Place, inner, kernel
 
 
 @kernel
@@ -64,7 +64,7 @@ def zones(  # noqa: PLR0912, PLR0915  (the decision tree is one piece)
     return _collect(parent[:n_names], size, level)
 
 
-@kernel
+@inner
 def _collect(parent: Array, size: Array, level: Array) -> tuple[Array, Array]:
     n_zones = 0
     for name in range(parent.shape[0]):
@@ -79,7 +79,7 @@ def _collect(parent: Array, size: Array, level: Array) -> tuple[Array, Array]:
     return levels, sizes
 
 
-@kernel
+@inner
 def _root(parent: Array, name: int) -> int:
     while parent[name] != name:
         parent[name] = parent[parent[name]]
@@ -87,7 +87,7 @@ def _root(parent: Array, name: int) -> int:
     return name
 
 
-@kernel
+@inner
 def _join(
     grid: Array, names: Array, trees: tuple[Array, Array], i: Place, own: tuple[int, int]
 ) -> int:
@@ -105,7 +105,7 @@ def _join(
     return low
 
 
-@kernel
+@inner
 def _join_row(
     grid: Array, names: Array, trees: tuple[Array, Array], i: Place, own: tuple[int, int]
 ) -> int:
