@@ -94,7 +94,8 @@ def import_nnunet(
     if len(set(names)) != len(channels):
         why = f"expected {len(channels)} distinct names for {_listed(about)}, got {list(names)}"
         raise ConfigError([Finding("command line", None, "--image", why)])
-    rows, findings = [], []
+    rows = []
+    findings: list[Finding] = []
     for part, split in _PARTS:
         for case in _cases(root / f"images{part}", channels[0], about.file_ending):
             row = {CASE_ID: case, PATIENT_ID: _patient(case, patient), SPLIT: split}

@@ -60,7 +60,8 @@ if "NUMBA_CACHE_DIR" not in os.environ:
 
 def kernel(function: F) -> F:
     """Compile a function that keeps the order of floating-point operations as written."""
-    compiled: Any = numba.njit(**_ALWAYS, no_cfunc_wrapper=True)(function)
+    options: dict[str, Any] = {**_ALWAYS, "no_cfunc_wrapper": True}
+    compiled: Any = numba.njit(**options)(function)
     return cast(F, compiled)
 
 

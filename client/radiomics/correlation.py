@@ -120,7 +120,7 @@ def _length(w: Floats) -> float:
     total = 0.0
     for i in range(w.shape[0]):
         total += w[i] * w[i]
-    return np.sqrt(total)
+    return float(np.sqrt(total))
 
 
 @inner

@@ -100,7 +100,7 @@ def warm_up() -> None:
     # Filters are compiled for each kind of voxel.
     for kind in (sitk.sitkFloat32, sitk.sitkFloat64):
         few = read_profile(f"{filters}\nfeatureClass: {{firstorder: [Mean]}}")
-        extract(sitk.Cast(image, kind), mask, few)
+        extract(sitk.Cast(image, kind), mask, few)  # type: ignore[no-untyped-call]
 
 
 def _rounded(value: float) -> str:
