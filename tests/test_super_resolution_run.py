@@ -104,7 +104,7 @@ def test_images_pictures_and_discriminators_stay_in_the_sites_workspace(runs) ->
 
 def test_the_report_shows_the_network_beside_interpolation_by_site(runs) -> None:
     write_report(runs[0])
-    page = (runs[0].folder / "report.html").read_text()
+    page = (runs[0].folder / "report.html").read_text(encoding="utf-8")
     for text in ("Likeness to the original", "over B-spline", "SSIM", "Development", "abroad"):
         assert text in page
     assert "Dice" not in page

@@ -72,7 +72,7 @@ def test_27_of_30_cases_are_done_where_three_are_broken(tmp_path: Path) -> None:
     assert found["left_out"] == {"image_not_finite": 1, "mask_other_grid": 1}
     assert found["grey_levels"] == {"t2": {"below_8": 0, "8_to_256": 27, "above_256": 0}}
     assert answer(run, "shape")["n"] == 28
-    page = write_report(run).read_text()
+    page = write_report(run).read_text(encoding="utf-8")
     assert "3 cases of 30 put aside" in page
     assert "a region is empty" in page
     assert "the mask lies on another grid" in page

@@ -1,5 +1,6 @@
 """A site alone: every comparison's sums pass the rules for a reply in clear."""
 
+import numpy as np
 import pytest
 
 from client.disclosure import check_sums
@@ -65,9 +66,28 @@ def test_a_column_that_three_patients_have_is_hidden_or_refused(
     table = readings(120, seed=2, smallest_cell=5)
     for column in ("age", "dice_a", "raw", "stage", "sex"):
         table.columns[column][3:] = float("nan")
-    hides = ("cross_tabulate", "agreement_of_categories", "histogram", "missingness")
+    hides = (
+        *("cross_tabulate", "agreement_of_categories", "histogram", "missingness"),
+        *("compare_groups", "compare_paired", "icc", "moments", "standardise"),
+    )
     if getattr(analysis, "kind", "") in hides:
         check_alone(analysis, table)
         return
     with pytest.raises(Refused, match=r"cell_too_small|cohort_too_small"):
         check_alone(analysis, table)
+
+
+@pytest.mark.parametrize(
+    "analysis", [Moments(of=NUMBERS), Standardise(of=NUMBERS)], ids=lambda a: f"{a.kind}"
+)
+def test_a_column_that_three_patients_have_counts_as_one_that_nobody_has(
+    analysis: Analysis,
+) -> None:
+    few, nobody = (readings(120, seed=2, smallest_cell=5) for _ in range(2))
+    for column in ("age", "dice_a", "raw"):
+        few.columns[column][3:] = float("nan")
+        nobody.columns[column][:] = float("nan")
+    ask = next(analysis.solve(few.contract, alone=True))
+    sums, blank = analysis.summarise(few, ask), analysis.summarise(nobody, ask)
+    assert sums.keys() == blank.keys()
+    assert all(np.array_equal(sums[name], blank[name]) for name in sums)
