@@ -30,14 +30,6 @@ class Made(Frozen):
         """Return what the new column is."""
         return Column(type="number", unit=self.unit, title=self.title, range=self.range)
 
-    def reads(self) -> tuple[str, ...]:
-        """Return the columns it is made of."""
-        raise NotImplementedError
-
-    def of_table(self, columns: Mapping[str, Floats], contract: Contract) -> Floats:
-        """Return the new column, shape (n,), NaN where it cannot be had."""
-        raise NotImplementedError
-
 
 class Product(Made):
     """A product of powers, factor * a**p * b**q ...: ratios, squares, an index."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from common.settings import Frozen
+from common.tasks.strides import steps_of
 
 if TYPE_CHECKING:
     from common.networks.residual_classifier import ResidualClassifier
@@ -54,12 +55,7 @@ class ResidualClassifierSettings(Frozen):
         Raises:
             ValueError: a level has another number of axes.
         """
-        strides = self.strides or (1, *(2 for _ in self.channels[1:]))
-        steps = [(s,) * dimensions if isinstance(s, int) else s for s in strides]
-        odd = [list(step) for step in steps if len(step) != dimensions]
-        if odd:
-            raise ValueError(f"strides: expected {dimensions} axes, got {odd[0]}")
-        return steps
+        return steps_of(self.strides, len(self.channels), dimensions)
 
     def build(
         self, n_in: int, n_columns: int, n_classes: int, dimensions: Literal[2, 3]

@@ -16,6 +16,7 @@ from common.settings import Frozen, nearest
 from common.tasks.augmentation import Augmentation
 from common.tasks.loss import Loss
 from common.tasks.recipe import Recipe
+from common.tasks.strides import steps_of
 
 if TYPE_CHECKING:
     from common.networks.loss import DiceCrossEntropy
@@ -69,12 +70,7 @@ class ResidualUNetSettings(Frozen):
         Raises:
             ValueError: a level has another number of axes.
         """
-        strides = self.strides or (1, *(2 for _ in self.channels[1:]))
-        steps = [(s,) * dimensions if isinstance(s, int) else s for s in strides]
-        odd = [list(step) for step in steps if len(step) != dimensions]
-        if odd:
-            raise ValueError(f"strides: expected {dimensions} axes, got {odd[0]}")
-        return steps
+        return steps_of(self.strides, len(self.channels), dimensions)
 
     def build(self, n_in: int, n_classes: int, dimensions: Literal[2, 3]) -> "ResidualUNet":
         """Return the network; its weights are still to be set."""
