@@ -151,17 +151,36 @@ def _train_privately(job: Job, bench: Bench, start: Start, cases: Sequence[Case]
 def account(job: Job) -> "tuple[str, Spending] | None":
     """Return the mark of a private training ask, and what its round takes; None of no case.
 
-    The mark stands for the ask, the cases and their files: the same mark, the same noise.
+    The mark stands for the ask, the cases and their files, and the weights of this site
+    that the round starts from and the ask does not carry: the same mark, the same noise.
+    Noise used twice for different gradients would cancel in their difference.
     """
     from client.spending import plan
 
     cases = _usable(job)
-    words = [job.message.hello.study, job.posed.step, job.posed.ask.digest(), digest_of(cases)]
     if not cases:
         return None
+    ask = [job.message.hello.study, job.posed.step, job.posed.ask.digest()]
+    words = [*ask, digest_of(cases), _digest_of_weights(_kept_here(job))]
     mark = hashlib.sha256(json.dumps(words).encode()).hexdigest()
     n_patients = len({case.patient_id for case in cases})
     return mark, plan(job.step.privacy, job.step.local, n_patients, job.step.n_takes)
+
+
+def _kept_here(job: Job) -> Weights:
+    """Return the weights a round starts from that only this site has."""
+    asks = job.posed.ask
+    goes_on = asks.values.get("own") and not _named(asks.arrays, WEIGHTS)
+    before = _own(job).alone(after=_round(job) - 1) if goes_on else None
+    return dict(before or {}) | _local_part(job)
+
+
+def _digest_of_weights(weights: Mapping[str, Array]) -> str:
+    sha = hashlib.sha256()
+    for name, array in sorted(weights.items()):
+        sha.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        sha.update(np.ascontiguousarray(array).tobytes())
+    return sha.hexdigest()
 
 
 def _train_own(job: Job, first: Weights) -> Sums:
