@@ -9,6 +9,7 @@ runs inside. TLS goes through untouched.
 import asyncio
 import signal
 import sys
+import threading
 from contextlib import suppress
 
 _PIECE = 1 << 16
@@ -30,8 +31,8 @@ async def keep_door(listen: str, target: str) -> None:
     server = await asyncio.start_server(passed, host, port)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError, RuntimeError, ValueError):
+    if threading.current_thread() is threading.main_thread():  # no other gets signals
+        for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopped.set)
     async with server:
         await stopped.wait()
