@@ -5,6 +5,7 @@ Here Flower's node ids and error codes end; the rest of the server knows sites a
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -18,8 +19,8 @@ from common.messages import Hello, Joined, Packet
 from common.privacy.identity import verified
 from common.wire import HELLO, ROUND, from_records, release, to_records
 
-_FIRST_POLL_S = 0.001
-_SLOWEST_POLL_S = 0.5  # each pull is a write in SuperLink's database
+_POLL_S = 0.2
+_SLOWEST_POLL_S = 0.5  # each look is a request, and a write in SuperLink's database
 _SERVER_FAILED = 500
 _UNREACHABLE = {3, 4, 5}  # Flower's codes for a message or reply lost, a node gone
 _CRASHED = {1, 2, 8}
@@ -98,22 +99,42 @@ class Post:
     def _pull(
         self, waiting: dict[str, int], deadline: float
     ) -> Iterator[tuple[int, Packet | Reason]]:
-        pause = _FIRST_POLL_S
+        order = deque(waiting)
+        pause, misses = self._first_poll_s, 0
         while waiting and time.monotonic() < deadline:
-            arrived = False
-            for message_id in list(waiting):
-                for reply in self._pulled(message_id):
-                    arrived = True
-                    yield waiting.pop(message_id), _content(reply)
-                    if reply.has_content():
-                        release(reply.content)
-                    del reply
-            slowest = getattr(self.grid, "slowest_poll_s", _SLOWEST_POLL_S)
-            pause = _FIRST_POLL_S if arrived else min(pause * 1.5, slowest)
-            if waiting:
+            message_id, arrived = order[0], False
+            for reply in self._pulled(message_id):
+                arrived = True
+                yield waiting.pop(message_id), _content(reply)
+                if reply.has_content():
+                    release(reply.content)
+                del reply
+            if arrived:
+                order.popleft()
+                pause, misses = self._first_poll_s, 0
+                continue
+            order.rotate(-1)
+            misses += 1
+            if misses >= self._looks(len(order)):
                 time.sleep(pause)
+                pause, misses = min(pause * 1.5, self._slowest_poll_s), 0
         for node in waiting.values():
             yield node, Reason.NO_REPLY
+
+    @property
+    def _first_poll_s(self) -> float:
+        return float(getattr(self.grid, "first_poll_s", _POLL_S))
+
+    @property
+    def _slowest_poll_s(self) -> float:
+        return float(getattr(self.grid, "slowest_poll_s", _SLOWEST_POLL_S))
+
+    def _looks(self, n_waiting: int) -> int:
+        """Return for how many replies to look before a pause: for one, where looking is dear.
+
+        Every reply is to be had, so nothing is lost by looking for them in turn.
+        """
+        return n_waiting if hasattr(self.grid, "first_poll_s") else 1
 
     def _pulled(self, message_id: str) -> Iterable[Message]:
         """Return the reply if it is there; where the server is too busy, there is none yet."""
