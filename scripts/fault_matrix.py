@@ -105,7 +105,7 @@ def main() -> int:
 
 @contextmanager
 def _bench(folder: Path) -> Iterator[Bench]:
-    roster = make_sites(folder, {}, quorum=3, deadline_s=DEADLINE_S, wait_s=300, patience=1)
+    roster = make_sites(folder, {}, quorum=3, deadline_s=DEADLINE_S, wait_s=90, patience=1)
     with stage(folder / "all", roster, STUDY, join=False) as standing:
         here, port = standing.here, free_ports(1)[0]
         command = [sys.executable, "-m", "common.machine.door", f"{HOST}:{port}", here.home.address]

@@ -22,6 +22,8 @@ from common.wire import HELLO, ROUND, from_records, release, to_records
 _POLL_S = 0.2
 _SLOWEST_POLL_S = 0.5  # each look is a request, and a write in SuperLink's database
 _SERVER_FAILED = 500
+_HELLO_S, _TELL_S = 60.0, 15.0
+_ASK_AGAIN = (Reason.NO_REPLY, Reason.UNREACHABLE, Reason.CRASHED)
 _UNREACHABLE = {3, 4, 5}  # Flower's codes for a message or reply lost, a node gone
 _CRASHED = {1, 2, 8}
 
@@ -41,35 +43,54 @@ class Post:
     nodes: dict[str, int] = field(default_factory=dict)
 
     def join(
-        self, hello: Hello, keys: Mapping[str, str], wait_s: float, on_join: Callable[[str], None]
+        self,
+        hello: Hello,
+        keys: Mapping[str, str],
+        wait_s: float,
+        tell: Callable[[str, str], None],
     ) -> dict[str, Joined]:
-        """Greet every node until all sites of the roster have joined or `wait_s` is over.
+        """Greet every node until all sites have joined or refused, or `wait_s` is over.
+
+        A site refuses where it does not run this code or know this study; nothing that
+        comes later changes that in this run, so nobody waits for it. A node that gave no usable
+        answer is asked again.
 
         Args:
             hello: the session to open.
             keys: public identity key of each site of the roster.
             wait_s: longest wait in seconds.
-            on_join: told the name of each site that joins.
+            tell: told "joined" or a reason, and the site; "waiting", and for whom.
 
         Returns:
             The session keys of the sites that joined, each signed by its site.
         """
         joined: dict[str, Joined] = {}
-        refused: set[int] = set()
-        deadline = time.monotonic() + wait_s
-        while len(joined) < len(keys) and time.monotonic() < deadline:
-            fresh = set(self.grid.get_node_ids()) - set(self.nodes.values()) - refused
+        refused: dict[int, str] = {}
+        deadline, told = time.monotonic() + wait_s, time.monotonic()
+        while (open_ := set(keys) - set(joined) - set(refused.values())) and (
+            time.monotonic() < deadline
+        ):
+            fresh = set(self.grid.get_node_ids()) - set(self.nodes.values()) - set(refused)
             packets = dict.fromkeys(fresh, hello_packet(hello))
-            for node, reply in self._exchange(packets, HELLO, min(60.0, wait_s)):
+            for node, reply in self._exchange(packets, HELLO, min(_HELLO_S, wait_s)):
                 member = _member(reply, hello, keys)
-                if member is None:
-                    refused.add(node)
-                    continue
-                joined[member.site], self.nodes[member.site] = member, node
-                on_join(member.site)
+                if member is not None:
+                    joined[member.site], self.nodes[member.site] = member, node
+                    tell("joined", member.site)
+                elif reply not in _ASK_AGAIN:
+                    refused[node] = self._name(node)
+                    tell(_why(reply), refused[node])
             if not fresh:
                 time.sleep(_SLOWEST_POLL_S)
+            if time.monotonic() > told + _TELL_S:
+                told = time.monotonic()
+                tell("waiting", ", ".join(sorted(open_)))
         return joined
+
+    def _name(self, node: int) -> str:
+        """Return the name under which a node is registered; that is what its key stands for."""
+        names = {info.node_id: str(info.name) for info in self.grid.get_nodes()}
+        return names.get(node, "")
 
     def exchange(
         self, packets: Mapping[str, Packet], deadline_s: float
@@ -159,6 +180,11 @@ def _content(reply: Message) -> Packet | Reason:
         return Reason(failed) if failed is not None else packet
     except (Malformed, ValueError):
         return Reason.MALFORMED_REPLY
+
+
+def _why(reply: Packet | Reason) -> str:
+    """Return why an answer to a greeting lets nobody in."""
+    return str(reply if isinstance(reply, Reason) else Reason.ROSTER_MISMATCH)
 
 
 def _member(reply: Packet | Reason, hello: Hello, keys: Mapping[str, str]) -> Joined | None:
