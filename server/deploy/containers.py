@@ -34,7 +34,7 @@ from server.run import Run
 _USER = 49999
 _PORT, _LINK_PORT = 8443, 8000
 _VERSION = "0.1.0"
-_WAIT_S, _POLL_S = 300.0, 0.5
+_WAIT_S, _POLL_S = 900.0, 0.5  # a loaded machine needs minutes to start five containers
 # What works with and without a Docker engine, systemd or cgroups of version 2 alone.
 _PODMAN = ("--runtime", "runc", "--cgroup-manager", "cgroupfs", "--storage-driver=vfs")
 _LIMITS = ("--ulimit=nofile=4096:4096", "--ulimit=nproc=4096:4096")
