@@ -67,9 +67,7 @@ class Post:
         joined: dict[str, Joined] = {}
         refused: dict[int, str] = {}
         deadline, told = time.monotonic() + wait_s, time.monotonic()
-        while (open_ := set(keys) - set(joined) - set(refused.values())) and (
-            time.monotonic() < deadline
-        ):
+        while set(keys) - set(joined) - set(refused.values()) and time.monotonic() < deadline:
             fresh = set(self.grid.get_node_ids()) - set(self.nodes.values()) - set(refused)
             packets = dict.fromkeys(fresh, hello_packet(hello))
             for node, reply in self._exchange(packets, HELLO, min(_HELLO_S, wait_s)):
@@ -82,9 +80,10 @@ class Post:
                     tell(_why(reply), refused[node])
             if not fresh:
                 time.sleep(_SLOWEST_POLL_S)
-            if time.monotonic() > told + _TELL_S:
+            if time.monotonic() > told + _TELL_S and len(joined) + len(refused) < len(keys):
                 told = time.monotonic()
-                tell("waiting", ", ".join(sorted(open_)))
+                open_ = sorted(set(keys) - set(joined) - set(refused.values()))
+                tell("waiting", ", ".join(open_))
         return joined
 
     def _name(self, node: int) -> str:
