@@ -227,8 +227,7 @@ class CompareGroups(Step):
         return {"m": sums["d"], "m2": sums["d2"]}
 
     def _test_means(self, spread: Spread, i: int) -> dict[str, Json]:
-        n, squares = spread.n[:, i], spread.squares[:, i]
-        mean = np.nan_to_num(spread.mean[:, i])
+        n, mean, squares = (a[:, i] for a in (spread.n, spread.off, spread.squares))
         if self.test in ("t", "welch"):
             equal = self.test == "t"
             return group_tests.t_test(n, mean, squares, equal=equal, level=self.level)
