@@ -220,7 +220,9 @@ def _table_one(
         columns[c] = _category(
             contract[c], first[f"levels.{c}"], int(first[f"hidden.{c}"]), n_cases
         )
-    return {"n": n_cases, "n_patients": int(first["n_patients"]), "columns": columns}
+    head: dict[str, Json] = {"n": n_cases, "n_patients": int(first["n_patients"])}
+    # Quantiles say themselves between which edges they lie.
+    return {**head, "mode": "exact", "columns": columns}
 
 
 def _quantiles(at: Sequence[float], windows: Sequence[Window]) -> list[Json]:

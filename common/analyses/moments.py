@@ -111,7 +111,7 @@ class Moments(Step):
                 "p_adjusted": p[i],
             }
         values: dict[str, Json] = {"n": int(first["n"]), "correction": self.correction}
-        return Answer({**values, "columns": columns})
+        return Answer({**values, "mode": "exact", "columns": columns})
 
 
 def k_squared(n: float, skew: float, kurtosis: float) -> tuple[float | None, float | None]:
