@@ -339,6 +339,14 @@ def test_concordance_is_a_table_of_both_kinds_of_pairs(folder: Path) -> None:
     assert "bound" in found.text
 
 
+def test_a_rate_with_a_hidden_cell_is_shown_as_bounds(folder: Path) -> None:
+    rate = {"estimate": None, "at_least": 41 / 45, "at_most": 44 / 45}
+    point = {"rule": 0.3, "threshold": 0.3, "note": "bounds", "sensitivity": rate}
+    values = {"n": 90, "scores": {"old": {"points": [point]}}}
+    step = OperatingPoint(outcome="response", scores=("old",), at=(0.3,))
+    assert "0.91 to 0.98" in shown(folder, step, {"development": values}).text
+
+
 def test_missing_values_are_one_table_and_their_patterns_another(folder: Path) -> None:
     rows = patients(300)
     rows.columns["old"][:40] = np.nan
