@@ -14,6 +14,7 @@ from common.analyses.compare_groups import CompareGroups
 from common.analyses.concordance import Concordance
 from common.analyses.correlate import Correlate
 from common.analyses.cox import Cox
+from common.analyses.cross_tabulate import CrossTabulate
 from common.analyses.decision_curve import DecisionCurve
 from common.analyses.forest import Forest
 from common.analyses.icc import Icc
@@ -365,3 +366,12 @@ def test_combat_says_who_took_part(folder: Path) -> None:
     found = shown(folder, step, parts)
     assert "keeping what goes with Age" in found.sentence
     assert "Batches that took part | 2 | Cases fitted | 150 of 150" in found.text
+
+
+def test_crossed_categories_are_one_table(folder: Path) -> None:
+    step = CrossTabulate(of=("died",), by="response", correction="holm")
+    found = shown(folder, step)
+    values = run(step, [patients(300)]).values["columns"]["died"]  # type: ignore[index,call-overload]
+    assert "Cross Death with Response." in found.sentence
+    assert f"{values['counts']['dead']['yes']} (" in found.text
+    assert "p adjusted (Holm)" in found.text
