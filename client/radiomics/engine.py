@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -29,8 +28,6 @@ from client.radiomics.textures import (
 from common.radiomics.names import FEATURES, ON_REQUEST
 from common.radiomics.profile import Profile, read_profile
 from common.radiomics.settings import Settings
-
-log = logging.getLogger(__name__)
 
 FEWEST_LEVELS, MOST_LEVELS = 8, 256
 _FARTHEST = 2
@@ -63,7 +60,6 @@ def extract(
     reasons = tuple(covers(profile))
     n_voxels = int(np.count_nonzero(case.inside))
     if reasons:
-        log.info("PyRadiomics runs, not the fast engine: %s", "; ".join(reasons))
         values = extract_with_pyradiomics(image, mask, profile, label)
         return Features(values, Diagnostics("pyradiomics", reasons, n_voxels))
     values, levels = measure(case, profile, n_threads, device)
