@@ -77,6 +77,7 @@ def test_27_of_30_cases_are_done_where_three_are_broken(tmp_path: Path) -> None:
     (pair,) = answer(run, "apart")["pairs"]
     assert (pair["a"], pair["b"]) == ("s0", "s1")
     page = write_report(run).read_text(encoding="utf-8")
+    assert "Share of a site's cases" in page  # shapes of distributions, not plain tables
     assert "3 cases of 30 put aside" in page
     assert "a region is empty" in page
     assert "the mask lies on another grid" in page
