@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import server.collect
 from server.journal import read_events
 from server.run import Run
 from server.simulate import simulate
