@@ -72,8 +72,10 @@ def _say_engine(profiles: dict[str, Profile]) -> None:
 
 
 def _marks(profiles: dict[str, Profile]) -> Sums:
-    from client.radiomics.engine import self_test
+    from client.radiomics.engine import is_warm, self_test
 
+    if not is_warm():
+        log.info("the radiomics kernels are compiled now, once on this machine: about a minute")
     marks = [self_test(profile) for profile in profiles.values()]
     log.info("self-test: %s", dict(zip(profiles, marks, strict=True)))
     return marks_of(marks)

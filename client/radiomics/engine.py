@@ -4,6 +4,7 @@ import functools
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,14 @@ def self_test(profile: Profile) -> str:
     features = extract(*phantom(), profile)
     text = "\n".join(f"{name} {_rounded(value)}" for name, value in features.items())
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_warm() -> bool:
+    """Tell whether compiled kernels lie on the disk; else the first region waits for them."""
+    import numba
+
+    config: Any = numba.config
+    return next(Path(str(config.CACHE_DIR)).rglob("*.nbi"), None) is not None
 
 
 def warm_up() -> None:
