@@ -58,8 +58,9 @@ def blocks(view: StepView) -> Iterator[Block]:
 
 def _shares(columns: Mapping[str, list[int]]) -> Floats:
     """Return shares, shape (columns, bins); a count that noise made negative is nothing."""
-    counts = np.maximum(np.array([*columns.values()], float), 0.0)
-    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+    counts: Floats = np.maximum(np.array([*columns.values()], float), 0.0)
+    shares: Floats = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+    return shares
 
 
 def _farthest(shares: Mapping[str, Floats]) -> NDArray[np.int64]:
