@@ -20,6 +20,7 @@ from common.wire import HELLO, ROUND, from_records, release, to_records
 
 _FIRST_POLL_S = 0.001
 _SLOWEST_POLL_S = 0.5  # each pull is a write in SuperLink's database
+_FIRST_GREETING_S = 60.0
 _SERVER_FAILED = 500
 _UNREACHABLE = {3, 4, 5}  # Flower's codes for a message or reply lost, a node gone
 _CRASHED = {1, 2, 8}
@@ -44,6 +45,9 @@ class Post:
     ) -> dict[str, Joined]:
         """Greet every node until all sites of the roster have joined or `wait_s` is over.
 
+        Who does not reply is greeted again, with twice the time: a busy machine may need
+        more than a minute to begin. Who replies amiss is not.
+
         Args:
             hello: the session to open.
             keys: public identity key of each site of the roster.
@@ -56,16 +60,22 @@ class Post:
         joined: dict[str, Joined] = {}
         refused: set[int] = set()
         deadline = time.monotonic() + wait_s
+        patience_s = _FIRST_GREETING_S
         while len(joined) < len(keys) and time.monotonic() < deadline:
             fresh = set(self.grid.get_node_ids()) - set(self.nodes.values()) - refused
-            packets = dict.fromkeys(fresh, hello_packet(hello))
-            for node, reply in self._exchange(packets, HELLO, min(60.0, wait_s)):
+            packets, silent = dict.fromkeys(fresh, hello_packet(hello)), set[int]()
+            for node, reply in self._exchange(packets, HELLO, min(patience_s, wait_s)):
+                if reply is Reason.NO_REPLY:
+                    silent.add(node)
+                    continue
                 member = _member(reply, hello, keys)
                 if member is None:
                     refused.add(node)
                     continue
                 joined[member.site], self.nodes[member.site] = member, node
                 on_join(member.site)
+            if silent:
+                patience_s *= 2
             if not fresh:
                 time.sleep(_SLOWEST_POLL_S)
         return joined

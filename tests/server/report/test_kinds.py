@@ -33,6 +33,7 @@ from common.study import read_study
 from common.table import Table as Rows
 from server.report.blocks import Block, Figure, Items, Note, Table, Text
 from server.report.kinds import blocks_of, sentence_of
+from server.report.kinds.put_aside import told
 from server.report.record import read_record
 from server.report.view import StepView
 from tests.server.report.folders import SITES, write_run
@@ -375,3 +376,10 @@ def test_crossed_categories_are_one_table(folder: Path) -> None:
     assert "Cross Death with Response." in found.sentence
     assert f"{values['counts']['dead']['yes']} (" in found.text
     assert "p adjusted (Holm)" in found.text
+
+
+def test_a_run_ends_by_saying_how_many_cases_were_put_aside() -> None:
+    counts = {"n_screened": 30, "n_in_cohort": 28, "n_cases": 28, "done": 27, "failed": 1}
+    whole = {"n_cases": 9, "done": 9, "failed": 0}
+    answers = {"radiomics": {"all": counts}, "deep": {"all": whole}, "predicted": {"all": {"n": 3}}}
+    assert list(told(answers)) == ["radiomics: 27 of 30 cases done, 3 put aside"]
