@@ -1,8 +1,8 @@
 """Writing on a site's disk so that a crash leaves the old file or the new one."""
 
 import os
-import threading
 import secrets
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias

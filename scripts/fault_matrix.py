@@ -328,9 +328,9 @@ def clock(bench: Bench) -> Row:
     if library is None:
         return Row("site: clock an hour ahead", "not tried", "no libfaketime here", "", ok=True)
     bench.stage.leave(VICTIM)
-    bench.stage.join(VICTIM, _more(LD_PRELOAD=library, FAKETIME="+3600"))
+    bench.stage.join(VICTIM, _more(LD_PRELOAD=library, FAKETIME="+3600", DONT_FAKE_MONOTONIC="1"))
     place = find_place(bench.victim)
-    wait_for(lambda: place.standing.state().get("state") == "waiting", "it waits", JOIN_S)
+    wait_for(lambda: "clock" in str(place.standing.state().get("words")), "it says why", JOIN_S)
     said = str(place.standing.state().get("words"))
     run = bench.stage.run()
     row = _ended(bench, run, "site: clock an hour ahead", lost=True, well_s=0)

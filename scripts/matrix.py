@@ -33,6 +33,7 @@ from server.run import Run, create_run  # noqa: E402
 
 SIZES = {"east": 24, "north": 31, "south": 28, "west": 22}
 START_S = 300.0
+_CLOCK = {"LD_PRELOAD", "FAKETIME", "DONT_FAKE_MONOTONIC"}
 JOIN_S = 420.0
 
 STUDY = """
@@ -188,7 +189,9 @@ class Stage:
                 plan.command[-1],
                 json.dumps(dict(more)),
             ]
-            plan = Plan(name, command, plan.folder, plan.environment)
+            # Whoever keeps the site joined lives on the same machine, with the same clock.
+            clock = {k: v for k, v in more.items() if k in _CLOCK}
+            plan = Plan(name, command, plan.folder, {**plan.environment, **clock})
         self.sites[name].start(plan)
 
     def leave(self, name: str) -> None:

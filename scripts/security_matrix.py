@@ -281,13 +281,7 @@ def cut_log(stand: list[Stage]) -> Row:
 
 @dataclass(frozen=True)
 class _Spoilt:
-    """What came of a run in which two sites' logs are spoilt.
-
-    Attributes:
-        run: the run.
-        said: what `site audit` says at each site, and its exit code.
-        released: how many sums of the run left each, by the spoilt log itself.
-    """
+    """A run with two sites' logs spoilt; what `site audit` says, how many sums left, by site."""
 
     run: Run
     said: dict[str, tuple[int, str]]
@@ -315,8 +309,7 @@ def _spoilt(standing: Stage) -> _Spoilt:
     lines = kept[logs["north"]].replace(b'"event": "approval"', b'"event": "approved"', 1)
     logs["north"].write_bytes(lines)
     logs["south"].write_bytes(b"".join(kept[logs["south"]].splitlines(keepends=True)[:-1]))
-    said = {name: _audited(sites[name]) for name in logs}
-    run = standing.run()
+    said, run = {name: _audited(sites[name]) for name in logs}, standing.run()
     finish(run, RUN_S)
     released = {
         name: sum(
