@@ -66,6 +66,15 @@ class _Display:
     def _joined(self, event: Mapping[str, Any]) -> None:
         self.progress.console.print(f"joined: {event['site']}")
 
+    def _waiting(self, event: Mapping[str, Any]) -> None:
+        self.progress.console.print(
+            f"waiting for {event['site']}, {event.get('wait_s', 0):g} s at most"
+        )
+
+    def _refused(self, event: Mapping[str, Any]) -> None:
+        who = event["site"] or "somebody unknown"
+        self.progress.console.print(f"{who} refuses: {reason_in_words(str(event['why']))}")
+
     def _absent(self, event: Mapping[str, Any]) -> None:
         self.progress.console.print(f"[red]did not join: {event['site']}")
 
