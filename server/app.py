@@ -16,6 +16,7 @@ from server import progress
 from server.collect import Post
 from server.driver import Driver
 from server.journal import Journal
+from server.lock import held
 from server.rounds import Exchange
 from server.run import Run
 
@@ -38,7 +39,13 @@ def conduct(run: Run, grid: Grid) -> None:
 
     Raises:
         RuntimeError: fewer sites than the quorum joined in time.
+        UnderWay: another process drives it.
     """
+    with held(run.folder):
+        _conduct(run, grid)
+
+
+def _conduct(run: Run, grid: Grid) -> None:
     journal = Journal(run.folder)
     exchange = _join(run, grid, journal)
     driver = Driver(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from server.report.blocks import Tone
 from server.report.numbers import NONE, is_number, plural, seconds, size, whole
@@ -70,7 +71,8 @@ def _n_cases(record: Record) -> int | None:
     the step that looked at most of them.
     """
     parts = ["development"] if record.run.roster.external else ["development", "all"]
-    checked, seen = [], []
+    checked: list[Any] = []
+    seen: list[Any] = []
     for answers in record.answers.values():
         for values in (answers[p] for p in parts if p in answers):
             found = checked if "n_included" in values else seen
