@@ -237,3 +237,14 @@ def test_a_release_is_in_the_audit_before_it_is_sent(run: Run) -> None:
     assert line["event"] == "release"
     assert line["masked"] is True
     assert line["sites"] == list(SITES)
+
+
+def test_a_line_changed_anywhere_in_the_log_keeps_everything_in(run: Run) -> None:
+    for _ in range(3):
+        _reply(run)
+    log = _sites(run)["east"].workspace / "audit.jsonl"
+    first, *rest = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(first.replace(b'"masked": true', b'"masked": null') + b"".join(rest))
+    audit._KNOWN.clear()  # as in a new process, which answers every message
+    assert _reason(_reply(run)) is Reason.AUDIT_BROKEN
+    assert log.read_bytes().count(b'"event": "release"') == 3
