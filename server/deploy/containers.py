@@ -106,8 +106,8 @@ class Containers:
     def remove(self, logs: Path) -> None:
         """Keep what each has said, stop and remove them all, and the network."""
         logs.mkdir(parents=True, exist_ok=True)
+        _run("stop", "--time", "30", *map(self.full, reversed(self.names)))  # all at once
         for name in reversed(self.names):
-            _run("stop", "--time", "30", self.full(name))
             said = _run("logs", self.full(name))
             (logs / f"{name}.log").write_text(said.stdout + said.stderr, encoding="utf-8")
             _run("rm", "--force", self.full(name))
