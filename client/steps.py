@@ -115,6 +115,10 @@ def _noisy(job: Job, schema: Schema, data: str) -> Work:
 
 
 def _account(job: Job) -> Mapping[str, object]:
+    if job.step.kind == "site_shapes":
+        from client.shapes_account import account
+
+        return account(job)
     if getattr(job.step, "privacy", None) is None:
         return {}
     from client.budget import account_of

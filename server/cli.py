@@ -240,6 +240,7 @@ def _follow(found: DeployedRun, *, as_json: bool) -> None:
 def _drive(folder: Path, *, engine: str | None, workers: int | None, as_json: bool) -> None:
     """Drive a run, show it, write its report, and leave with a code that tells how it was."""
     from server.display import shown
+    from server.lock import UnderWay
     from server.run import Run
     from server.simulate import simulate as go
 
@@ -247,8 +248,13 @@ def _drive(folder: Path, *, engine: str | None, workers: int | None, as_json: bo
     try:
         with _stops_reported(folder), shown(run.study, as_json=as_json):
             go(run, engine=engine, workers=workers)
-    finally:
+    except UnderWay as busy:  # its report is the other process's to write
+        sys.stderr.write(f"{busy}\n")
+        raise typer.Exit(STOPPED) from None
+    except BaseException:
         _report(run)
+        raise
+    _report(run)
     _tell_losses(run)
 
 

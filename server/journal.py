@@ -19,10 +19,14 @@ from server.arrays import read_arrays, write_arrays
 
 
 class Journal:
-    """Append-only; opening an existing one reads what there is to go on from."""
+    """Append-only; opening an existing one reads what there is to go on from.
+
+    Only who drives the run opens it: a last line cut off by a crash is taken away.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        _mend(folder / "journal.jsonl")
         self.events = read_events(folder / "journal.jsonl")
         self._totals: dict[str, dict[int, dict[str, Any]]] = defaultdict(dict)
         self._checkpoints: dict[str, dict[str, Any]] = {}
@@ -125,12 +129,20 @@ def _file(problem: str) -> str:
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """Return the events; a last line cut off by a crash is taken away."""
+    """Return the events; not a last line that a crash cut off, or that is being written."""
     if not path.exists():
         return []
     data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
+    return [json.loads(line) for line in data[: _whole(data)].splitlines()]
+
+
+def _mend(path: Path) -> None:
+    data = path.read_bytes() if path.exists() else b""
+    if _whole(data) < len(data):
         with path.open("r+b") as file:
-            file.truncate(whole)
-    return [json.loads(line) for line in data[:whole].splitlines()]
+            file.truncate(_whole(data))
+
+
+def _whole(data: bytes) -> int:
+    """Return how many bytes the lines have that end."""
+    return data.rfind(b"\n") + 1

@@ -6,10 +6,12 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import Protocol, TypeAlias
 
@@ -145,7 +147,8 @@ class ProcessWorker:
             self._line, theirs = open_line()
             arguments = (theirs, self.reference, dict(self.environment))
             self._process = context.Process(target=_serve, args=arguments, daemon=True)
-            self._process.start()
+            with _no_interrupts():
+                self._process.start()
             theirs.close()
         return self._line
 
@@ -158,9 +161,25 @@ class ProcessWorker:
         self._process, self._line = None, None
 
 
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Let a child that is started meanwhile be deaf to Ctrl-C while it imports.
+
+    A thread may block a signal for itself and its children; only the main thread may
+    ignore it. The tracker of multiprocessing unblocks it when it starts, so it starts first.
+    """
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(line: Line, reference: str, environment: dict[str, str]) -> None:
     """Answer messages until the line closes: the child's whole life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # what it starts inherits both
     os.environ.update(environment)
     app = load_app(reference)
     try:

@@ -107,7 +107,7 @@ def test_a_site_that_is_slow_to_begin_is_greeted_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No reply to the first greeting is no refusal: a busy machine may only be slow."""
-    monkeypatch.setattr(server.collect, "_FIRST_GREETING_S", 0.001)
+    monkeypatch.setattr(server.collect, "_HELLO_S", 0.001)
     run = make_run(tmp_path)
     simulate(run, engine="threads", workers=2)
     assert not json.loads((run.folder / "answers.json").read_text(encoding="utf-8"))["failed"]

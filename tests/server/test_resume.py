@@ -4,15 +4,19 @@ import json
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+from server.cli import STOPPED, main
 from server.journal import Journal, read_events
+from server.lock import UnderWay, held
 from server.run import Run
 from server.simulate import simulate
+from server.workers import _no_interrupts
 from tests.runs import make_run
 from tests.training import training_run
 
@@ -166,3 +170,45 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(tmp_path: Path) -> None:
     done = subprocess.run([*resume, "--json"], cwd=root, capture_output=True, check=False)
     assert done.returncode == 0
     assert read_events(run.folder / "journal.jsonl")[-1]["event"] == "end"
+
+
+def test_a_run_under_way_is_not_driven_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(tmp_path)
+    code = f"import pathlib, server.lock as l\nwith l.held(pathlib.Path({str(run.folder)!r})):"
+    words = [sys.executable, "-c", f"{code} print('held', flush=True); input()"]
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(
+        words, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(UnderWay):
+            simulate(run, engine="threads")
+        monkeypatch.setattr(sys, "argv", ["consortium", "resume", str(run.folder), "--json"])
+        with pytest.raises(SystemExit) as left:
+            main()
+        other.kill()
+    said = capsys.readouterr().err
+    assert left.value.code == STOPPED
+    assert f"{run.folder}: this run is under way in process {other.pid} on " in said
+    assert not (run.folder / "journal.jsonl").exists()
+    with held(run.folder):  # the kernel lets go of what a killed process held
+        pass
+
+
+def test_a_worker_is_deaf_to_ctrl_c_from_its_start_on() -> None:
+    with _no_interrupts():
+        status = subprocess.check_output(["/bin/cat", "/proc/self/status"], text=True)
+    blocked = next(line for line in status.splitlines() if line.startswith("SigBlk"))
+    assert int(blocked.split()[1], 16) & 1 << (signal.SIGINT - 1)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_a_worker_does_not_import_the_command_line() -> None:
+    code = "import sys, server.command; sys.exit('server.cli' in sys.modules)"
+    root = Path(__file__).resolve().parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["scripts"]["consortium"] == "server.command:main"
