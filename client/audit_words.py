@@ -34,7 +34,12 @@ def _sent(entry: Mapping[str, Any]) -> str:
 
 
 def _private(entry: Mapping[str, Any]) -> str:
-    privacy = entry.get("privacy")
+    privacy, shapes = entry.get("privacy"), entry.get("shapes")
+    if shapes:
+        return (
+            f"; with noise of its own, epsilon {shapes['epsilon']:g} over all its columns, "
+            f"{shapes['total']:g} with those before"
+        )
     if not privacy:
         return ""
     return f"; with noise, privacy spent so far: epsilon {privacy['epsilon']:g}"

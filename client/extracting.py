@@ -45,6 +45,7 @@ def summarise(job: Job) -> Sums:
     _check(job, profiles)
     if job.posed.ask.phase == "agree":
         return _marks(profiles)
+    _say_engine(profiles)
     step: Extract = job.step
     regions = step.regions(job.study.holdings)
     found = _extract_all(job, regions)
@@ -60,9 +61,21 @@ def _check(job: Job, profiles: dict[str, Profile]) -> None:
         raise Refused(Reason.OTHER_SOFTWARE, detail)
 
 
-def _marks(profiles: dict[str, Profile]) -> Sums:
-    from client.radiomics.engine import self_test
+def _say_engine(profiles: dict[str, Profile]) -> None:
+    """Log where PyRadiomics runs, once: processes of their own do not reach this log."""
+    from client.radiomics.engine import covers
 
+    for image, profile in profiles.items():
+        if reasons := covers(profile):
+            where = image or "shape"
+            log.info("%s: PyRadiomics runs, not the fast engine: %s", where, "; ".join(reasons))
+
+
+def _marks(profiles: dict[str, Profile]) -> Sums:
+    from client.radiomics.engine import is_warm, self_test
+
+    if not is_warm():
+        log.info("the radiomics kernels are compiled now, once on this machine: about a minute")
     marks = [self_test(profile) for profile in profiles.values()]
     log.info("self-test: %s", dict(zip(profiles, marks, strict=True)))
     return marks_of(marks)

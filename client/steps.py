@@ -87,6 +87,9 @@ Imported when it is needed, for most of them import torch. A kind that is not he
 analysis: it sees the table and nothing else.
 """
 
+PICTURES = {"cluster": "client.heat_map"}
+"""The module that draws what a kind of analysis found, for the site's own people."""
+
 
 def find_work(site: Site, study: Study, cohort: SiteCohort, message: Round, posed: Posed) -> Work:
     """Return the work of one ask; nothing heavy has happened yet."""
@@ -112,6 +115,10 @@ def _noisy(job: Job, schema: Schema, data: str) -> Work:
 
 
 def _account(job: Job) -> Mapping[str, object]:
+    if job.step.kind == "site_shapes":
+        from client.shapes_account import account
+
+        return account(job)
     if getattr(job.step, "privacy", None) is None:
         return {}
     from client.budget import account_of
@@ -155,7 +162,10 @@ def _apply(job: Job) -> Sums:
     chosen = {case.case_id for case in select(job.study, job.cases, job.step.cases)}
     table = replace(table, chosen=np.array([c.case_id in chosen for c in job.cases], np.bool_))
     ask = job.posed.ask
-    columns = job.step.columns_from(table, Answer(ask.values, ask.arrays))
+    answer = Answer(ask.values, ask.arrays)
+    columns = job.step.columns_from(table, answer)
+    if job.step.kind in PICTURES:
+        import_module(PICTURES[job.step.kind]).draw(job, table, answer, columns)
     ids = [case.case_id for case in job.cases]
     keep_columns(job.site, job.run, job.posed.step, ids, columns)
     filled = np.logical_and.reduce([~np.isnan(c) for c in columns.values()])

@@ -69,7 +69,7 @@ def kill_work(note: Mapping[str, Any]) -> bool:
     pid = int(note["pid"])
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        ours = b"flwr-clientapp" in command
+        ours = b"client.joining.worker" in command
         if ours:
             os.kill(pid, signal.SIGKILL)
     except OSError:

@@ -26,6 +26,17 @@ from common.settings import Frozen
 from common.step import LEFT_OUT, Step
 
 S = TypeVar("S", bound=Step)
+ONLY_MASKED = {
+    "boosting": "histograms of trees",
+    "cluster": "sums of clusters, which differ by the cases that moved,",
+    "combat": "products of features and covariates",
+    "correlate": "products of columns or ranks",
+    "forest": "histograms of trees",
+    "lasso": "gradients and products of all columns",
+    "prototypes": "sums of clusters, which differ by the cases that moved,",
+    "svm": "curvature, which is of the few cases inside the margin,",
+}
+"""What of each kind that cannot be fitted by site must not be seen of one site."""
 _WITHOUT, _ALONE = f"{AT}without_", f"{AT}at_"
 
 
@@ -131,10 +142,12 @@ def not_by_site(by_site: BySite, steps: Mapping[str, Any]) -> Iterator[tuple[str
             elif step.over != ("development",):
                 yield key, f'"{name}" is asked over {list(step.over)}, not of the developing sites'
             elif step.only_masked:
-                yield (
-                    key,
-                    (
-                        f'"{name}" ({step.kind}) sums what may only leave in a masked sum; from '
-                        "fits with and without a site that site's own would follow"
-                    ),
-                )
+                yield key, f'"{name}": {_only_masked(step.kind)}'
+
+
+def _only_masked(kind: str) -> str:
+    return (
+        f"{kind} cannot be fitted by site: its {ONLY_MASKED[kind]} may only leave in a masked "
+        "sum, and from fits with and without a site that site's own would follow; judge it by "
+        "`nested` folds and at external sites"
+    )

@@ -53,6 +53,12 @@ class PolicySettings(Frozen):
     budget_delta: float = Field(
         1e-5, gt=0, le=1e-3, description="chance with which the loss may be larger"
     )
+    most_shapes_epsilon: float | None = Field(
+        None,
+        ge=0,
+        description="largest sum of epsilon, over columns and runs, that steps of kind "
+        "site_shapes may take; nothing: no limit but that of per_site",
+    )
     share_network: bool = Field(False, description="may a network trained here alone go out?")
 
     def opens(self, column: str) -> bool:

@@ -60,6 +60,8 @@ class Table:
 
     def rows(self, keep: NDArray[np.bool_]) -> "Table":
         """Return the rows where `keep`, shape (n,), is true."""
+        if keep.all():
+            return self  # a thousand columns are not copied for nothing
         columns = {name: values[keep] for name, values in self.columns.items()}
         chosen = None if self.chosen is None else self.chosen[keep]
         return replace(self, columns=columns, patients=self.patients[keep], chosen=chosen)

@@ -12,17 +12,25 @@ ROUND = "query.round"
 
 _HEAD, _BLOBS, _RAW = "head", "blobs", "consortium.raw"
 _MOST_HEAD_BYTES = 64 * 2**20
+_SMALL_BYTES = 256 * 2**10
 
 
 def to_records(packet: Packet) -> RecordDict:
-    """Return a packet as Flower's records, which share the memory of its blobs."""
+    """Return a packet as Flower's records, which share the memory of its blobs.
+
+    Every array is three objects of Flower's, each a request of its own wherever the message
+    is handed on. So what is small goes with the head.
+    """
+    layouts = [blob.layout for blob in packet.blobs]
+    text = json.dumps({"head": packet.head, "layouts": layouts}, allow_nan=False)
+    if sum(len(blob.data) for blob in packet.blobs) <= _SMALL_BYTES:
+        small = {str(i): bytes(blob.data) for i, blob in enumerate(packet.blobs)}
+        return RecordDict({_HEAD: ConfigRecord({"json": text, **small})})
     empty = {str(i): _array(len(blob.data)) for i, blob in enumerate(packet.blobs)}
     arrays = ArrayRecord(empty)
     for i, blob in enumerate(packet.blobs):
         # Flower declares bytes and checks for them; all it does is to read a buffer.
         arrays[str(i)].__dict__["data"] = blob.data
-    layouts = [blob.layout for blob in packet.blobs]
-    text = json.dumps({"head": packet.head, "layouts": layouts}, allow_nan=False)
     return RecordDict({_HEAD: ConfigRecord({"json": text}), _BLOBS: arrays})
 
 
@@ -34,14 +42,14 @@ def from_records(records: RecordDict) -> Packet:
     """
     try:
         text = records.config_records[_HEAD]["json"]
-        arrays = records.array_records[_BLOBS]
+        large = records.array_records.get(_BLOBS)
         if not isinstance(text, str) or len(text) > _MOST_HEAD_BYTES:
             raise Malformed("no head")
         outer = json.loads(text)
         blobs = [
             Blob(
                 tuple((str(n), str(c), tuple(map(int, s))) for n, c, s in layout),
-                arrays[str(i)].data,
+                _small(records, i) if large is None else large[str(i)].data,
             )
             for i, layout in enumerate(outer["layouts"])
         ]
@@ -51,6 +59,13 @@ def from_records(records: RecordDict) -> Packet:
     if not isinstance(head, dict):
         raise Malformed("no head")
     return Packet(head, blobs)
+
+
+def _small(records: RecordDict, i: int) -> bytes:
+    data = records.config_records[_HEAD][str(i)]
+    if not isinstance(data, bytes):
+        raise Malformed("no blob")
+    return data
 
 
 def release(records: RecordDict) -> None:

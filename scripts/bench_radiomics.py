@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """How fast the radiomics engine is, beside plain PyRadiomics in the same run.
 
-    scripts/bench_radiomics.py [--rounds 3] [--regions brain1,...] [--profile] [--files]
+    scripts/bench_radiomics.py [--rounds 3] [--regions brain1,...] [--cpu] [--profile] [--files]
 
 Every round runs PyRadiomics as it comes (one process, ITK and BLAS on all cores) and the
 engine on one thread, on two, and in two processes, one after the other on the same region;
-a ratio is the median over rounds, so that other load on the machine meets both. Needs the
-real regions (CONSORTIUM_TEST_DATA).
+a ratio is the median over rounds, so that other load on the machine meets both. Where that
+load is heavy, --cpu counts CPU time, of one thread on both sides. Needs the real regions
+(CONSORTIUM_TEST_DATA).
 """
 
 import argparse
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--regions", default=",".join(cases.BENCH))
     parser.add_argument("--profile", action="store_true", help="say where the time goes")
+    parser.add_argument("--cpu", action="store_true", help="CPU time of one thread, not wall time")
     parser.add_argument("--memory", action="store_true", help="peak memory of fresh processes")
     parser.add_argument("--files", action="store_true", help="files to features over a cohort")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -50,12 +52,13 @@ def main() -> None:
         return
     warm_up()
     names = chosen.regions.split(",")
+    table = _cpu_table if chosen.cpu else _table
     for title, text in (("1130 features", cases.FULL), ("original only", cases.ORIGINAL)):
-        _table(title, text, names, chosen.rounds)
+        table(title, text, names, chosen.rounds)
     if chosen.memory:
         _memory(names)
     if chosen.files:
-        _files(chosen.rounds)
+        _files(chosen.rounds, cpu=chosen.cpu)
     if chosen.profile:
         _profile(names[-1])
 
@@ -81,6 +84,33 @@ def _table(title: str, text: str, names: list[str], rounds: int) -> None:
         print(f"{name:22}{voxels:9d}{plain:9.3f}{numbers}{worst:12.1e}", flush=True)
     means = [geometric_mean(column) for column in zip(*ratios, strict=True)]
     print(f"{'geometric mean':40}" + "".join(f"{m:15.1f}" for m in means))
+
+
+def _cpu_table(title: str, text: str, names: list[str], rounds: int) -> None:
+    """Compare CPU seconds, which other load on the machine changes little."""
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    profile = read_profile(text)
+    print(f"\n{title}: CPU time of PyRadiomics over the engine's, one thread each, {rounds} rounds")
+    print(f"{'region':22}{'plain s':>9}{'ratio':>9}{'worst rel.':>12}")
+    ratios = []
+    for name in names:
+        image, mask, label = cases.real(name)
+        extract(image, mask, profile, label)
+        found = []
+        for _ in range(rounds):
+            start = time.process_time()
+            reference = extract_with_pyradiomics(image, mask, profile, label)
+            plain = time.process_time() - start
+            times = max(1, min(10, int(plain / 0.05)))
+            start = time.process_time()
+            for _ in range(times):
+                ours = extract(image, mask, profile, label)
+            found.append((plain, times * plain / (time.process_time() - start)))
+        worst = max(abs(ours[k] - v) / max(abs(v), 1e-12) for k, v in reference.items())
+        ratios.append(median(one[1] for one in found))
+        print(f"{name:22}{median(one[0] for one in found):9.3f}{ratios[-1]:9.1f}{worst:12.1e}",
+              flush=True)  # fmt: skip
+    print(f"{'geometric mean':31}{geometric_mean(ratios):9.1f}")
 
 
 def _round(image, mask, profile, label, pool) -> tuple[float, ...]:  # type: ignore[no-untyped-def]
@@ -137,7 +167,8 @@ def _pipe(end: IO[str] | None) -> IO[str]:
 
 def _work(job: dict[str, str]) -> None:
     """Play one process of the benchmark."""
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1 if job["kind"] == "serve" else 2)
+    single = job["kind"] == "serve" or job.get("clock") == "cpu"
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1 if single else 2)
     if job["kind"] == "files":
         _extract_files(job)
         return
@@ -173,11 +204,11 @@ def _run(job: dict[str, str]) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
-def _files(rounds: int) -> None:
+def _files(rounds: int, *, cpu: bool) -> None:
     """Compare from files to features, one process each, timed inside the process."""
-    ratios = []
+    ratios, job = [], {"kind": "files", "clock": "cpu" if cpu else "wall"}
     for _ in range(rounds):
-        plain, fast = (float(_run({"kind": "files", "engine": e})) for e in ("plain", "fast"))
+        plain, fast = (float(_run({**job, "engine": e})) for e in ("plain", "fast"))
         ratios.append(plain / fast)
     print(f"\nfiles to features, 1130 features, one process: {median(ratios):.1f} times")
 
@@ -187,7 +218,8 @@ def _extract_files(job: dict[str, str]) -> None:
     run = extract_with_pyradiomics if job["engine"] == "plain" else extract
     if job["engine"] == "fast":
         warm_up()
-    start = time.perf_counter()
+    clock = time.process_time if job["clock"] == "cpu" else time.perf_counter
+    start = clock()
     folder = cases.DATA / "hippocampus"
     for path in sorted((folder / "imagesTr").glob("*.nii.gz"))[:20]:
         mask = sitk.Cast(sitk.ReadImage(str(folder / "labelsTr" / path.name)), sitk.sitkUInt8)
@@ -196,7 +228,7 @@ def _extract_files(job: dict[str, str]) -> None:
         stem = path.name.removesuffix(".nii.gz")
         mask = sitk.ReadImage(str(cases.DATA / "sts" / "masks" / f"{stem}_mask.nii.gz"))
         run(sitk.ReadImage(str(path)), mask, profile, 1)
-    print(time.perf_counter() - start)
+    print(clock() - start)
 
 
 def _profile(name: str) -> None:

@@ -9,7 +9,6 @@ after how many seconds what was broken was well again. Exits with 3 where one is
 """
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -38,10 +37,14 @@ from scripts.matrix import (  # noqa: E402
     answers,
     arguments,
     events,
+    fill_disk,
     finish,
     line_with,
     make_sites,
+    on_small_disk,
+    processes_with,
     report,
+    send,
     stage,
     try_all,
     wait_for,
@@ -83,6 +86,7 @@ class Bench:
     door_plan: Plan
     whole: Any = None
     tmpfs: list[Path] = field(default_factory=list)
+    runs_are_small: bool = False
 
     @property
     def victim(self) -> Path:
@@ -105,7 +109,7 @@ def main() -> int:
 
 @contextmanager
 def _bench(folder: Path) -> Iterator[Bench]:
-    roster = make_sites(folder, {}, quorum=3, deadline_s=DEADLINE_S, wait_s=300, patience=1)
+    roster = make_sites(folder, {}, quorum=3, deadline_s=DEADLINE_S, wait_s=90, patience=1)
     with stage(folder / "all", roster, STUDY, join=False) as standing:
         here, port = standing.here, free_ports(1)[0]
         command = [sys.executable, "-m", "common.machine.door", f"{HOST}:{port}", here.home.address]
@@ -115,7 +119,11 @@ def _bench(folder: Path) -> Iterator[Bench]:
         with Processes(here.logs) as door:
             door.start(plan)
             bench = Bench(standing, door, plan)
-            bench.tmpfs = [p for p in (find_place(bench.victim).site.workspace,) if _small(p)]
+            bench.tmpfs = [
+                p for p in (find_place(bench.victim).site.workspace,) if on_small_disk(p)
+            ]
+            here.home.runs.mkdir(exist_ok=True)
+            bench.runs_are_small = on_small_disk(here.home.runs, 16)
             try:
                 for name in SIZES:
                     standing.join(name, _more() if name == VICTIM else None)
@@ -124,24 +132,12 @@ def _bench(folder: Path) -> Iterator[Bench]:
             finally:
                 for name in list(standing.sites):
                     standing.leave(name)
-                for path in bench.tmpfs:
+                for path in [*bench.tmpfs, *([here.home.runs] if bench.runs_are_small else [])]:
                     subprocess.run(["umount", str(path)], check=False)  # noqa: S607
 
 
 def _more(**more: str) -> dict[str, str]:
     return {"PYTHONPATH": str(HOSTILE), **more}
-
-
-def _small(path: Path) -> bool:
-    """Put a folder on a disk of 4 MB, with what is in it; tell whether this machine lets us."""
-    kept = {p.relative_to(path): p.read_bytes() for p in path.rglob("*") if p.is_file()}
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(path)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        return False
-    for name, data in kept.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(data)
-    return True
 
 
 # -- how a run ended ------------------------------------------------------------------------
@@ -187,28 +183,15 @@ def _since(begin: float) -> float:
 # -- processes ------------------------------------------------------------------------------
 
 
-def _pids(*words: str) -> list[int]:
-    """Return the processes whose command line has all of these words."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if all(word in command for word in words) and int(path.parent.name) != os.getpid():
-            found.append(int(path.parent.name))
-    return found
-
-
 def _of(bench: Bench, part: str) -> list[int]:
     """Return the processes of a part of this very deployment."""
     home = bench.stage.here.home
     if part == "SuperNode":
-        return _pids("flower-supernode", str(bench.victim))
+        return processes_with("flower-supernode", str(bench.victim))
     if part == "SuperLink":
-        return _pids("flower-superlink", str(home.link.folder))
+        return processes_with("flower-superlink", str(home.link.folder))
     if part == "ServerApp":
-        return _pids("flwr-serverapp", home.link.address)
+        return processes_with("flwr-serverapp", home.link.address)
     if part == "proxy":
         return [int((home.proxy.folder / "nginx.pid").read_text())]
     if part == "ClientApp":
@@ -247,7 +230,7 @@ def stop(bench: Bench, part: str) -> Row:
     frozen = _FROZEN
     time.sleep(FROZEN_S)
     for pid in frozen:
-        _signal(pid, signal.SIGCONT)
+        send(pid, signal.SIGCONT)
     _hostile(bench, "")
     took = _well(bench, part, begin)
     return _ended(bench, run, f"{part} frozen for {FROZEN_S:g} s", lost=True, well_s=took)
@@ -268,17 +251,10 @@ def _caught(bench: Bench, part: str, number: signal.Signals) -> tuple[DeployedRu
         _after_a_round(run)
     _FROZEN[:] = _of(bench, part)
     for pid in _FROZEN:
-        _signal(pid, number)
+        send(pid, number)
     if not _FROZEN:
         raise RuntimeError(f"no process of {part} was found")
     return run, time.monotonic()
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
 
 
 def _well(bench: Bench, part: str, begin: float) -> float:
@@ -312,14 +288,7 @@ def full_disk(bench: Bench) -> Row:
         return Row(
             "site: full disk", "not tried", "this machine lets nobody mount a tmpfs", "", ok=True
         )
-    filler = bench.tmpfs[0] / "filler"
-    with filler.open("wb") as file:
-        try:
-            while True:
-                file.write(b"0" * 4096)
-                file.flush()
-        except OSError:
-            pass
+    filler = fill_disk(bench.tmpfs[0])
     run = bench.stage.run()
     row = _ended(bench, run, "site: full disk", lost=True, well_s=0)
     filler.unlink()
@@ -332,6 +301,25 @@ def full_disk(bench: Bench) -> Row:
         said,
         row.ok and again.ok,
     )
+
+
+def full_disk_coordinator(bench: Bench) -> Row:
+    """Fill the disk with the coordinator's runs in the middle of one; make room, resume."""
+    what = "coordinator: full disk"
+    if not bench.runs_are_small:
+        return Row(what, "not tried", "this machine lets nobody mount a tmpfs", "", ok=True)
+    run = bench.stage.run()
+    _after_a_round(run)
+    begin = time.monotonic()
+    filler = fill_disk(bench.stage.here.home.runs)
+    ended = finish(run, RUN_S)
+    said = next((w for w in run.log().splitlines()[::-1] if "No space" in w), "")
+    filler.unlink()
+    if ended.endswith("completed"):
+        return Row(what, "resumable", "it ended before the disk was full", "", ok=False)
+    run.begin()
+    row = _ended(bench, run, what, lost=False, well_s=_since(begin))
+    return Row(what, "resumable", f"{ended}; resumed: {row.happened}", said, row.ok, row.seconds)
 
 
 def clock(bench: Bench) -> Row:
@@ -383,6 +371,7 @@ FAULTS: dict[str, Callable[[Bench], Row]] = {
     "wrong_shape": partial(hostile, how="wrong_shape", reason="wrong_shape"),
     "replayed": partial(hostile, how="replayed", reason="bad_signature"),
     "full_disk": full_disk,
+    "full_disk_coordinator": full_disk_coordinator,
     "cut_network": cut,
     "clock": clock,
     "late": partial(hostile, how="late", reason="no_reply"),

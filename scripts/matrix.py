@@ -7,6 +7,9 @@ Four sites with tables only, so that a round costs little. `security_matrix.py` 
 import argparse
 import importlib
 import json
+import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -195,7 +198,7 @@ class Stage:
     def joined(self, name: str) -> bool:
         """Tell whether a site says it is joined."""
         state = place(self.here, name).standing
-        return state.lives() and state.state().get("state") == "joined"
+        return bool(state.lives() and state.state().get("state") == "joined")
 
     def wait_joined(self, names: Iterable[str] = tuple(SIZES)) -> None:
         """Wait until these sites are joined.
@@ -294,6 +297,52 @@ def line_with(path: Path, *texts: str) -> str:
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     found = [line for line in lines if any(text in line for text in texts)]
     return found[-1].strip() if found else ""
+
+
+def processes_with(*words: str) -> list[int]:
+    """Return the processes whose command line has all of these words."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if all(word in command for word in words) and int(path.parent.name) != os.getpid():
+            found.append(int(path.parent.name))
+    return found
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """Send a process a signal, if it lives."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def on_small_disk(path: Path, size_mb: int = 4) -> bool:
+    """Put a folder on a small disk, with what is in it; tell whether this machine lets us."""
+    kept = {p.relative_to(path): p.read_bytes() for p in path.rglob("*") if p.is_file()}
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "tmpfs", str(path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        return False
+    for name, data in kept.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(data)
+    return True
+
+
+def fill_disk(folder: Path) -> Path:
+    """Fill a disk to its last byte; return what fills it."""
+    filler = folder / "filler"
+    with filler.open("wb") as file:
+        try:
+            while True:
+                file.write(b"0" * 4096)
+                file.flush()
+        except OSError:
+            pass
+    return filler
 
 
 def _keep(folder: str, more: str) -> int:

@@ -52,12 +52,14 @@ class Result:
         pooled: largest one from one site that has all rows; None where there is none.
         same_bits: whether sites in the other order give the same bits.
         n: numbers compared with the reference.
+        mode: what the answer says of itself: exact, binned, or both; "-" where it says nothing.
     """
 
     reference: float
     pooled: float | None
     same_bits: bool
     n: int
+    mode: str
     cost: Cost
 
 
@@ -74,9 +76,14 @@ def measure(case: Case) -> Result:
     same = back.values == found.values and all(
         np.array_equal(a, back.arrays[k], equal_nan=True) for k, a in found.arrays.items()
     )
-    return Result(
-        max((off(a, b) for a, b in compared), default=0.0), pooled, same, len(compared), cost
-    )
+    modes = {value for path, value in _leaves(found.values, "", case.without) if _is_mode(path)}
+    mode = ", ".join(sorted(map(str, modes))) or "-"
+    worst = max((off(a, b) for a, b in compared), default=0.0)
+    return Result(worst, pooled, same, len(compared), mode, cost)
+
+
+def _is_mode(path: str) -> bool:
+    return path.rpartition(".")[2] == "mode"
 
 
 def off(found: float | None, expected: float | None) -> float:

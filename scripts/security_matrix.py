@@ -62,6 +62,7 @@ ATTACKS = (
 POLICY = {"columns": ["age", "marker", "code"]}
 RUN_S = 2400.0
 UNSIGNED = "west"
+_CONTENT = ".info/CONTENT"
 TITLE = "Security matrix"
 
 
@@ -226,13 +227,17 @@ def changed_study(stand: list[Stage]) -> Row:
 
 def _with_another_gate(bundle: bytes) -> bytes:
     """Return a bundle whose gate lets everything out."""
-    changed = io.BytesIO()
+    changed, gate = io.BytesIO(), "client/disclosure.py"
     with ZipFile(io.BytesIO(bundle)) as old, ZipFile(changed, "w") as new:
-        for info in old.infolist():
-            data = old.read(info)
-            if info.filename == "client/disclosure.py":
-                data += b"\n# no rules any more\n"
-            new.writestr(info, data)
+        files = {info.filename: old.read(info) for info in old.infolist()}
+        files[gate] += b"\n# no rules any more\n"
+        # Flower's own list of contents is made to fit: only the signature tells.
+        line = f"{gate},{hashlib.sha256(files[gate]).hexdigest()},{8 * len(files[gate])}"
+        lines = files[_CONTENT].decode().splitlines()
+        whole = [line if one.startswith(f"{gate},") else one for one in lines]
+        files[_CONTENT] = "\n".join(whole).encode()
+        for name, data in files.items():
+            new.writestr(name, data)
     return changed.getvalue()
 
 
@@ -246,15 +251,21 @@ def _refused_step(standing: Stage, step: str, reason: Reason, what: str) -> Row:
     return Row(what, str(reason), happened if ok else "NOT refused so", line, ok)
 
 
-# -- identity and log: one run, in which three sites are spoilt, each in its own way ---------
+# -- identity and log -----------------------------------------------------------------------
 
 
 def another_identity(stand: list[Stage]) -> Row:
     """Answer in a site's name with an identity that is not its own."""
-    found = _spoilt(stand[0])
-    lost = _lost(found.run, "east")
-    ok = bool(lost) and "east" not in _sites_of(found.run)
-    happened = f"east was not taken in; run {found.ended}"
+    standing = stand[0]
+    path = standing.here.sites["east"] / "identity.key"
+    before = path.read_bytes()
+    path.write_text(private_text(new_identity()))
+    run = standing.run()
+    ended = finish(run, RUN_S)
+    path.write_bytes(before)
+    lost = _lost(run.run, "east")
+    ok = str(Reason.ROSTER_MISMATCH) in lost and _released(standing, run.run) == 0
+    happened = f"east was not taken in, and without it there are too few; run {ended}"
     return Row("a site's name with another identity", "not taken in", happened, lost, ok)
 
 
@@ -270,16 +281,14 @@ def cut_log(stand: list[Stage]) -> Row:
 
 @dataclass(frozen=True)
 class _Spoilt:
-    """What came of a run in which sites are spoilt.
+    """What came of a run in which two sites' logs are spoilt.
 
     Attributes:
         run: the run.
-        ended: Flower's word for how.
         said: what `site audit` says at each site, and its exit code.
     """
 
     run: Run
-    ended: str
     said: dict[str, tuple[int, str]]
 
 
@@ -294,24 +303,22 @@ def _tampered(standing: Stage, name: str, what: str) -> Row:
 
 
 def _spoilt(standing: Stage) -> _Spoilt:
-    """Spoil three sites, run the study, and put everything right again."""
+    """Spoil the logs of two sites, run the study, and put everything right again."""
     if id(standing) in _SPOILT:
         return _SPOILT[id(standing)]
     _the_run(standing)
     sites = standing.here.sites
-    logs = {name: find_place(sites[name]).site.workspace / "audit.jsonl" for name in sites}
-    identity = sites["east"] / "identity.key"
-    before = {path: path.read_bytes() for path in (identity, logs["north"], logs["south"])}
-    identity.write_text(private_text(new_identity()))
-    lines = before[logs["north"]].replace(b'"event": "approval"', b'"event": "approved"', 1)
+    logs = {n: find_place(sites[n]).site.workspace / "audit.jsonl" for n in ("north", "south")}
+    before = {name: path.read_bytes() for name, path in logs.items()}
+    lines = before["north"].replace(b'"event": "approval"', b'"event": "approved"', 1)
     logs["north"].write_bytes(lines)
-    logs["south"].write_bytes(b"".join(before[logs["south"]].splitlines(keepends=True)[:-1]))
-    said = {name: _audited(sites[name]) for name in ("north", "south")}
+    logs["south"].write_bytes(b"".join(before["south"].splitlines(keepends=True)[:-1]))
+    said = {name: _audited(sites[name]) for name in logs}
     run = standing.run()
-    ended = finish(run, RUN_S)
-    for path, data in before.items():
-        path.write_bytes(data)
-    _SPOILT[id(standing)] = _Spoilt(run.run, ended, said)
+    finish(run, RUN_S)
+    for name, path in logs.items():
+        path.write_bytes(before[name])
+    _SPOILT[id(standing)] = _Spoilt(run.run, said)
     return _SPOILT[id(standing)]
 
 

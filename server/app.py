@@ -9,6 +9,7 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 from threadpoolctl import threadpool_limits
 
+from common.errors import Reason
 from common.messages import Hello
 from common.sites import POOLED
 from server import progress
@@ -69,18 +70,27 @@ def _join(run: Run, grid: Grid, journal: Journal) -> Exchange:
     at_once = {"at_once": grid.at_once} if hasattr(grid, "at_once") else {}
     journal.write("session", session=hello.session, sites=sorted(run.keys), **at_once)
 
-    def joined_now(site: str) -> None:
-        journal.write("joined", site=site)
-        progress.tell({"event": "joined", "site": site})
+    why: dict[str, str] = {}
 
-    members = post.join(hello, run.keys, run.roster.wait_s, joined_now)
+    def told(what: str, site: str) -> None:
+        kind = what if what in {"joined", "waiting"} else "refused"
+        if kind == "refused" and site:
+            why[site] = what
+        more = {"why": what} if kind == "refused" else {}
+        wait = {"wait_s": run.roster.wait_s} if kind == "waiting" else {}
+        journal.write(kind, site=site, **more, **wait)
+        progress.tell({"event": kind, "site": site, **more, **wait})
+
+    members = post.join(hello, run.keys, run.roster.wait_s, told)
     for site in sorted(set(run.keys) - set(members)):
-        journal.write("absent", site=site)
-        progress.tell({"event": "absent", "site": site})
+        reason = why.get(site, str(Reason.UNREACHABLE))
+        journal.write("absent", site=site, why=reason)
+        progress.tell({"event": "absent", "site": site, "why": reason})
     joined = [site for site in run.roster.developing if site in members]
     if len(joined) < run.roster.quorum:
         raise RuntimeError(
             f"expected {run.roster.quorum} developing sites within {run.roster.wait_s:g} s, "
             f"got {len(joined)}: {', '.join(joined) or 'none'}"
+            + "".join(f"; {site} refused: {reason}" for site, reason in sorted(why.items()))
         )
     return Exchange(post, hello, members, run.keys, run.roster.deadline_s)

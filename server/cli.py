@@ -274,13 +274,15 @@ def _drive(folder: Path, *, engine: str | None, workers: int | None, as_json: bo
 
 
 def _report(run: "Run") -> None:
+    from server.report.kinds.put_aside import told
     from server.report.record import read_record
     from server.report.share import shares
     from server.report.write import write_report
 
     try:
-        for share in shares(read_record(run)):
-            sys.stderr.write(f"{share}\n")
+        record = read_record(run)
+        for line in (*told(record.answers), *shares(record)):
+            sys.stderr.write(f"{line}\n")
         sys.stderr.write(f"report: {write_report(run)}\n")
     except OSError as error:
         sys.stderr.write(f"the report could not be written: {error}\n")

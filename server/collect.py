@@ -5,6 +5,7 @@ Here Flower's node ids and error codes end; the rest of the server knows sites a
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -18,9 +19,11 @@ from common.messages import Hello, Joined, Packet
 from common.privacy.identity import verified
 from common.wire import HELLO, ROUND, from_records, release, to_records
 
-_FIRST_POLL_S = 0.001
-_SLOWEST_POLL_S = 0.5  # each pull is a write in SuperLink's database
+_POLL_S = 0.2
+_SLOWEST_POLL_S = 0.5  # each look is a request, and a write in SuperLink's database
 _SERVER_FAILED = 500
+_HELLO_S, _TELL_S = 60.0, 15.0
+_ASK_AGAIN = (Reason.NO_REPLY, Reason.UNREACHABLE, Reason.CRASHED)
 _UNREACHABLE = {3, 4, 5}  # Flower's codes for a message or reply lost, a node gone
 _CRASHED = {1, 2, 8}
 
@@ -40,35 +43,56 @@ class Post:
     nodes: dict[str, int] = field(default_factory=dict)
 
     def join(
-        self, hello: Hello, keys: Mapping[str, str], wait_s: float, on_join: Callable[[str], None]
+        self,
+        hello: Hello,
+        keys: Mapping[str, str],
+        wait_s: float,
+        tell: Callable[[str, str], None],
     ) -> dict[str, Joined]:
-        """Greet every node until all sites of the roster have joined or `wait_s` is over.
+        """Greet every node until all sites have joined or refused, or `wait_s` is over.
+
+        A site refuses where it does not run this code or know this study; nothing that
+        comes later changes that in this run, so nobody waits for it. A node that gave no usable
+        answer is asked again; one that gave none at all with twice the time, as a busy machine
+        may need more than a minute to begin.
 
         Args:
             hello: the session to open.
             keys: public identity key of each site of the roster.
             wait_s: longest wait in seconds.
-            on_join: told the name of each site that joins.
+            tell: told "joined" or a reason, and the site; "waiting", and for whom.
 
         Returns:
             The session keys of the sites that joined, each signed by its site.
         """
         joined: dict[str, Joined] = {}
-        refused: set[int] = set()
-        deadline = time.monotonic() + wait_s
-        while len(joined) < len(keys) and time.monotonic() < deadline:
-            fresh = set(self.grid.get_node_ids()) - set(self.nodes.values()) - refused
-            packets = dict.fromkeys(fresh, hello_packet(hello))
-            for node, reply in self._exchange(packets, HELLO, min(60.0, wait_s)):
+        refused: dict[int, str] = {}
+        deadline, told, patience_s = time.monotonic() + wait_s, time.monotonic(), _HELLO_S
+        while set(keys) - set(joined) - set(refused.values()) and time.monotonic() < deadline:
+            fresh = set(self.grid.get_node_ids()) - set(self.nodes.values()) - set(refused)
+            packets, slow = dict.fromkeys(fresh, hello_packet(hello)), False
+            for node, reply in self._exchange(packets, HELLO, min(patience_s, wait_s)):
                 member = _member(reply, hello, keys)
-                if member is None:
-                    refused.add(node)
-                    continue
-                joined[member.site], self.nodes[member.site] = member, node
-                on_join(member.site)
+                if member is not None:
+                    joined[member.site], self.nodes[member.site] = member, node
+                    tell("joined", member.site)
+                elif reply not in _ASK_AGAIN:
+                    refused[node] = self._name(node)
+                    tell(_why(reply), refused[node])
+                slow = slow or reply is Reason.NO_REPLY
+            patience_s *= 2 if slow else 1
             if not fresh:
                 time.sleep(_SLOWEST_POLL_S)
+            if time.monotonic() > told + _TELL_S and len(joined) + len(refused) < len(keys):
+                told = time.monotonic()
+                open_ = sorted(set(keys) - set(joined) - set(refused.values()))
+                tell("waiting", ", ".join(open_))
         return joined
+
+    def _name(self, node: int) -> str:
+        """Return the name under which a node is registered; that is what its key stands for."""
+        names = {info.node_id: str(info.name) for info in self.grid.get_nodes()}
+        return names.get(node, "")
 
     def exchange(
         self, packets: Mapping[str, Packet], deadline_s: float
@@ -98,22 +122,42 @@ class Post:
     def _pull(
         self, waiting: dict[str, int], deadline: float
     ) -> Iterator[tuple[int, Packet | Reason]]:
-        pause = _FIRST_POLL_S
+        order = deque(waiting)
+        pause, misses = self._first_poll_s, 0
         while waiting and time.monotonic() < deadline:
-            arrived = False
-            for message_id in list(waiting):
-                for reply in self._pulled(message_id):
-                    arrived = True
-                    yield waiting.pop(message_id), _content(reply)
-                    if reply.has_content():
-                        release(reply.content)
-                    del reply
-            slowest = getattr(self.grid, "slowest_poll_s", _SLOWEST_POLL_S)
-            pause = _FIRST_POLL_S if arrived else min(pause * 1.5, slowest)
-            if waiting:
+            message_id, arrived = order[0], False
+            for reply in self._pulled(message_id):
+                arrived = True
+                yield waiting.pop(message_id), _content(reply)
+                if reply.has_content():
+                    release(reply.content)
+                del reply
+            if arrived:
+                order.popleft()
+                pause, misses = self._first_poll_s, 0
+                continue
+            order.rotate(-1)
+            misses += 1
+            if misses >= self._looks(len(order)):
                 time.sleep(pause)
+                pause, misses = min(pause * 1.5, self._slowest_poll_s), 0
         for node in waiting.values():
             yield node, Reason.NO_REPLY
+
+    @property
+    def _first_poll_s(self) -> float:
+        return float(getattr(self.grid, "first_poll_s", _POLL_S))
+
+    @property
+    def _slowest_poll_s(self) -> float:
+        return float(getattr(self.grid, "slowest_poll_s", _SLOWEST_POLL_S))
+
+    def _looks(self, n_waiting: int) -> int:
+        """Return for how many replies to look before a pause: for one, where looking is dear.
+
+        Every reply is to be had, so nothing is lost by looking for them in turn.
+        """
+        return n_waiting if hasattr(self.grid, "first_poll_s") else 1
 
     def _pulled(self, message_id: str) -> Iterable[Message]:
         """Return the reply if it is there; where the server is too busy, there is none yet."""
@@ -138,6 +182,11 @@ def _content(reply: Message) -> Packet | Reason:
         return Reason(failed) if failed is not None else packet
     except (Malformed, ValueError):
         return Reason.MALFORMED_REPLY
+
+
+def _why(reply: Packet | Reason) -> str:
+    """Return why an answer to a greeting lets nobody in."""
+    return str(reply if isinstance(reply, Reason) else Reason.ROSTER_MISMATCH)
 
 
 def _member(reply: Packet | Reason, hello: Hello, keys: Mapping[str, str]) -> Joined | None:

@@ -21,6 +21,7 @@ from rich.progress import (
 from common.study import Study
 from common.tasks.train import Train
 from server.progress import listening
+from server.report.words import failure_in_words, reason_in_words
 
 
 @contextmanager
@@ -65,18 +66,28 @@ class _Display:
     def _joined(self, event: Mapping[str, Any]) -> None:
         self.progress.console.print(f"joined: {event['site']}")
 
+    def _waiting(self, event: Mapping[str, Any]) -> None:
+        self.progress.console.print(
+            f"waiting for {event['site']}, {event.get('wait_s', 0):g} s at most"
+        )
+
+    def _refused(self, event: Mapping[str, Any]) -> None:
+        who = event["site"] or "somebody unknown"
+        self.progress.console.print(f"{who} refuses: {reason_in_words(str(event['why']))}")
+
     def _absent(self, event: Mapping[str, Any]) -> None:
         self.progress.console.print(f"[red]did not join: {event['site']}")
 
     def _lost(self, event: Mapping[str, Any]) -> None:
-        text = f"{event['site']} gave no answer to {event['problem']}: {event['reason']}"
-        self.progress.console.print(f"[yellow]{text}")
+        reason = event["reason"]
+        text = f"{event['site']} gave no answer to {event['problem']}: {reason_in_words(reason)}"
+        self.progress.console.print(f"[yellow]{text} ({reason})")
 
     def _left_out(self, event: Mapping[str, Any]) -> None:
         self.progress.console.print(f"[red]{event['site']} is left out of {event['problem']}")
 
     def _failed(self, event: Mapping[str, Any]) -> None:
-        self.progress.console.print(f"[red]no answer to {event['problem']}: {event['why']}")
+        self.progress.console.print(f"[red]no answer to {_named(event)}: {_why(event)}")
 
     def _round(self, event: Mapping[str, Any]) -> None:
         for problem in event["problems"]:
@@ -101,6 +112,14 @@ class _Display:
     def _rounds(self, name: str) -> int:
         step = self.study.bound[name]
         return step.rounds + 1 if isinstance(step, Train) else 1
+
+
+def _named(event: Mapping[str, Any]) -> str:
+    return str(event["problem"]).removesuffix("/")  # of no part where it was never begun
+
+
+def _why(event: Mapping[str, Any]) -> str:
+    return failure_in_words(event["why"])
 
 
 def _step(problem: str) -> str:

@@ -52,7 +52,7 @@ class LocalGrid(Grid):
     until it is pulled, so that the coordinator never holds more than one.
     """
 
-    slowest_poll_s = 0.05
+    first_poll_s, slowest_poll_s = 0.001, 0.05
 
     def __init__(self, n_sites: int, make_worker: WorkerFactory, n_workers: int) -> None:
         self._run = FlowerRun.create_empty(RUN_ID)

@@ -100,13 +100,13 @@ def _analysis_problems(
 ) -> Iterator[Problem]:
     chosen = choices_for(study, name, answers)
     narrowed = study.narrowed(chosen)
-    step = narrowed.bound[name]
-    if hasattr(step, "given"):
-        step = step.given({need: _main_answer(answers[need]) for need in step.needs()})
-    for part, group in _fitted_at(study, name, groups(roster, step.over)).items():
-        solve = partial(step.solve, narrowed.contract(), alone=len(group) == 1)
+    written = solver = narrowed.bound[name]
+    if hasattr(written, "given"):
+        solver = written.given({need: _main_answer(answers[need]) for need in written.needs()})
+    for part, group in _fitted_at(study, name, groups(roster, written.over)).items():
+        solve = partial(solver.solve, narrowed.contract(), alone=len(group) == 1)
         begin = _with_choices(solve, chosen)
-        yield Problem(name, part, group, begin, elastic=step.elastic, chosen=chosen)
+        yield Problem(name, part, group, begin, elastic=written.elastic, chosen=chosen)
 
 
 def _fitted_at(

@@ -120,5 +120,6 @@ def status(site: Folder) -> None:
         sys.stdout.write(f"at work on {note.get('run')}, round {note.get('round')}: {asks}; ")
         sys.stdout.write(f"since {since:%H:%M:%S}\n")
     approved = place.site.policy.approved_studies
-    sys.stdout.write(f"{len(approved)} studies let in: {', '.join(s[:12] for s in approved)}\n")
+    studies = ", ".join(s[:12] for s in approved) or "none yet"
+    sys.stdout.write(f"studies let in: {studies}\n")
     raise typer.Exit(0 if well else 1)

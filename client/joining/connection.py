@@ -4,6 +4,7 @@ A SuperNode is a site's letterbox: it calls the coordinator, nobody calls it. Th
 starts the process that answers a message. Both listen on this machine only.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from common.machine.flower import HOST, environment, program, setting, superexec
 from common.machine.processes import Plan, free_ports
 
 _POLL = {"FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.25"}  # seconds; Flower's own choice is 1
+_FORKING = ("-P", "-m", "client.joining.worker")
 NODE, WORKER = "supernode", "supernode-app"
 
 
@@ -40,7 +42,7 @@ class Connection:
         return f"{HOST}:{self.ports[1]}"
 
     def plans(self) -> tuple[Plan, Plan]:
-        """Return the SuperNode's process and the one that starts a ClientApp a message."""
+        """Return the SuperNode's process and the one that starts what answers a message."""
         place = self.place
         settings = setting("site", str(place.folder / SITE_FILE))
         command = [
@@ -56,7 +58,8 @@ class Connection:
             *("--superexec-auth-secret-file", str(place.secret)),
         ]
         around = {**environment(place.folder), **_POLL, **self.more}
-        worker = superexec(f"{HOST}:{self.ports[0]}", place.secret, ["--insecure"])
+        address = f"{HOST}:{self.ports[0]}"
+        worker = superexec(address, place.secret, ["--insecure"], [sys.executable, *_FORKING])
         return (
             Plan(NODE, command, place.folder, around),
             Plan(WORKER, worker, place.folder, around),

@@ -12,6 +12,9 @@ from common.tasks.train import Train
 
 def privacy_in_words(study: Study, policy: PolicySettings) -> Iterator[str]:
     """Yield a paragraph for each step that has noise, and what has none."""
+    for name, step in study.bound.items():
+        if step.kind == "site_shapes":
+            yield _shapes(name, step, policy)
     private = {n: s for n, s in study.bound.items() if _target(s) is not None}
     if not private:
         yield (
@@ -36,6 +39,18 @@ def privacy_in_words(study: Study, policy: PolicySettings) -> Iterator[str]:
             f"NOT protected in this way: {', '.join(open_trainings)}, trained on the same "
             "patients without noise. What is let out there epsilon says nothing about."
         )
+
+
+def _shapes(name: str, step: Any, policy: PolicySettings) -> str:
+    limit = policy.most_shapes_epsilon
+    return (
+        f"{name}: histograms of this site alone, with noise of epsilon {step.epsilon:g} a column. "
+        f"That blurs a patient in one column; over {len(step.of)} columns it adds up to epsilon "
+        f"{step.epsilon * len(step.of):g}, which hides nobody from one who knows the patient's "
+        "other columns. It is in an account of its own; your policy "
+        + ("sets no limit to it" if limit is None else f"allows {limit:g}")
+        + " (most_shapes_epsilon)."
+    )
 
 
 def _target(step: Any) -> Any:

@@ -2,9 +2,9 @@
 
 import functools
 import hashlib
-import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,6 @@ from client.radiomics.textures import (
 from common.radiomics.names import FEATURES, ON_REQUEST
 from common.radiomics.profile import Profile, read_profile
 from common.radiomics.settings import Settings
-
-log = logging.getLogger(__name__)
 
 FEWEST_LEVELS, MOST_LEVELS = 8, 256
 _FARTHEST = 2
@@ -63,7 +61,6 @@ def extract(
     reasons = tuple(covers(profile))
     n_voxels = int(np.count_nonzero(case.inside))
     if reasons:
-        log.info("PyRadiomics runs, not the fast engine: %s", "; ".join(reasons))
         values = extract_with_pyradiomics(image, mask, profile, label)
         return Features(values, Diagnostics("pyradiomics", reasons, n_voxels))
     values, levels = measure(case, profile, n_threads, device)
@@ -88,6 +85,14 @@ def self_test(profile: Profile) -> str:
     features = extract(*phantom(), profile)
     text = "\n".join(f"{name} {_rounded(value)}" for name, value in features.items())
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_warm() -> bool:
+    """Tell whether compiled kernels lie on the disk; else the first region waits for them."""
+    import numba
+
+    config: Any = numba.config
+    return next(Path(str(config.CACHE_DIR)).rglob("*.nbi"), None) is not None
 
 
 def warm_up() -> None:

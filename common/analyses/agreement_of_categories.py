@@ -67,4 +67,4 @@ class AgreementOfCategories(Step):
             about["kappa"] = kappa(counts, self.weights, self.level)
             found.append({**about, "symmetry": symmetry(counts)})
         values: dict[str, Json] = {"n": int(total["n"]), "weights": self.weights}
-        return Answer({**values, "pairs": found})
+        return Answer({**values, "mode": "exact", "pairs": found})

@@ -130,7 +130,8 @@ class Calibration(Step):
             )
             for i, s in enumerate(self.scores)
         }
-        return Answer(head | {"non_events": classes[0], "events": classes[1], "scores": scores})
+        head |= {"mode": "exact", "non_events": classes[0], "events": classes[1]}
+        return Answer(head | {"scores": scores})
 
     def _climb(self, *, alone: bool) -> Generator[Ask, Sums, tuple[newton.Fit, Sums, Floats]]:
         m = len(self.scores)

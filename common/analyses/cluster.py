@@ -1,7 +1,7 @@
 """Clusters of patients: k-means, its separation, a sensitivity analysis, a comparison."""
 
 from collections.abc import Generator, Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -62,6 +62,8 @@ class Cluster(Step):
     Message: (sum of k + micro) (p + 1) reals a round. Only in masked sums of several
     sites: two rounds differ by the cases that changed cluster.
     """
+
+    only_masked: ClassVar[bool] = True
 
     kind: Literal["cluster"] = "cluster"
     of: tuple[str, ...] = Field(min_length=1, description="columns of numbers")

@@ -153,7 +153,7 @@ class Combat(Step):
         sd = np.sqrt(squares / n)
         constant = [name for name, s in zip(self.of, sd[0], strict=True) if s == 0]
         arrays = {"beta": beta, "grand": grand, "sd": sd}
-        return Answer({**about, "constant": [*constant]}, arrays)
+        return Answer({**about, "mode": "exact", "constant": [*constant]}, arrays)
 
     def columns_from(self, table: Table, answer: Answer) -> Mapping[str, Floats]:
         """Return this site's harmonised features, NaN for a case that is not complete."""

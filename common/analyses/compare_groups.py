@@ -45,7 +45,8 @@ class CompareGroups(Step):
     the group's mean, Brown and Forsythe's (JASA 69:364, 1974) from its median. Ranks
     are exact for whole numbers with a range of up to 4096, for multiples of
     `resolution` and where `exact_ranks`; else `mode` is "binned" and `bound` certifies
-    the statistic named in `bound_of`.
+    the statistic named in `bound_of`. A column is not tested where one to four patients
+    of a group have it.
 
     Rounds: 2 for t, welch, anova, welch_anova and levene; 6 for brown_forsythe, up to
     10 with hundreds of columns; rank tests 1 on whole numbers, else 2 to 4, and 3 to 8
@@ -154,6 +155,7 @@ class CompareGroups(Step):
             found = [self._test_means(tested, i) for i in range(len(self.of))]
             sizes = [whole(spread.n[:, i]) for i in range(len(self.of))]
             groups = [_means(levels, spread, i) for i in range(len(self.of))]
+        found = [_tested(one, n) for one, n in zip(found, sizes, strict=True)]
         p = adjusted([_p(one) for one in found], self.correction)
         columns: dict[str, Json] = {}
         for i, name in enumerate(self.of):
@@ -227,14 +229,24 @@ class CompareGroups(Step):
         return {"m": sums["d"], "m2": sums["d2"]}
 
     def _test_means(self, spread: Spread, i: int) -> dict[str, Json]:
-        n, squares = spread.n[:, i], spread.squares[:, i]
-        mean = np.nan_to_num(spread.mean[:, i])
+        n, mean, squares = (a[:, i] for a in (spread.n, spread.off, spread.squares))
         if self.test in ("t", "welch"):
             equal = self.test == "t"
             return group_tests.t_test(n, mean, squares, equal=equal, level=self.level)
         if self.test == "welch_anova":
             return group_tests.welch_anova(n, mean, squares)
         return group_tests.anova(n, mean, squares)
+
+
+def _tested(found: group_tests.Outcome, n: Array) -> group_tests.Outcome:
+    """Return a test's outcome; nothing of it where a group has one to four values.
+
+    A difference of means and one of the two would give the mean of three patients away.
+    """
+    if not ((n > 0) & (n < SMALLEST_CELL)).any():
+        return found
+    note = f"a group has fewer than {SMALLEST_CELL} values: not shown"
+    return {"statistic": None, "p": None, "note": note}
 
 
 def _named(edges: Windows) -> dict[str, Array]:

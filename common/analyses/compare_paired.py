@@ -128,7 +128,7 @@ class ComparePaired(Step):
         for (a, b), one in zip(self.pairs, found, strict=True):
             one |= {"a": a, "b": b, "missing": int(first["n"]) - int(str(one["n"]))}
         values: dict[str, Json] = {"n": int(first["n"]), "correction": self.correction}
-        return Answer({**values, "pairs": [*found]})
+        return Answer({**values, "mode": "exact", "pairs": [*found]})
 
     def _check(self, contract: Contract) -> None:
         categories = [c for c in self.columns() if contract[c].type == "category"]

@@ -14,7 +14,7 @@ from common.analyses.rank_bounds import bounds, lost_share
 from common.analyses.rank_cells import (
     Cells,
     cells_here,
-    count_cells,
+    count_columns,
     cut,
     line_of,
     on_line,
@@ -223,11 +223,10 @@ class Correlate(Step):
         ]
 
     def _cells(self, rows: Table, edges: Mapping[int, Floats]) -> Array:
-        codes = np.zeros(rows.n, np.int64)
-        return np.concatenate(
-            [count_cells(self._line(rows, i), codes, 1, e) for i, e in edges.items()],
-            axis=1,
-        )
+        values = np.empty((len(edges), rows.n))
+        for row, i in enumerate(edges):
+            values[row] = self._line(rows, i)
+        return count_columns(values, np.zeros(rows.n, np.int64), 1, edges)
 
     def _ranks(self, rows: Table, ask: Ask) -> Floats:
         """Return twice the centred mid-rank of every value, from the asked cells."""

@@ -92,7 +92,7 @@ class CrossTabulate(Step):
         }
         values: dict[str, Json] = {"n": n, "by": self.by, "test": self.test}
         values["correction"] = self.correction
-        return Answer({**values, "columns": columns_out})
+        return Answer({**values, "mode": "exact", "columns": columns_out})
 
     @property
     def _pairs(self) -> Pairs:

@@ -8,9 +8,10 @@ import numpy as np
 from pydantic import Field
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
+from common.analyses.plain import floats
 from common.analyses.publish import SMALLEST_CELL, shown_counts
 from common.analyses.quantiles import Window, count_below, search_here, search_many
-from common.analyses.spread import unit_of
+from common.analyses.spread import unit_of, without_rounding
 from common.analyses.wide import read_wide, wide_schema, wide_sums
 from common.cohort import Column
 from common.step import Step, expand_patterns
@@ -184,8 +185,9 @@ def _deviations(
 def _moments(n: Array, means: Array, spread: Sums, unit: Floats) -> tuple[Floats, Floats, Array]:
     safe = np.maximum(n, 1)
     shift = spread["d"] / safe
-    variance = (spread["d2"] - safe * shift**2) / np.maximum(n - 1, 1)
-    return means + shift * unit, np.sqrt(np.maximum(variance, 0.0)) * unit, n
+    squares = np.maximum(spread["d2"] - safe * shift**2, 0.0) * unit**2
+    squares = without_rounding(squares, floats(n), means)  # of a constant nothing is left
+    return means + shift * unit, np.sqrt(squares / np.maximum(n - 1, 1)), n
 
 
 def _read_windows(sums: Array) -> list[Window]:
@@ -218,7 +220,9 @@ def _table_one(
         columns[c] = _category(
             contract[c], first[f"levels.{c}"], int(first[f"hidden.{c}"]), n_cases
         )
-    return {"n": n_cases, "n_patients": int(first["n_patients"]), "columns": columns}
+    head: dict[str, Json] = {"n": n_cases, "n_patients": int(first["n_patients"])}
+    # Quantiles say themselves between which edges they lie.
+    return {**head, "mode": "exact", "columns": columns}
 
 
 def _quantiles(at: Sequence[float], windows: Sequence[Window]) -> list[Json]:

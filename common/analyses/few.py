@@ -37,4 +37,6 @@ def behind_enough(table: Table, there: Bools, codes: NDArray[np.int64] | None = 
 
 def without_few(table: Table, values: Floats, codes: NDArray[np.int64] | None = None) -> Floats:
     """Return columns, shape (n, p), missing where too few patients have a value."""
+    if not table.smallest_cell:
+        return values
     return np.where(behind_enough(table, ~np.isnan(values), codes), values, np.nan)

@@ -15,7 +15,7 @@ from common.analyses.levels import level_codes, levels_of
 from common.analyses.plain import floats, whole
 from common.analyses.rank_cells import (
     cells_here,
-    count_cells,
+    count_columns,
     cut,
     line_of,
     on_line,
@@ -30,7 +30,7 @@ from common.table import Floats, Table
 
 RANKS, CELLS = "ranks", "cells"
 
-_SHARE = 1 / 128  # of the patients that a cell may hold where ranks are binned
+_SHARE = 1 / 64  # of the patients that a cell may hold where ranks are binned
 _ROUNDS_BINNED, _ROUNDS_EXACT = 4, 40
 
 
@@ -96,16 +96,20 @@ class Ranking:
                 "doubled": np.stack([one.doubled for one in here], axis=1),
                 "ties": np.array([one.ties for one in here]),
             }
-        cells = [
-            count_cells(self._values(table, i, codes), codes, n_groups, edges)
-            for i, edges in unpack(ask.arrays).items()
-        ]
-        return sums | {"cells": np.concatenate(cells, axis=1)}
+        edges = unpack(ask.arrays)
+        values = np.empty((len(edges), table.n))
+        for row, i in enumerate(edges):
+            values[row] = self._line(table, i, table.columns[self.of[i]])
+        values = without_few(table, values.T, codes).T
+        return sums | {"cells": count_columns(values, codes, n_groups, edges)}
 
     def _values(self, table: Table, i: int, codes: NDArray[np.int64]) -> Floats:
         name = self.of[i]
         values = without_few(table, table.columns[name][:, None], codes)[:, 0]
-        return on_line(values, table.contract[name], self.resolution)
+        return self._line(table, i, values)
+
+    def _line(self, table: Table, i: int, values: Floats) -> Floats:
+        return on_line(values, table.contract[self.of[i]], self.resolution)
 
 
 def _read(total: Sums) -> list[RankSums]:

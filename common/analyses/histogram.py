@@ -151,7 +151,7 @@ class Histogram(Step):
             else:
                 columns[name] = _bars(bars, edges, levels)
         values: dict[str, Json] = {"n": int(total["n"]), "by": self.by}
-        return Answer({**values, "columns": columns})
+        return Answer({**values, "mode": "exact", "columns": columns})
 
     def _noisy_answer(self, noise: SumNoise, total: Sums, contract: Contract) -> Answer:
         """Return the counts as they are, and how large the noise on each is."""

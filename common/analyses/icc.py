@@ -131,6 +131,7 @@ class Icc(Step):
         }
         values: dict[str, Json] = {
             "n": n_cases,
+            "mode": "exact",
             "n_raters": len(self.raters),
             "n_features": len(n),
             "grades": graded,

@@ -99,7 +99,7 @@ class Meta(Step):
         total = yield Ask("weigh", {"centre": fixed.mean, "tau2": tau2})
         random = _weighed(total, fixed.mean)
         found = summary(_rescaled(fixed, scale), _rescaled(random, scale), self.confidence)
-        return Answer(head | found)
+        return Answer(head | {"mode": "exact"} | found)
 
     def _effect(self, rows: Table) -> tuple[float, float] | None:
         y = events(rows, self.outcome, self.positive) if self.outcome else np.zeros(rows.n)

@@ -90,7 +90,7 @@ class Missingness(Step):
             columns[name] = {
                 level: _one(counts[:, g, i], int(hidden[g, i])) for g, level in enumerate(levels)
             }
-        values: dict[str, Json] = {"n": int(total["n"]), "by": self.by}
+        values: dict[str, Json] = {"n": int(total["n"]), "by": self.by, "mode": "exact"}
         values["columns"] = columns
         if self._together:
             shown, other = _shown(whole(total["patterns"]), SMALLEST_CELL)

@@ -88,10 +88,13 @@ class Moments(Step):
         n, mean, squares = spread.n[0], spread.mean[0], spread.squares[0]
         unit = np.sqrt(squares / np.maximum(n, 1))
         varies = unit > 0
-        centre = {"centre": np.nan_to_num(mean), "scale": np.where(varies, unit, 1.0)}
-        powers = yield Ask("powers", {}, centre)
+        centre, scale = np.nan_to_num(mean), np.where(varies, unit, 1.0)
+        powers = yield Ask("powers", {}, {"centre": centre, "scale": scale})
         safe = np.where(varies, n, np.nan)
-        skew, kurtosis = floats(powers["z3"]) / safe, floats(powers["z4"]) / safe
+        # What the centre, one double, lacks of the mean; its square is nothing.
+        lost = (spread.origin - centre + spread.off[0]) / scale
+        skew = floats(powers["z3"]) / safe - 3 * lost
+        kurtosis = floats(powers["z4"]) / safe - 4 * lost * skew
         tests = [k_squared(*map(float, args)) for args in zip(n, skew, kurtosis, strict=True)]
         p = adjusted([test[1] for test in tests], self.correction)
         columns: dict[str, Json] = {}
@@ -108,7 +111,7 @@ class Moments(Step):
                 "p_adjusted": p[i],
             }
         values: dict[str, Json] = {"n": int(first["n"]), "correction": self.correction}
-        return Answer({**values, "columns": columns})
+        return Answer({**values, "mode": "exact", "columns": columns})
 
 
 def k_squared(n: float, skew: float, kurtosis: float) -> tuple[float | None, float | None]:

@@ -173,7 +173,7 @@ class OperatingPoint(Step):
             s: {"points": self._points(total, s, cuts[s], chosen[s], alone=alone)}
             for s in self.scores
         }
-        return Answer(_head(total) | {"scores": points})
+        return Answer(_head(total) | {"mode": "exact", "scores": points})
 
     def _curve(self, contract: Contract, total: Sums, s: str, *, alone: bool) -> Floats:
         if alone:

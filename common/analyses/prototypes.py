@@ -1,7 +1,7 @@
 """Class prototypes: what sums allow in place of nearest neighbours."""
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -62,6 +62,8 @@ class Prototypes(Step):
     together; where these are too few the prototypes are means all the same.
     Message: 2 (folds + 1) prototypes (p + 1) reals a round. Only in masked sums.
     """
+
+    only_masked: ClassVar[bool] = True
 
     kind: Literal["prototypes"] = "prototypes"
     outcome: str = Field(description="a category, or an integer of range 0 to 1")

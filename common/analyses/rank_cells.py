@@ -139,6 +139,30 @@ def count_cells(values: Floats, codes: Counts, n_groups: int, edges: Floats) -> 
     return flat.reshape(n_groups, m).astype(np.int64)
 
 
+def count_columns(
+    values: Floats, codes: Counts, n_groups: int, edges: Mapping[int, Floats]
+) -> Counts:
+    """Return the counts of many columns in their cells, side by side in the order of `edges`.
+
+    Args:
+        values: a row for each column of `edges`, shape (p, n), NaN where missing.
+        codes: group of each value, below 0 where none, shape (n,).
+        n_groups: how many.
+        edges: of each column, as in `count_cells`.
+
+    Returns:
+        Shape (n_groups, all cells).
+    """
+    ends = np.cumsum([0, *(e.size + 1 for e in edges.values())])
+    cell = np.empty(values.shape, np.int64)
+    for row, e in enumerate(edges.values()):
+        cell[row] = np.searchsorted(e, values[row], side="left")
+    cell += ends[:-1, None] + ends[-1] * codes
+    there = ~np.isnan(values) & (codes >= 0)
+    flat = cell.ravel() if there.all() else cell[there]
+    return np.bincount(flat, minlength=n_groups * ends[-1]).reshape(n_groups, -1).astype(np.int64)
+
+
 def pack(edges: Mapping[int, Floats]) -> dict[str, Array]:
     """Return the edges of some columns as the arrays of an ask."""
     which = list(edges)
@@ -226,11 +250,14 @@ def round_numbers(low: Keys, high: Keys, line: Line) -> Keys:
     a, b = values_on(low, line), values_on(high, line)
     size = np.maximum(np.maximum(np.abs(a), np.abs(b)), np.finfo(np.float64).tiny)
     first = np.floor(np.log10(size))
-    decimal = b.copy()
-    for digits in range(_MOST_DIGITS, -1, -1):
+    decimal, found = b.copy(), np.zeros(b.shape, np.bool_)
+    for digits in range(_MOST_DIGITS + 1):
         rounded = _cut_digits(b, first - digits)
-        inside = (rounded > a) & (rounded <= b)
+        inside = (rounded > a) & (rounded <= b) & ~found
         decimal = np.where(inside, rounded, decimal)
+        found |= inside
+        if found.all():
+            break
     return np.concatenate([binary, keys_on(decimal + 0.0, line)])
 
 

@@ -255,6 +255,8 @@ def _squares(
 
 def _refusal(classes: Array) -> dict[str, Json]:
     """Say why there is no curve."""
+    if not classes.any():
+        return {"scores": {}, "pairs": [], "note": "no case has the outcome and all scores"}
     names = ("non-event", "event")
     empty = [name for name, n in zip(names, classes, strict=True) if n == 0]
     why = f"no {empty[0]}" if empty else f"fewer than {SMALLEST_CELL} in a class"

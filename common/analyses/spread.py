@@ -27,15 +27,23 @@ class Spread:
 
     Attributes:
         n: number of values.
-        mean: NaN where there is none.
-        squares: sum of squared deviations from `mean`.
+        origin: one number a column near its means, shape (n_columns,).
+        off: the mean less the origin, 0 where there is no value: groups of numbers near 1e6
+            differ by 0.1, and a mean as one double has lost six digits of that.
+        squares: sum of squared deviations from the mean.
         scale: unit of a column's deviations on the wire, shape (n_columns,).
     """
 
     n: Floats
-    mean: Floats
+    origin: Floats
+    off: Floats
     squares: Floats
     scale: Floats
+
+    @property
+    def mean(self) -> Floats:
+        """Mean; NaN where there is no value."""
+        return np.where(self.n > 0, self.origin + self.off, np.nan)
 
     @property
     def variance(self) -> Floats:
@@ -118,9 +126,11 @@ def spread_of(centre: Floats, scale: Floats, total: Sums) -> Spread:
     """Return means and sums of squares from the total of `deviations`."""
     n = np.asarray(total["valid"], np.float64)
     safe = np.maximum(n, 1)
-    mean = np.where(n > 0, centre + total["d"] / safe * scale, np.nan)
+    first = (n > 0).argmax(axis=0)
+    origin = np.take_along_axis(centre, first[None], axis=0)[0]
+    off = np.where(n > 0, centre - origin + total["d"] / safe * scale, 0.0)
     squares = np.maximum(total["d2"] - total["d"] ** 2 / safe, 0.0) * scale**2
-    return Spread(n, mean, without_rounding(squares, n, centre), scale)
+    return Spread(n, origin, off, without_rounding(squares, n, centre), scale)
 
 
 def without_rounding(squares: Floats, n: Floats, centre: Floats) -> Floats:
@@ -141,10 +151,9 @@ def together(spread: Spread, groups: NDArray[np.bool_]) -> Spread:
         spread: of all groups.
         groups: which of them, shape (n_groups,).
     """
-    n, squares = spread.n[groups], spread.squares[groups]
-    mean = np.where(n > 0, spread.mean[groups], 0.0)
+    n, squares, off = spread.n[groups], spread.squares[groups], spread.off[groups]
     total = n.sum(axis=0, keepdims=True)
-    middle = (n * mean).sum(axis=0, keepdims=True) / np.maximum(total, 1)
-    between = without_rounding(n * (mean - middle) ** 2, n, middle)
+    middle = (n * off).sum(axis=0, keepdims=True) / np.maximum(total, 1)
+    between = without_rounding(n * (off - middle) ** 2, n, spread.origin + middle)
     all_squares = (squares + between).sum(axis=0, keepdims=True)
-    return Spread(total, np.where(total > 0, middle, np.nan), all_squares, spread.scale)
+    return Spread(total, spread.origin, middle, all_squares, spread.scale)

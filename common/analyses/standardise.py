@@ -97,7 +97,7 @@ class Standardise(Step):
             }
             for i, name in enumerate(self.of)
         }
-        values: dict[str, Json] = {"n": int(first["n"]), "columns": columns}
+        values: dict[str, Json] = {"n": int(first["n"]), "mode": "exact", "columns": columns}
         found = {"mean": np.nan_to_num(mean), "sd": np.nan_to_num(sd)}
         return Answer(values, found)
 

@@ -1,7 +1,7 @@
 """Support vector machines by sums: linear, or radial by random Fourier features."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -70,6 +70,8 @@ class Svm(Step):
     Message: (folds + 1) (q (q + 1) / 2 + q + 1) reals for q coefficients. Only in masked
     sums, as a round's curvature is of the few cases inside the margin.
     """
+
+    only_masked: ClassVar[bool] = True
 
     kind: Literal["svm"] = "svm"
     outcome: str = Field(description="a category, or an integer of range 0 to 1")

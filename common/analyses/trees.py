@@ -5,7 +5,7 @@ code of its bin is at most the node's cut. So a split value is the edge of a bin
 value of a case (rule R9).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from common.table import Floats
 CHANNELS = 3
 _BOUND = float(2**53)  # of a double's whole numbers, and what one site may send
 _LEAF = -1
+_PIECE = 1 << 20  # numbers worked on at once
 # P(Poisson(1) <= k): a place among them is a draw, the same with every library.
 _POISSON = np.exp(-1.0) * np.cumsum(1.0 / np.cumprod([1.0, *range(1, 12)]))
 
@@ -67,8 +68,9 @@ class Trees:
     def values_of(self, codes: Ints) -> Floats:
         """Return what each tree says of each case, shape (n, trees)."""
         out = np.empty((len(codes), len(self.feature)))
-        for t in range(len(self.feature)):
-            out[:, t] = self.value[t, nodes_of(codes, self.feature[t], self.cut[t])]
+        for some in _pieces(len(self.feature), len(codes)):
+            node = nodes_of(codes, self.feature[some], self.cut[some])
+            out[:, some] = np.take_along_axis(self.value[some], node, axis=1).T
         return out
 
 
@@ -87,15 +89,22 @@ def read_trees(arrays: dict[str, Array], prefix: str = "") -> Trees:
 
 
 def nodes_of(codes: Ints, feature: Ints, cut: Ints) -> Ints:
-    """Return the node each case ends in, shape (n,), of one tree's splits."""
-    node = np.zeros(len(codes), np.int64)
-    rows = np.arange(len(codes))
-    for _ in range(int(feature.size).bit_length()):
-        inside = node < feature.size
-        split = np.where(inside, feature[np.minimum(node, feature.size - 1)], _LEAF)
-        right = codes[rows, split] > cut[np.minimum(node, feature.size - 1)]
-        node = np.where(split == _LEAF, node, 2 * node + 1 + right)
+    """Return the node each case ends in, shape (trees, n), of the splits of trees."""
+    node = np.zeros((len(feature), len(codes)), np.int64)
+    rows, here = np.arange(len(codes)), np.ones(node.shape, np.bool_)
+    for _ in range(int(feature.shape[1]).bit_length()):
+        at = np.where(here, node, 0)
+        split = np.take_along_axis(feature, at, axis=1)
+        here &= split != _LEAF
+        right = codes[rows, split] > np.take_along_axis(cut, at, axis=1)
+        node = np.where(here, 2 * node + 1 + right, node)
     return node
+
+
+def _pieces(n_trees: int, per_tree: int) -> Iterator[slice]:
+    """Cut trees into parts that are worked on at once, in memory that stays small."""
+    step = max(1, _PIECE // max(per_tree, 1))
+    return (slice(i, i + step) for i in range(0, n_trees, step))
 
 
 def bootstrap(patients: NDArray[np.str_], key: Sequence[str | int], n_trees: int) -> Ints:
@@ -149,22 +158,42 @@ def level_sums(
     width = 2 if "cuts" in arrays else bins
     n_nodes, n_tried = arrays["tried"].shape
     out = np.zeros((n_nodes, n_tried * width, CHANNELS), np.int64)
-    for tree in np.unique(arrays["tree"]).tolist():
-        asked = np.arange(*np.searchsorted(arrays["tree"], [tree, tree + 1]))
-        train, numbers = problems[tree // drawn.shape[1]]
-        weight = drawn[:, tree % drawn.shape[1]] * train
-        node = nodes_of(codes, arrays["feature"][tree], arrays["cut"][tree])
-        slot = np.full(2 * arrays["feature"].shape[1] + 1, -1, np.int64)
-        slot[arrays["node"][asked]] = np.arange(asked.size)
-        rows = np.flatnonzero((slot[node] >= 0) & (weight > 0))
-        mine = slot[node[rows]]
+    trees = np.unique(arrays["tree"])
+    for some in _pieces(len(trees), len(codes) * n_tried):
+        first, last = trees[some][0], trees[some][-1] + 1
+        asked = slice(*np.searchsorted(arrays["tree"], [first, last]).tolist())
+        mine, rows, stats = _taking_part(ask, cases, drawn, problems, trees[some], asked)
         entry = codes[rows[:, None], arrays["tried"][asked][mine]]
-        if width == 2 and "cuts" in arrays:
+        if "cuts" in arrays:
             entry = (entry > arrays["cuts"][asked][mine]).astype(np.int64)
         flat = (mine[:, None] * n_tried + np.arange(n_tried)) * width + entry
-        stats = np.column_stack([numbers[rows] * weight[rows, None], cases.counted[rows]])
+        n_asked = asked.stop - asked.start
         for c in range(CHANNELS):
             repeated = np.repeat(stats[:, c], n_tried).astype(np.float64)
-            found = np.bincount(flat.ravel(), repeated, asked.size * n_tried * width)
-            out[asked, :, c] = np.rint(found).reshape(asked.size, -1)
+            found = np.bincount(flat.ravel(), repeated, n_asked * n_tried * width)
+            out[asked, :, c] = np.rint(found).reshape(n_asked, -1)
     return {"histogram": out.reshape(n_nodes, n_tried, width, CHANNELS)}
+
+
+def _taking_part(
+    ask: Ask,
+    cases: Binned,
+    drawn: Ints,
+    problems: Sequence[tuple[Bools, Ints]],
+    trees: Ints,
+    asked: slice,
+) -> tuple[Ints, Ints, Ints]:
+    """Return the pairs of an asked node and a case in it: place among `asked`, row, numbers."""
+    arrays = ask.arrays
+    problem, nth = np.divmod(trees, drawn.shape[1])
+    train = np.stack([mine for mine, _ in problems])[problem]
+    weight = drawn.T[nth] * train
+    node = nodes_of(cases.codes, arrays["feature"][trees], arrays["cut"][trees])
+    place = np.full((len(trees), 2 * arrays["feature"].shape[1] + 1), -1, np.int64)
+    nodes = arrays["node"][asked]
+    place[np.searchsorted(trees, arrays["tree"][asked]), nodes] = np.arange(nodes.size)
+    mine = np.take_along_axis(place, node, axis=1)
+    tree, rows = np.nonzero((mine >= 0) & (weight > 0))
+    numbers = np.stack([of for _, of in problems])[problem[tree], rows]
+    stats = np.column_stack([numbers * weight[tree, rows, None], cases.counted[rows]])
+    return mine[tree, rows], rows, stats

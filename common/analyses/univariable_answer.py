@@ -11,15 +11,16 @@ from common.analyses.effects import p_of_chi2, p_of_z, z_of
 from common.analyses.logit_asks import variances
 from common.analyses.newton import CONVERGED, SEPARATED, Bools, Fit, Ints, inverse_of
 from common.analyses.plain import plain
-from common.analyses.publish import shown_counts
+from common.analyses.publish import SMALLEST_CELL, shown_counts
 from common.sums import Sums
 from common.table import Floats
 
-_NO_CLASSES, _CONSTANT = 10, 11
+_NO_CLASSES, _CONSTANT, _FEW = 10, 11, 12
 _NOTES = {
     CONVERGED: None,
     SEPARATED: "separated: the column tells the classes apart",
     _NO_CLASSES: "the cases that have the column are of one class",
+    _FEW: f"fewer than {SMALLEST_CELL} cases of a class have the column",
     _CONSTANT: "constant, or collinear with the columns adjusted for",
 }
 
@@ -69,7 +70,7 @@ def nothing_yet(classes: Ints) -> Screened:
     """Return columns without slopes, by their counts of both classes, shape (p, 2)."""
     p = len(classes)
     none = np.full(p, np.nan)
-    state = np.full(p, _NO_CLASSES, np.int64)
+    state = np.where((classes > 0).all(axis=1), _FEW, _NO_CLASSES)
     return Screened(
         classes,
         beta=none.copy(),

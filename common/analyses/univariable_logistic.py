@@ -27,6 +27,7 @@ from common.analyses.logit_asks import (
 from common.analyses.newton import SEPARATED, Ints, Point, climb, maximise
 from common.analyses.outcome import complete, event_level, events
 from common.analyses.plain import floats, whole
+from common.analyses.publish import SMALLEST_CELL
 from common.analyses.univariable_answer import Screened, answer_of, nothing_yet
 from common.step import Step, expand_patterns
 from common.sums import Array, Schema, Sums, cells, count, real
@@ -38,10 +39,10 @@ _CHUNK = 64  # columns a site works on at a time
 class UnivariableLogistic(Step):
     """Screen columns by the odds ratio of each alone, or adjusted for a few others.
 
-    One model a column, over the cases that have it: intercept, `adjust`, column. Newton's
-    method for all columns at once, a separated one again by Firth's penalised likelihood
-    (see `logistic`). Per unit and per standard deviation of the column; Wald's intervals
-    and p, but Firth's p by its likelihood ratio.
+    One model a column, over the cases that have it, at least five of each class:
+    intercept, `adjust`, column. Newton's method for all columns at once, a separated one
+    again by Firth's penalised likelihood (see `logistic`). Per unit and per standard
+    deviation of the column; Wald's intervals and p, but Firth's p by its likelihood ratio.
 
     Rounds: 7 to 9, one of them for the scale of the columns; where a column is separated,
     about 10 more.
@@ -157,10 +158,10 @@ class UnivariableLogistic(Step):
         return with_significant(answer, self.select_p)
 
     def _screen(self, first: Sums, q: int) -> Generator[Ask, Sums, Screened]:
-        """Fit every column that has both classes."""
+        """Fit every column that five cases of both classes have."""
         classes = whole(first["classes"])
         screened = nothing_yet(classes)
-        rows = np.flatnonzero((classes > 0).all(1))
+        rows = np.flatnonzero((classes >= SMALLEST_CELL).all(1))
         if not rows.size:
             return screened
         share = classes[rows, 1] / classes[rows].sum(1)

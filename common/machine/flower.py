@@ -15,7 +15,7 @@ QUIET_FLOWER = {
 }
 """The environment in which Flower calls nobody and installs nothing."""
 
-_NOT_OURS = ("CONSORTIUM_", "FLWR_", "PYTHONPATH", "PYTHONHOME")
+_NOT_OURS = ("CONSORTIUM_", "FLWR_", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE")
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -58,16 +58,19 @@ def setting(key: str, value: str) -> str:
     return f'{key}="{value}"'
 
 
-def superexec(address: str, secret: Path, trust: Sequence[str]) -> list[str]:
+def superexec(
+    address: str, secret: Path, trust: Sequence[str], command: Sequence[str] | None = None
+) -> list[str]:
     """Return the command of a SuperExec, which starts a process for each piece of work.
 
     Args:
         address: of the SuperLink or SuperNode that hands out work.
         secret: file with the secret by which it knows this SuperExec.
         trust: the options that say whose certificate to trust.
+        command: what to start instead of Flower's own program, with the same options.
     """
     return [
-        program("flower-superexec"),
+        *(command or [program("flower-superexec")]),
         *("--runtime-api-address", address),
         *("--superexec-auth-secret-file", str(secret)),
         *("--parent-pid", str(os.getpid())),

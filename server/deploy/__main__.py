@@ -109,7 +109,9 @@ def say(event: Mapping[str, Any]) -> None:
     site = event.get("site", "")
     lines = {
         "joined": f"joined: {site}",
-        "absent": f"did not join: {site}",
+        "refused": f"{site or 'somebody unknown'} refuses: {event.get('why')}",
+        "waiting": f"waiting for {site}, {event.get('wait_s', 0):g} s at most",
+        "absent": f"did not join: {site} ({event.get('why')})",
         "lost": f"{site} gave no answer to {event.get('problem')}: {event.get('reason')}",
         "failed": f"no answer to {event.get('problem')}: {event.get('why')}",
         "round": f"round {event.get('round')}: {', '.join(event.get('problems', ()))}",

@@ -180,12 +180,21 @@ def status(
 
 def _so_far(run: DeployedRun) -> str:
     from server.journal import read_events
+    from server.report.words import reason_in_words
 
     events = read_events(run.run.folder / "journal.jsonl")
     rounds = [event for event in events if event["event"] == "exchanged"]
-    lost = sorted({str(e["site"]) for e in events if e["event"] in {"lost", "absent"}})
+    lost = {
+        str(e["site"]): reason_in_words(str(e.get("reason") or e.get("why") or ""))
+        for e in events
+        if e["event"] in {"lost", "absent"}
+    }
     text = f"{len(rounds)} rounds, {len([e for e in events if e['event'] == 'answer'])} answers"
-    return text + (f"; lost on the way: {', '.join(lost)}" if lost else "")
+    if events and events[-1]["event"] == "waiting":
+        text += f"; waiting for {events[-1]['site']}, {events[-1]['wait_s']:g} s at most"
+    if lost:
+        text += "; lost on the way: " + ", ".join(f"{s} ({why})" for s, why in sorted(lost.items()))
+    return text
 
 
 def log(run: RunFolder) -> None:

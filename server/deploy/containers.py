@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +35,7 @@ from server.run import Run
 _USER = 49999
 _PORT, _LINK_PORT = 8443, 8000
 _VERSION = "0.1.0"
-_WAIT_S, _POLL_S = 300.0, 0.5
+_WAIT_S, _LOOK_S = 900.0, 2.0  # a loaded machine needs minutes to start five containers
 # What works with and without a Docker engine, systemd or cgroups of version 2 alone.
 _PODMAN = ("--runtime", "runc", "--cgroup-manager", "cgroupfs", "--storage-driver=vfs")
 _LIMITS = ("--ulimit=nofile=4096:4096", "--ulimit=nproc=4096:4096")
@@ -87,6 +88,20 @@ class Containers:
     def inside(self, name: str, *command: str) -> "subprocess.CompletedProcess[str]":
         """Run a command in a container and return how it went."""
         return _run("exec", self.full(name), *command)
+
+    def check(self) -> None:
+        """Check that all still run.
+
+        Raises:
+            RuntimeError: one has ended; with its last words.
+        """
+        for name in self.names:
+            if _run("inspect", "--format", "{{.State.Status}}", self.full(name)).stdout.strip() in (
+                "exited",
+                "stopped",
+            ):
+                said = _run("logs", "--tail", "20", self.full(name))
+                raise RuntimeError(f"container {name} has ended:\n{said.stdout}{said.stderr}")
 
     def remove(self, logs: Path) -> None:
         """Keep what each has said, stop and remove them all, and the network."""
@@ -157,14 +172,16 @@ def _standing(here: Localhost, sites: Path) -> Iterator[Containers]:
         containers.open_network()
         mounts = {here.home.folder: "/deployment"}
         containers.start("coordinator", "coordinator", mounts, "deploy", "up", "/deployment")
-        _wait(lambda: _state(here.home.folder / "up.json") == "up", "the coordinator is up")
+        up = here.home.folder / "up.json"
+        _wait(partial(_says, up, "up"), "the coordinator is up", containers.check)
         for name, folder in here.sites.items():
             simulated = roster.sites[name].simulate
             cohort = (sites.parent / (simulated.cohort if simulated else "")).resolve()
             data = {folder: "/site", cohort: "/data:ro"}
             containers.start(name, "site", data, "site", "join", "/site")
         for name, folder in here.sites.items():
-            _wait(lambda at=folder: _state(at / "join.json") == "joined", f"{name} joins")  # type: ignore[misc]
+            file = folder / "join.json"
+            _wait(partial(_says, file, "joined"), f"{name} joins", containers.check)
         _show(containers, here)
         yield containers
     finally:
@@ -211,7 +228,8 @@ def _conducted(here: Localhost, containers: Containers, limit_s: float) -> Run:
             done = done or event["event"] == "end"
         if time.monotonic() > end + limit_s:
             raise TimeoutError(f"the run took too long; logs: {here.folder / 'logs'}")
-        time.sleep(_POLL_S)
+        containers.check()
+        time.sleep(_LOOK_S)
     _wait(lambda: (found.run.folder / "answers.json").exists(), "the answers are written")
     return found.run
 
@@ -223,12 +241,19 @@ def _state(path: Path) -> str:
         return ""
 
 
-def _wait(condition: Callable[[], bool], what: str) -> None:
+def _says(path: Path, state: str) -> bool:
+    return _state(path) == state
+
+
+def _wait(
+    condition: Callable[[], bool], what: str, check: Callable[[], None] = lambda: None
+) -> None:
     end = time.monotonic() + _WAIT_S
     while not condition():
+        check()
         if time.monotonic() > end:
             raise TimeoutError(f"{what}: not within {_WAIT_S:g} s")
-        time.sleep(_POLL_S)
+        time.sleep(_LOOK_S)
 
 
 def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":

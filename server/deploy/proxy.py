@@ -39,6 +39,14 @@ http {{
   uwsgi_temp_path {folder}/uwsgi;
   scgi_temp_path {folder}/scgi;
 
+  # Connections are kept, as each new one costs SuperLink more than what is asked; it lets go
+  # of those that are silent for five seconds, so nginx does before.
+  upstream superlink {{
+    server {upstream};
+    keepalive 32;
+    keepalive_timeout 3s;
+  }}
+
   server {{
     listen {listen}:{port} ssl;
     ssl_certificate {certificate};
@@ -52,7 +60,7 @@ http {{
 
     location /v1/fleet/ {{
       limit_except POST {{ deny all; }}
-      proxy_pass https://{upstream};
+      proxy_pass https://superlink;
       proxy_http_version 1.1;
       proxy_set_header Connection "";
       proxy_request_buffering off;
@@ -64,7 +72,7 @@ http {{
       proxy_ssl_name {upstream_name};
     }}
     location = /health {{
-      proxy_pass https://{upstream};
+      proxy_pass https://superlink;
       proxy_ssl_verify on;
       proxy_ssl_trusted_certificate {trusted};
       proxy_ssl_name {upstream_name};

@@ -62,7 +62,9 @@ class Record:
             step, part = split_problem(event)
             found.setdefault(step, {})[part] = str(event.get("why", ""))
         for step, parts in found.items():
-            for part in [p for p in parts if p in self.answers.get(step, {})]:
+            answered = self.answers.get(step, {})
+            # A step that could not begin in one session may have been answered in the next.
+            for part in [p for p in parts if p in answered or (not p and answered)]:
                 del parts[part]
         return {step: parts for step, parts in found.items() if parts}
 

@@ -3,6 +3,9 @@
 import re
 from collections.abc import Sequence
 
+from common.by_site import fitted_at
+from common.nested import base_of
+from common.step import HELD_OUT, LEFT_OUT
 from common.study import Study
 from common.tasks.classification import levels_of, probability_name
 from server.report.view import StepView
@@ -14,8 +17,9 @@ def score_names(view: StepView, names: Sequence[str]) -> dict[str, str]:
     """Return a label for every score of a step with an outcome.
 
     A column with a title keeps it. `clinical.probability_oof` becomes "clinical
-    (cross-validated)", `models.before_probability` "before". Where two would share a label,
-    all keep the names that the study gives them.
+    (cross-validated)", `models.before_probability` "before", `clinical@at_north.probability`
+    "clinical, fitted at north". Where two would share a label, all keep the names that the
+    study gives them.
     """
     short = {name: _short(view, name) for name in names}
     if len(set(short.values())) < len(short):
@@ -25,9 +29,17 @@ def score_names(view: StepView, names: Sequence[str]) -> dict[str, str]:
 
 def _short(view: StepView, name: str) -> str:
     column = view.column(name)
-    step, _, rest = name.partition(".")
-    if not rest or (column is not None and column.title):
+    if column is not None and column.title:
         return view.label(name, unit=False)
+    if LEFT_OUT in name:
+        return f"{_short(view, name.replace(LEFT_OUT, '.'))} (own site left out)"
+    if HELD_OUT in name:
+        return f"{_short(view, name.replace(HELD_OUT, '.'))} (cross-validated)"
+    site, (step, _, rest) = fitted_at(name), name.partition(".")
+    if not rest:
+        return view.label(name, unit=False)
+    if site is not None:
+        return f"{_short(view, f'{base_of(step)}.{rest}')}, fitted at {site}"
     unseen = rest.endswith("_oof") or _left_out(view, step)
     rest = _without_event(view, rest.removesuffix("_oof"))
     parts = [p for p in re.sub(r"(^|_|\.)probability$", "", rest).split(".") if p]

@@ -13,12 +13,21 @@ from server.report.blocks import Block, Figure, Note, Row, Table, Text
 from server.report.numbers import MINUS, NONE, fixed, is_number, plural, whole
 from server.report.table_one import quantiles_of, spread_text
 from server.report.view import StepView
+from server.report.words import listed
 
 METRICS = {
     "dice": ("Dice", 3),
     "hd95_mm": ("HD95, mm", 1),
     "surface_dice": ("Surface Dice", 3),
     "volume_error_ml": ("Volume error, ml", 2),
+}
+_MEANING = {
+    "dice": "Dice: twice the shared volume over the sum of both; 1 where both masks are empty.",
+    "hd95_mm": "HD95: 95 of 100 points of either surface lie within this distance of the other "
+    "surface; smaller is better. 0 where both masks are empty, left out where one is.",
+    "surface_dice": "Surface Dice: share of both surfaces that lies within {tolerance} mm of "
+    "the other; 1 where both masks are empty, 0 where one is.",
+    "volume_error_ml": "Found volume less the reader's: negative where the network finds less.",
 }
 VARIANTS = {
     "": "Federated",
@@ -114,7 +123,16 @@ def _table(view: StepView, found: Sequence[Score], metric: str) -> Table:
             rows.append(Row(_variant(score.variant), cells, "level"))
     head = ("", *(view.title(part) for part in view.parts))
     note = "Mean (SD) over cases; below it median [first, third quartile]. n where it differs."
-    return Table(title, head, tuple(rows), (note,))
+    return Table(title, head, tuple(rows), (_meaning(view, found[0]), note))
+
+
+def _meaning(view: StepView, score: Score) -> str:
+    """Return what a metric is, for readers who do not segment every day."""
+    task = getattr(view.study.bound.get(score.predict), "network", "")
+    trained = view.study.bound.get(task)
+    scores = getattr(getattr(trained, "task", None), "scores", None)
+    tolerance = getattr(scores, "tolerance_mm", None)
+    return _MEANING[score.metric].format(tolerance=tolerance if is_number(tolerance) else "a few")
 
 
 def _cell(found: Mapping[str, Any], n: Any, decimals: int) -> str:
@@ -151,7 +169,7 @@ def _means_by_site(view: StepView, score: Score) -> dict[str, tuple[float, int]]
 
 
 def _worst(view: StepView, dice: Sequence[Score]) -> Iterator[Block]:
-    said = []
+    said, unseen = [], set[str]()
     for score in [s for s in dice if not s.variant]:
         sites = _means_by_site(view, score)
         if len(sites) > 1:
@@ -159,8 +177,24 @@ def _worst(view: StepView, dice: Sequence[Score]) -> Iterator[Block]:
             mean, n = sites[site]
             label = score.label.replace("_", " ")
             said.append(f"{label} {fixed(mean, 3)} at {site} (n = {whole(n)})")
-    if said:
-        yield Note(f"Worst site, mean Dice of the federated network: {'; '.join(said)}.")
+            unseen |= _without_mean(view, score)
+    if not said:
+        return
+    found = f"mean Dice of the federated network: {'; '.join(said)}."
+    if unseen:
+        hidden = listed(sorted(unseen))
+        yield Note(f"Lowest of the sites shown, {found} Not shown, and maybe lower: {hidden}.")
+    else:
+        yield Note(f"Worst site, {found}")
+
+
+def _without_mean(view: StepView, score: Score) -> set[str]:
+    """Return the sites of the roster that have no mean of their own on the page."""
+    shown = set[str]()
+    for part in view.parts:
+        if len(view.sites(part)) == 1 and is_number(_entry(view, part, score).get("mean")):
+            shown |= view.sites(part)
+    return set(view.record.run.roster.sites) - shown
 
 
 def _gaps(view: StepView, dice: Sequence[Score]) -> Table | None:
@@ -215,7 +249,7 @@ def _figure(view: StepView, dice: Sequence[Score], predict: str) -> Figure:
         paint,
         height=0.65 + n_rows * (0.5 + len(parts) * (0.2 + 0.13 * len(variants))),
         caption="Dice by site; external sites apart, on grey. Marker: mean over cases; bar: "
-        "first to third quartile; dashed line: the federated network's worst site. "
+        "first to third quartile; dashed line: the federated network's lowest of the sites shown. "
         f"Masks of the step {predict}.",
     )
 

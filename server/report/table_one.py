@@ -95,10 +95,8 @@ def _number(view: StepView, column: str, found: Mapping[str, Mapping[str, Any]])
 
 
 def _mean(entry: Mapping[str, Any], decimals: int) -> str:
-    if entry and entry.get("n") is None:
-        return HIDDEN
     if not is_number(entry.get("mean")):
-        return NONE
+        return HIDDEN if entry and entry.get("n") is None else NONE
     sd = f" ({fixed(entry['sd'], decimals)})" if is_number(entry.get("sd")) else ""
     return fixed(entry["mean"], decimals) + sd
 

@@ -38,7 +38,6 @@ REASONS: dict[Reason, str] = {
     Reason.MALFORMED_ASK: "the site could not read the question",
     Reason.STOPPED: "the coordinator ended the run, and the site stopped its work",
     Reason.INTERNAL: "something failed at the site; its own log says what",
-    Reason.STOPPED: "the work was stopped with its run",
     Reason.NO_REPLY: "no reply within the deadline",
     Reason.UNREACHABLE: "the site could not be reached",
     Reason.CRASHED: "the site's program stopped unexpectedly",

@@ -1,14 +1,16 @@
-"""Columns that few patients have a value of, asked of one site alone (R2, R3)."""
+"""Columns that few patients have a value of: of one site alone, and as printed (R2, R3)."""
 
 import numpy as np
 import pytest
 
+from common.analyses import compare_groups, univariable_logistic
 from common.analyses.compare_groups import CompareGroups
 from common.analyses.compare_paired import ComparePaired
 from common.analyses.icc import Icc
 from common.analyses.moments import Moments
 from common.analyses.runner import run
 from common.analyses.standardise import Standardise
+from common.analyses.univariable_logistic import UnivariableLogistic
 from common.cohort import Column
 from common.table import Table
 
@@ -81,3 +83,48 @@ def test_a_group_of_few_is_hidden_and_the_other_is_not() -> None:
     step = CompareGroups(of=("age",), by="sex", test="welch")
     counts = _counts(step, table)
     assert counts.ravel().tolist() == [0, 30]
+
+
+def _three_of_a_group() -> list[Table]:
+    """Return four sites' 60 cases, of whose men three have a marker, around 40."""
+    rng = np.random.default_rng(4)
+    sex = np.arange(60.0) // 30 % 2
+    marker = rng.uniform(5, 25, 60)
+    marker[sex == 1] = np.nan
+    marker[[31, 41, 51]] = 39.0, 40.0, 41.5
+    contract = {"marker": NUMBER, "sex": Column(type="category", levels=("f", "m"))}
+    patients = np.array([f"p{i}" for i in range(60)])
+    table = Table({"marker": marker, "sex": sex}, contract, patients)
+    return [table.rows(np.arange(60) % 4 == site) for site in range(4)]
+
+
+def _mean_of_three(tables: list[Table]) -> float | None:
+    """Return the men's mean: the women's, which is printed, and the difference."""
+    step = CompareGroups(of=("marker",), by="sex", test="welch")
+    found = run(step, tables).values["columns"]["marker"]  # type: ignore[index,call-overload]
+    assert found["groups"]["m"]["mean"] is None
+    if "estimate" not in found:
+        return None
+    return float(found["groups"]["f"]["mean"] + found["estimate"])
+
+
+def test_without_the_rule_a_difference_tells_the_mean_of_three(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compare_groups, "_tested", lambda found, _: found)
+    assert _mean_of_three(_three_of_a_group()) == pytest.approx(120.5 / 3)
+
+
+def test_a_group_of_three_is_not_tested() -> None:
+    assert _mean_of_three(_three_of_a_group()) is None
+
+
+def _odds(tables: list[Table]) -> object:
+    step = UnivariableLogistic(outcome="sex", of=("marker",))
+    return run(step, tables).values["columns"]["marker"]["odds_ratio"]  # type: ignore[index,call-overload]
+
+
+def test_three_of_a_class_are_not_modelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _odds(_three_of_a_group()) is None
+    monkeypatch.setattr(univariable_logistic, "SMALLEST_CELL", 1)
+    assert _odds(_three_of_a_group()) is not None

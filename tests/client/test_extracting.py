@@ -36,6 +36,8 @@ STEPS = f"""
     profile: |
 {"".join(f"      {line}" + chr(10) for line in PROFILE.strip().splitlines())}
   shape: {{kind: moments, of: ["features.*"], over: [all]}}
+  shapes: {{kind: site_shapes, of: ["features.*"], scale: shape, epsilon: 4}}
+  apart: {{kind: site_distances, of: shapes}}
 """
 
 
@@ -72,7 +74,9 @@ def test_27_of_30_cases_are_done_where_three_are_broken(tmp_path: Path) -> None:
     assert found["left_out"] == {"image_not_finite": 1, "mask_other_grid": 1}
     assert found["grey_levels"] == {"t2": {"below_8": 0, "8_to_256": 27, "above_256": 0}}
     assert answer(run, "shape")["n"] == 28
+    assert [(p["a"], p["b"]) for p in answer(run, "apart")["pairs"]] == [("s0", "s1")]
     page = write_report(run).read_text(encoding="utf-8")
+    assert "Share of a site's cases" in page  # shapes of distributions, not plain tables
     assert "3 cases of 30 put aside" in page
     assert "a region is empty" in page
     assert "the mask lies on another grid" in page
@@ -127,6 +131,26 @@ def test_nothing_is_added_up_where_software_differs(
     found = json.loads((run.folder / "answers.json").read_text())
     assert "self-test gives different features" in found["failed"]["features"]["all"]
     assert "features" not in found["answers"] or not found["answers"]["features"]
+
+
+def test_where_pyradiomics_runs_itself_the_site_s_log_says_so(tmp_path: Path) -> None:
+    write_site(tmp_path / "s0", 10)
+    uneven = STEPS.split("  shape:")[0].replace("binWidth: 10", "binWidth: 10, distances: [1, 3]")
+    run = run_of(tmp_path, uneven, sites=1)
+    simulate(run, engine="threads", workers=1)
+    assert answer(run, "features")["done"] == 10
+    (log,) = (run.folder.parent / ".sites").glob("s0-*/site.log")
+    said = "t2: PyRadiomics runs, not the fast engine: Original: distances beyond 2"
+    assert said in log.read_text(encoding="utf-8")
+    (origin,) = log.parent.glob(f"runs/{run.id}/columns/features.provenance.json")
+    about = json.loads(origin.read_text(encoding="utf-8"))["cases"]["c00"]["t2_tumour"]
+    assert about["engine"] == "pyradiomics"
+    extractor = RadiomicsFeatureExtractor(yaml.safe_load(PROFILE) | {"setting": {
+        "binWidth": 10, "distances": [1, 3]}})  # fmt: skip
+    files = (str(tmp_path / "s0" / name) for name in ("0_t2.nii.gz", "0_tumour.nii.gz"))
+    known = extractor.execute(*files)["original_glcm_Contrast"]
+    found = columns(run, "s0")["t2_original_glcm_Contrast"][0]
+    assert found == pytest.approx(float(known), rel=1e-12)
 
 
 CASE = Wanted("c", {}, {}, (Region("t2", "tumour", (1,), "t2_"),), {"t2": PROFILE})

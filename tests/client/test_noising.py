@@ -9,6 +9,7 @@ import yaml
 
 from client import audit
 from client.budget import loss_of, spendings
+from common.analyses.analysis import Ask
 from common.errors import ConfigError, Refused
 from common.study import read_study
 from tests.attacks.coordinator import COLUMNS, SITES, Coordinator, coordinator
@@ -109,3 +110,18 @@ def test_an_answer_for_each_site_and_a_large_epsilon_are_mistakes() -> None:
         step = {**STEP, "noise": NOISE, **change}
         with pytest.raises(ConfigError, match=words):
             read_study(COLUMNS + f"  bars: {json.dumps(step)}\n", "study.yaml")
+
+
+def test_histograms_of_a_site_alone_have_an_account_of_their_own(tmp_path: Path) -> None:
+    steps = """\
+  spread: {kind: moments, of: [age, marker]}
+  shapes: {kind: site_shapes, of: [age, marker], scale: spread, epsilon: 2}
+"""
+    asking = coordinator(tmp_path, steps, per_site=True, most_shapes_epsilon=6)
+    ask = Ask("shapes", {}, {"edges": np.tile(np.linspace(0, 100, 9), (2, 1))})
+    asking.total("shapes", ask, group=("east",))
+    log = audit.entries(asking.site("east").workspace / "audit.jsonl")
+    assert log[-1]["shapes"] == {"epsilon": 4.0, "total": 4.0}
+    asking.name = "run-2"
+    with pytest.raises(Refused, match="budget_spent"):
+        asking.total("shapes", ask, group=("east",))

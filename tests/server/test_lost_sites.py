@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import server.collect
 from server.journal import read_events
 from server.run import Run
 from server.simulate import simulate
@@ -100,3 +101,15 @@ def test_with_too_few_sites_left_a_step_fails_and_says_so(tmp_path: Path) -> Non
     simulate(run, engine="threads", client=HOSTILE)
     failed = json.loads((run.folder / "answers.json").read_text())["failed"]
     assert failed == {"table1": {"development": "too few sites: not_finite"}}
+
+
+def test_a_site_that_is_slow_to_begin_is_greeted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No reply to the first greeting is no refusal: a busy machine may only be slow."""
+    monkeypatch.setattr(server.collect, "_HELLO_S", 0.001)
+    run = make_run(tmp_path)
+    simulate(run, engine="threads", workers=2)
+    assert not json.loads((run.folder / "answers.json").read_text(encoding="utf-8"))["failed"]
+    events = (run.folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()
+    assert sum(json.loads(line)["event"] == "joined" for line in events) == 5

@@ -46,11 +46,12 @@ def _figure(view: StepView, parts: Mapping[str, Values]) -> Figure:
         panels = panels_of(canvas, parts, view)
         for part, axes in panels.items():
             values = parts[part]
-            top = 0.0
+            top, last = 0.0, 0.1
             for i, (name, curve) in enumerate(values["scores"].items()):
                 drawn = curve["threshold"], curve["net_benefit"]
                 axes.plot(*drawn, label=names[name], **charts.style_of(i))
                 top = max([top, *curve["net_benefit"]])
+                last = max([last, *curve["threshold"]])
             all_ = values["all"]
             top = max(top, all_["net_benefit"][0])
             axes.plot(
@@ -61,7 +62,7 @@ def _figure(view: StepView, parts: Mapping[str, Values]) -> Figure:
                 label="act on all",
             )
             axes.axhline(0, color=charts.INK, lw=1.0, label="act on none")
-            axes.set(xlim=(0, 1), ylim=(-0.15 * top - 0.01, 1.1 * top + 0.01))
+            axes.set(xlim=(0, min(1.0, last + 0.05)), ylim=(-0.15 * top - 0.01, 1.1 * top + 0.01))
             axes.set_xlabel("threshold probability")
             axes.set_ylabel("net benefit")
             charts.grid(axes)

@@ -21,5 +21,8 @@ def sentence(view: StepView) -> str:
 def blocks(view: StepView) -> Iterator[Block]:
     """Return counts."""
     for part, values in view.parts.items():
-        yield Items((("Features of a region", whole(values["n_features"])),))
+        each = whole(values["n_features"])
+        if view.step.of:
+            each = ", ".join(f"{each} of {image}" for image in view.step.of)
+        yield Items((("Features of a region", each),))
         yield from failures(view.title(part), values)

@@ -6,6 +6,7 @@ from typing import Any
 from server.report.blocks import Block, Row, Table
 from server.report.kinds.roc import counts_words, outcome_words, without_scores
 from server.report.numbers import estimate, fixed, interval, is_number
+from server.report.score_names import score_names
 from server.report.view import StepView
 from server.report.words import listed
 
@@ -21,7 +22,7 @@ _MEASURES = {
 
 def sentence(view: StepView) -> str:
     """Say which scores are cut, and where the thresholds come from."""
-    scores = listed([view.label(s, unit=False) for s in view.step.scores])
+    scores = listed(list(score_names(view, view.step.scores).values()))
     text = f"Sensitivity, specificity and predictive values of {scores} for {outcome_words(view)}"
     chosen = getattr(view.step, "chosen_in", "")
     return f"{text}, at the thresholds chosen in {chosen}." if chosen else f"{text}."
@@ -29,6 +30,7 @@ def sentence(view: StepView) -> str:
 
 def blocks(view: StepView) -> Iterator[Block]:
     """Return one table for each part."""
+    names = score_names(view, view.step.scores)
     for part, values in view.parts.items():
         rows = []
         for name, score in values.get("scores", {}).items():
@@ -36,7 +38,7 @@ def blocks(view: StepView) -> Iterator[Block]:
                 cells = [fixed(point.get("threshold"), 3)]
                 cells += [_measure(point.get(key)) for key in _MEASURES]
                 rule = _rule(point.get("rule"), view.step.chosen_in)
-                head = f"{view.label(name, unit=False)}\n{rule}"
+                head = f"{names[name]}\n{rule}"
                 if point.get("note"):
                     head += f"\n{point['note']}"
                 rows.append(Row(head, tuple(cells)))
@@ -50,6 +52,9 @@ def blocks(view: StepView) -> Iterator[Block]:
 def _measure(found: Any) -> str:
     if not isinstance(found, dict):
         return fixed(found, 2)
+    low, high = (fixed(found.get(end), 2) for end in ("at_least", "at_most"))
+    if is_number(found.get("at_least")):
+        return low if low == high else f"{low} to {high}"
     if is_number(found.get("ci_low")) and is_number(found.get("ci_high")):
         ends = interval(found["ci_low"], found["ci_high"], 2)
         return f"{fixed(found.get('estimate'), 2)}\n{ends}"

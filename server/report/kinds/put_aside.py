@@ -50,5 +50,18 @@ def failures(title: str, values: Mapping[str, Any]) -> Iterator[Block]:
         yield Note(text, "warn")
 
 
+def told(answers: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[str]:
+    """Yield a line for each part of a step that did not do all cases."""
+    for step, parts in answers.items():
+        for part, values in parts.items():
+            if "done" not in values or "n_cases" not in values:
+                continue
+            total = values.get("n_screened", values["n_cases"])
+            if values["done"] < total:
+                n_aside = total - values["done"]
+                where = step if part == "all" else f"{step}/{part}"
+                yield f"{where}: {values['done']} of {total} cases done, {n_aside} put aside"
+
+
 def _said(code: str) -> str:
     return _WORDS.get(code, code.replace("_", " "))

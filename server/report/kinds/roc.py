@@ -32,8 +32,8 @@ def blocks(view: StepView) -> Iterator[Block]:
     drawn = {part: v for part, v in view.parts.items() if v.get("scores")}
     if drawn:
         yield _figure(view, drawn)
-        yield _areas(view, drawn)
         yield from _matrix(view, drawn)
+        yield _areas(view, drawn)
     for part, values in drawn.items():
         if values.get("pairs"):
             yield _pairs(view, part, values)
@@ -194,8 +194,10 @@ def _areas(view: StepView, parts: Mapping[str, Values]) -> Table:
     notes = ["A threshold chosen on the same cases flatters sensitivity and specificity."]
     if "binned" in modes:
         bound = max(s.get("bound", 0.0) for v in parts.values() for s in v["scores"].values())
-        off = f"an AUC is off by at most {_up(bound)}" if bound else "no AUC is changed by it"
-        notes.append(f"Scores were rounded to a grid; {off}.")
+        text = "AUC is exact for scores rounded to the grid of their column"
+        if bound:
+            text += f"; unrounded, patients who share a cell could move one by at most {_up(bound)}"
+        notes.append(f"{text}.")
     return Table("Area under the ROC curve", head, tuple(rows), tuple(notes))
 
 

@@ -47,8 +47,8 @@ def cohort(record: Record) -> Iterator[Section]:
     external = f" and {plural(len(roster.external), 'external site')}"
     blocks: list[Block] = [
         Text(
-            f"{plural(len(roster.developing), 'developing site')}"
-            f"{external if roster.external else ''} took part: "
+            f"The roster names {plural(len(roster.developing), 'developing site')}"
+            f"{external if roster.external else ''}: "
             f"{listed([*roster.developing, *roster.external])}. An external site never "
             "trains and never tunes; it only validates."
         ),

@@ -61,7 +61,7 @@ def _happened(record: Record) -> Iterator[tuple[str, str]]:
         step, part = split_problem(event)
         what = f"step {step} ({part_in_words(part)})"
         if event["event"] == "absent":
-            yield str(event.get("site", "")), "did not join within the time to wait"
+            yield str(event.get("site", "")), _not_joined(str(event.get("why", "")))
         elif event["event"] == "left_out":
             yield (
                 str(event.get("site", "")),
@@ -74,6 +74,12 @@ def _happened(record: Record) -> Iterator[tuple[str, str]]:
     if len(starts) > 1:
         times = listed([minute_of(event) for event in starts[1:]])
         yield "Coordinator", f"restarted {plural(len(starts) - 1, 'time')}: {times}"
+
+
+def _not_joined(why: str) -> str:
+    if why in {"", "unreachable"}:
+        return "did not join within the time to wait"
+    return f"did not take part: {reason_in_words(why)}"
 
 
 def _failures(record: Record) -> Iterator[Row]:

@@ -41,9 +41,9 @@ def _of(view: StepView, part: str, score: Score) -> str:
     entry = _entry(view, part, score)
     if not entry:
         return ""
-    roster = view.record.run.roster
-    sites = roster.developing if part == "development" else roster.external
-    where = plural(len(sites), "developing site" if part == "development" else "external site")
+    where = plural(
+        len(view.sites(part)), "developing site" if part == "development" else "external site"
+    )
     cases = plural(int(entry["n"]), "case")
     return f"{fixed(entry['mean'], 3)} in {cases} of the {where}"
 

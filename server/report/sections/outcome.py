@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from server.report.blocks import Tone
 from server.report.numbers import NONE, is_number, plural, seconds, size, whole
 from server.report.record import Event, Record
-from server.report.words import is_policy, listed, reasons_of
+from server.report.words import failure_in_words, is_policy, listed, reasons_of
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,8 @@ def outcome_of(record: Record) -> Outcome:
         return Outcome("warn", "Finished with deviations.", text)
     text = "Every step was answered by every site it asked."
     if kept:
-        text = (
-            "Every step was answered. Some sites' own numbers are not shown, because "
-            "their policy does not release them."
-        )
+        why = "; ".join(dict.fromkeys(map(failure_in_words, kept)))
+        text = f"Every step was answered. Some sites' own numbers are not shown: {why}."
     return Outcome("good", "Finished.", text)
 
 
@@ -53,15 +52,8 @@ def key_numbers(record: Record) -> list[tuple[str, str]]:
         ("Developing sites", whole(len(roster.developing))),
         ("External sites", whole(len(roster.external))),
     ]
-    counts = [
-        values.get("n_included", values.get("n"))
-        for parts in record.answers.values()
-        for part, values in parts.items()
-        if part == "development"
-    ]
-    n = [int(count) for count in counts if count is not None and is_number(count)]
-    if n:  # a step may look at some of the cases only
-        keys.append(("Cases, developing sites", whole(max(n))))
+    if n := _n_cases(record):
+        keys.append(("Cases, developing sites", whole(n)))
     keys.append(("Rounds", whole(len(rounds))))
     if spent:
         keys.append(("Time in rounds", seconds(sum(s for s in spent if s is not None))))
@@ -70,6 +62,23 @@ def key_numbers(record: Record) -> list[tuple[str, str]]:
     if events := record.events:
         keys.append(("Started", day_of(events[0])))
     return keys
+
+
+def _n_cases(record: Record) -> int | None:
+    """Return how many cases of the developing sites are in the study, where that is known.
+
+    Steps may look at some of the cases only: then the check of the cohort knows, or else
+    the step that looked at most of them.
+    """
+    parts = ["development"] if record.run.roster.external else ["development", "all"]
+    checked: list[Any] = []
+    seen: list[Any] = []
+    for answers in record.answers.values():
+        for values in (answers[p] for p in parts if p in answers):
+            found = checked if "n_included" in values else seen
+            found.append(values.get("n_included", values.get("n")))
+    counts = [int(n) for n in checked or seen if n is not None and is_number(n)]
+    return max(counts, default=None)
 
 
 def n_deviations(record: Record) -> int:

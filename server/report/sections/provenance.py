@@ -1,6 +1,6 @@
 """How the sums were protected, what left the sites, and how to repeat the run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from server.report.blocks import Block, Code, Heading, Items, Note, Row, Section, Table, Text
 from server.report.numbers import NONE, plural, whole
@@ -97,7 +97,7 @@ def _sent(record: Record) -> Iterator[Table]:
             how,
             whole(asks[problem]),
         )
-        key = (*key, ", ".join(named.get(problem, {})) or NONE) if named else key
+        key = (*key, _in_short(named.get(problem, {})) or NONE) if named else key
         rows.setdefault(key, []).extend(sites)
     head = ("Step", "Sum over", "How", "Sums asked", *(("Names of the sums",) if named else ()))
     if rows:
@@ -106,6 +106,18 @@ def _sent(record: Record) -> Iterator[Table]:
             for (step, what, *more), sites in rows.items()
         )
         yield Table("Sums that left the sites", head, body, words=True)
+
+
+_UPDATE = "update."
+
+
+def _in_short(names: Iterable[str]) -> str:
+    """Return names of sums, the arrays of a network's weights as one."""
+    arrays = [n for n in names if _UPDATE in n]
+    others = [n for n in names if _UPDATE not in n]
+    if arrays:
+        others.insert(0, f"the network's change ({plural(len(arrays), 'array')})")
+    return ", ".join(others)
 
 
 _KINDS = {"site": "each alone", "local": "each alone, its own network"}

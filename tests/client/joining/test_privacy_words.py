@@ -30,3 +30,17 @@ def test_a_study_without_noise_says_so() -> None:
     text = STUDY.read_text().replace("    noise: {epsilon: 1, delta: 1.0e-5}\n", "")
     text = text.replace("    privacy: {epsilon: 8, delta: 1.0e-5, clip_norm: 1.0}\n", "")
     assert "no epsilon is spent" in _words(text, PolicySettings())
+
+
+def test_noisy_histograms_of_a_site_alone_are_said_to_add_up_over_columns() -> None:
+    text = """
+name: shapes
+cohort: {columns: {age: {type: number}, size: {type: number}}}
+steps:
+  spread: {kind: moments, of: [age, size]}
+  shapes: {kind: site_shapes, of: [age, size], scale: spread, epsilon: 2}
+"""
+    words = _words(text, PolicySettings(per_site=True, most_shapes_epsilon=3))
+    assert "epsilon 2 a column" in words
+    assert "over 2 columns it adds up to epsilon 4" in words
+    assert "allows 3" in words

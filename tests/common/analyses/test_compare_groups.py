@@ -119,7 +119,7 @@ def test_corrected_p_is_that_of_statsmodels(correction: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("test", "rounds"),
-    [("t", 2), ("levene", 2), ("brown_forsythe", 6), ("mann_whitney", 3)],
+    [("t", 2), ("levene", 2), ("brown_forsythe", 6), ("mann_whitney", 2)],
 )
 def test_rounds(test: str, rounds: int) -> None:
     cost = Cost()

@@ -60,7 +60,7 @@ def test_leaves_hold_at_least_five_patients_in_bag_and_the_mean_of_the_outcome(
     drawn = bootstrap(rows.patients, ("key", "forest", 0), step.trees)
     for t in range(step.trees):
         w = drawn[:, t] if method == "random_forest" else np.ones(len(y))
-        node = nodes_of(codes, trees.feature[t], trees.cut[t])
+        node = nodes_of(codes, trees.feature[[t]], trees.cut[[t]])[0]
         for leaf in np.unique(node):
             here = (node == leaf) & (w > 0)
             assert len(np.unique(rows.patients[here])) >= 5

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.analyses import ANALYSES
+from common.by_site import ONLY_MASKED
 from common.study import KINDS
 
 HERE = Path(__file__).parent
@@ -19,6 +20,11 @@ def test_says_what_it_costs_and_has_a_test(analysis: type) -> None:
     tests = "".join(path.read_text() for path in HERE.glob("test_*.py") if path != Path(__file__))
     assert f"{analysis.__name__}(" in tests
     assert ".rounds" in tests
+
+
+def test_every_kind_that_cannot_be_fitted_by_site_says_what_must_not_be_seen() -> None:
+    masked = {kind.model_fields["kind"].default for kind in KINDS if kind.only_masked}
+    assert masked == ONLY_MASKED.keys()
 
 
 def test_kinds_are_distinct() -> None:

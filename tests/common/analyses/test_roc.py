@@ -128,6 +128,13 @@ def test_a_class_too_small_is_said_not_computed(n_events: int) -> None:
         assert "event" in str(answer.values["note"]) or "class" in str(answer.values["note"])
 
 
+def test_nobody_with_a_score_is_said_so() -> None:
+    table = scored(40, seed=3)
+    table.columns["new"][:] = np.nan
+    answer = run(Roc(outcome="response", scores=("new",), bootstrap=0), [table]).values
+    assert answer["note"] == "no case has the outcome and all scores"
+
+
 def test_perfect_and_constant_scores() -> None:
     table = scored(100, seed=9, missing=0.0)
     table.columns["new"][:] = table.columns["response"]

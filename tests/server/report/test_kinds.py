@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 
 from common.analyses.calibration import Calibration
+from common.analyses.combat import Combat
 from common.analyses.compare_groups import CompareGroups
 from common.analyses.concordance import Concordance
 from common.analyses.correlate import Correlate
 from common.analyses.cox import Cox
+from common.analyses.cross_tabulate import CrossTabulate
 from common.analyses.decision_curve import DecisionCurve
 from common.analyses.forest import Forest
 from common.analyses.icc import Icc
 from common.analyses.kaplan_meier import KaplanMeier
 from common.analyses.lasso import Lasso
 from common.analyses.logistic import Logistic
+from common.analyses.missingness import Missingness
 from common.analyses.moments import Moments
 from common.analyses.operating_point import OperatingPoint
 from common.analyses.roc import Roc
@@ -30,6 +33,7 @@ from common.study import read_study
 from common.table import Table as Rows
 from server.report.blocks import Block, Figure, Items, Note, Table, Text
 from server.report.kinds import blocks_of, sentence_of
+from server.report.kinds.put_aside import told
 from server.report.record import read_record
 from server.report.view import StepView
 from tests.server.report.folders import SITES, write_run
@@ -335,3 +339,47 @@ def test_concordance_is_a_table_of_both_kinds_of_pairs(folder: Path) -> None:
     found = shown(folder, Concordance(time="days", event="died", scores=("reader_a",)))
     assert "C within sites" in found.text
     assert "bound" in found.text
+
+
+def test_a_rate_with_a_hidden_cell_is_shown_as_bounds(folder: Path) -> None:
+    rate = {"estimate": None, "at_least": 41 / 45, "at_most": 44 / 45}
+    point = {"rule": 0.3, "threshold": 0.3, "note": "bounds", "sensitivity": rate}
+    values = {"n": 90, "scores": {"old": {"points": [point]}}}
+    step = OperatingPoint(outcome="response", scores=("old",), at=(0.3,))
+    assert "0.91 to 0.98" in shown(folder, step, {"development": values}).text
+
+
+def test_missing_values_are_one_table_and_their_patterns_another(folder: Path) -> None:
+    rows = patients(300)
+    rows.columns["old"][:40] = np.nan
+    rows.columns["new"][:2] = np.nan
+    values = run(Missingness(of=("old", "new")), [rows]).values
+    found = shown(folder, Missingness(of=("old", "new")), {"development": dict(values)})
+    (table, patterns) = (b for b in found.blocks if isinstance(b, Table))
+    assert [row.cells for row in table.rows] == [("40 (13.3\N{NO-BREAK SPACE}%)",), ("hidden",)]
+    assert "one to four" in table.notes[0]
+    assert patterns.rows[0].head == "nothing"
+
+
+def test_combat_says_who_took_part(folder: Path) -> None:
+    step = Combat(of=("reader_a", "reader_b"), covariates=("age",), fewest=10)
+    parts = {"development": dict(run(step, [patients(60), patients(90)]).values)}
+    found = shown(folder, step, parts)
+    assert "keeping what goes with Age" in found.sentence
+    assert "Batches that took part | 2 | Cases fitted | 150 of 150" in found.text
+
+
+def test_crossed_categories_are_one_table(folder: Path) -> None:
+    step = CrossTabulate(of=("died",), by="response", correction="holm")
+    found = shown(folder, step)
+    values = run(step, [patients(300)]).values["columns"]["died"]  # type: ignore[index,call-overload]
+    assert "Cross Death with Response." in found.sentence
+    assert f"{values['counts']['dead']['yes']} (" in found.text
+    assert "p adjusted (Holm)" in found.text
+
+
+def test_a_run_ends_by_saying_how_many_cases_were_put_aside() -> None:
+    counts = {"n_screened": 30, "n_in_cohort": 28, "n_cases": 28, "done": 27, "failed": 1}
+    whole = {"n_cases": 9, "done": 9, "failed": 0}
+    answers = {"radiomics": {"all": counts}, "deep": {"all": whole}, "predicted": {"all": {"n": 3}}}
+    assert list(told(answers)) == ["radiomics: 27 of 30 cases done, 3 put aside"]

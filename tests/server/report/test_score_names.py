@@ -17,6 +17,7 @@ cohort:
     age: {type: integer, range: [18, 100], title: Age}
     risk: {type: number, range: [0, 1], title: Risk score}
     spread: {type: category, levels: ["no", "yes"], title: Spread, required: true}
+by_site: {sites: [north, south], left_out: [clinical], apart: [clinical]}
 steps:
   clinical: {kind: logistic, outcome: spread, models: {clinical: [age]}, folds: 5}
   models: {kind: logistic, outcome: spread, models: {small: [age], large: [age, risk]}, folds: 5}
@@ -36,6 +37,8 @@ steps:
     outcome: spread
     scores: [clinical.probability, image.probability_yes, image.probability_no]
     over: [external]
+  matrix: {kind: roc, outcome: spread, scores: ["clinical@at_*.probability"], over: [each]}
+  apart: {kind: roc, outcome: spread, scores: [clinical.left_out.probability]}
   twice: {kind: roc, outcome: spread, scores: [clinical.probability, clinical.probability_oof]}
   alike:
     kind: roc
@@ -61,6 +64,12 @@ def test_scores_are_called_by_their_model(tmp_path: Path) -> None:
 def test_abroad_nobody_was_in_training(tmp_path: Path) -> None:
     names = ["clinical", "image", "image, probability no"]
     assert names_of(tmp_path, "abroad") == names
+
+
+def test_a_fit_of_one_site_and_one_without_it_say_so(tmp_path: Path) -> None:
+    fits = names_of(tmp_path, "matrix")
+    assert fits == [f"clinical, fitted at {site}" for site in ("north", "south")]
+    assert names_of(tmp_path, "apart") == ["clinical (own site left out)"]
 
 
 def test_no_two_scores_share_a_name(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from common.analyses.publish import SMALLEST_CELL
+from server.report.record import read_record
+from server.report.sections.outcome import key_numbers
 from server.report.write import write_report
 from tests.server.report.folders import (
     STUDY,
@@ -105,7 +107,7 @@ def test_pictures_speak_to_screen_readers(page: str) -> None:
         "Organs on MRI",
         "After Doe et al., 2024",
         "Finished. Every step was answered.",
-        "4 developing sites and 1 external site took part",
+        "The roster names 4 developing sites and 1 external site",
         "Train a network that finds front and back in t1",
         "Only cases of the test split.",
         "61 [54, 70]",
@@ -113,7 +115,7 @@ def test_pictures_speak_to_screen_readers(page: str) -> None:
         "not released",
         "The weights after 4 rounds had the best mean validation Dice: front 0.900, back 0.800",
         "front 0.870 (SD 0.040, 30 cases)",
-        "Worst site, mean Dice of the federated network: front 0.810",
+        "Lowest of the sites shown, mean Dice of the federated network: front 0.810",
         "federated \N{MINUS SIGN} pooled",
         "+0.040",
         "the hospital releases no numbers of its own",
@@ -273,6 +275,33 @@ def test_a_site_that_refuses_nothing_costs_nobody_a_column(tmp_path: Path) -> No
     assert "Left out of this page" not in words
     assert "9 (45" in words
     assert "Finished. Every step was answered by every site it asked." in words
+
+
+def test_the_worst_site_is_named_only_where_all_are_shown(page: str, tmp_path: Path) -> None:
+    assert "Not shown, and maybe lower: east and west." in Tags(page).words
+    found = answers()
+    for site in ("east", "west"):
+        found["accuracy"][f"site.{site}"] = found["accuracy"]["site.north"]
+    events = [e for e in journal(found) if e["event"] not in ("lost", "failed")]
+    words = Tags(page_of(write_run(tmp_path / "run", events))).words
+    assert "Worst site, mean Dice of the federated network: front 0.810" in words
+    assert "maybe lower" not in words
+
+
+def test_the_check_of_the_cohort_says_how_many_cases_there_are(tmp_path: Path) -> None:
+    study = STUDY.replace("steps:", "steps:\n  flow: {kind: check_cohort}", 1)
+    found = {**answers(), "flow": {"development": {"n_screened": 140, "n_included": 131}}}
+    run = write_run(tmp_path / "run", journal(found), study=study)
+    assert ("Cases, developing sites", "131") in key_numbers(read_record(run))
+
+
+def test_what_failed_in_one_session_and_was_answered_in_the_next_is_no_failure(
+    tmp_path: Path,
+) -> None:
+    found = {**answers(), "masks": {"development": {"n": 3}}}
+    events = [{"event": "failed", "problem": "masks/", "why": "needs segment"}, *journal(found)]
+    failed = read_record(write_run(tmp_path / "run", events)).failed
+    assert "" not in failed["masks"]
 
 
 def test_an_answer_of_another_form_is_shown_as_tables(

@@ -1,0 +1,84 @@
+"""Who is waited for when a run begins, and who is not."""
+
+import time
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from flwr.app import Error, Message, RecordDict
+from flwr.supercore.task_identity import TaskIdentity
+
+from common.codec import joined_packet
+from common.messages import Hello, Joined
+from common.privacy.identity import new_identity, public_text
+from common.wire import to_records
+from server import collect
+from server.collect import Post
+
+HELLO = Hello("run", "session", "0" * 64)
+NOT_VERIFIED, LOST = 7, 5
+
+
+class _Grid:
+    """Three nodes: one joins, one refuses the bundle, one is lost once and then joins."""
+
+    def __init__(self, identities: dict[str, Any], how: dict[str, list[object]]) -> None:
+        self.names = dict(enumerate(sorted(identities), 1))
+        self.identities, self.how = identities, how
+        self.replies: dict[str, Message] = {}
+
+    def get_node_ids(self) -> Iterable[int]:
+        return list(self.names)
+
+    def get_nodes(self) -> Iterable[Any]:
+        return [SimpleNamespace(node_id=n, name=name) for n, name in self.names.items()]
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str]:
+        ids = []
+        for message in messages:
+            name = self.names[message.metadata.dst_node_id]
+            ids.append(f"{name}-{len(self.replies)}")
+            self.replies[ids[-1]] = self._reply(name, message)
+        return ids
+
+    def pull_messages(self, ids: Iterable[str]) -> list[Message]:
+        return [self.replies[one] for one in ids]
+
+    def _reply(self, name: str, message: Message) -> Message:
+        code = self.how[name].pop(0) if self.how[name] else None
+        if code is not None:
+            return Message(Error(cast("int", code), "no"), reply_to=message)
+        unsigned = Joined(name, "ab" * 32, "")
+        signature = self.identities[name].sign(unsigned.signed(HELLO)).hex()
+        content: RecordDict = to_records(joined_packet(Joined(name, "ab" * 32, signature)))
+        return Message(content, reply_to=message)
+
+
+@pytest.fixture(autouse=True)
+def _in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_run_id", "_task_id", "_node_id"):
+        monkeypatch.setattr(TaskIdentity, name, 1)
+
+
+def test_nobody_waits_for_a_site_that_refuses_and_a_lost_answer_is_asked_again() -> None:
+    identities = {name: new_identity() for name in ("east", "north", "west")}
+    keys = {name: public_text(identity) for name, identity in identities.items()}
+    grid = _Grid(identities, {"east": [], "north": [LOST], "west": [NOT_VERIFIED]})
+    told: list[tuple[str, str]] = []
+    begin = time.monotonic()
+    members = Post(cast("Any", grid)).join(HELLO, keys, 60, lambda *said: told.append(said))
+    assert set(members) == {"east", "north"}
+    assert ("study_not_approved", "west") in told
+    assert time.monotonic() - begin < 30
+
+
+def test_it_is_said_who_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "_TELL_S", 0.1)
+    identity = new_identity()
+    keys = {"east": public_text(identity), "north": public_text(new_identity())}
+    grid = _Grid({"east": identity}, {"east": []})
+    told: list[tuple[str, str]] = []
+    Post(cast("Any", grid)).join(HELLO, keys, 1.5, lambda *said: told.append(said))
+    assert told[0] == ("joined", "east")
+    assert ("waiting", "north") in told
