@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import threading
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -22,7 +23,8 @@ def write_atomically(path: Path, *data: Buffer, mode: int = 0o644, durable: bool
         OSError: the disk is full or the folder cannot be written; `path` is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    owner = f"{os.getpid()}-{threading.get_ident()}"  # two threads may answer for one site
+    temporary = path.with_name(f".{path.name}.{owner}.tmp")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         with os.fdopen(descriptor, "wb") as file:

@@ -2,6 +2,7 @@
 # Build the images of site and coordinator with buildah, which needs no Docker daemon.
 #
 #   scripts/build_images.sh [cpu|cuda]
+#   scripts/build_images.sh --check       exit code 0: both are there, and of this checkout's code
 #
 # BUILD_OPTIONS   more options for buildah, for instance a mirror's certificate and wheels:
 #                 "-v /ca.crt:/ca.crt:ro --build-arg PIP_CERT=/ca.crt"
@@ -40,13 +41,31 @@ base() {
   tar -C "$root" -c . | podman "${STORE[@]}" import -q - "$BASE" >/dev/null
 }
 
+# What of this checkout goes into the images, as one line.
+code() {
+  find common client server studies docker constraints.txt pyproject.toml -type f \
+    ! -path '*/__pycache__/*' -print0 | LC_ALL=C sort -z | xargs -0 cat | sha256sum | cut -d' ' -f1
+}
+
+is_current() {
+  has "localhost/consortium-$1:$VERSION" &&
+    [[ $(podman "${STORE[@]}" image inspect --format '{{index .Labels "consortium.code"}}' \
+      "localhost/consortium-$1:$VERSION" 2>/dev/null) == "$(code)" ]]
+}
+
+if [[ $VARIANT == --check ]]; then
+  is_current site && is_current coordinator
+  exit
+fi
+[[ $VARIANT == cpu || $VARIANT == cuda ]] || fail "expected cpu, cuda or --check, got $VARIANT"
+
 build() {
   local name=$1
   shift
   printf 'build_images.sh: building consortium-%s:%s\n' "$name" "$VERSION"
   # shellcheck disable=SC2086  # options are words
   buildah "${STORE[@]}" bud -q --isolation chroot ${BUILD_OPTIONS:-} "$@" \
-    -f "docker/Dockerfile.$name" -t "localhost/consortium-$name:$VERSION" . >/dev/null
+    --label "consortium.code=$(code)" -f "docker/Dockerfile.$name" -t "localhost/consortium-$name:$VERSION" . >/dev/null
 }
 
 base

@@ -6,14 +6,11 @@
 #
 #   scripts/deploy_containers.sh [STUDY] [--sites SITES] [--folder NEW]
 #
-# Needs root, podman and runc; builds the images where they are missing (see
+# Needs root, podman and runc; builds the images where they are missing or of other code (see
 # scripts/build_images.sh for its settings). Ctrl-C stops everything.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 scripts/setup.sh
-for image in site coordinator; do
-  podman --storage-driver=vfs image exists "localhost/consortium-$image:0.1.0" 2>/dev/null ||
-    { scripts/build_images.sh && break; }
-done
+scripts/build_images.sh --check || scripts/build_images.sh
 exec .venv/bin/python -m server.deploy.containers "$@"

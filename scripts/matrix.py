@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from server.run import Run, create_run  # noqa: E402
 
 SIZES = {"east": 24, "north": 31, "south": 28, "west": 22}
 START_S = 300.0
+_CLOCK = {"LD_PRELOAD", "FAKETIME", "DONT_FAKE_MONOTONIC"}
 JOIN_S = 420.0
 
 STUDY = """
@@ -188,7 +189,9 @@ class Stage:
                 plan.command[-1],
                 json.dumps(dict(more)),
             ]
-            plan = Plan(name, command, plan.folder, plan.environment)
+            # Whoever keeps the site joined lives on the same machine, with the same clock.
+            clock = {k: v for k, v in more.items() if k in _CLOCK}
+            plan = Plan(name, command, plan.folder, {**plan.environment, **clock})
         self.sites[name].start(plan)
 
     def leave(self, name: str) -> None:
@@ -335,13 +338,10 @@ def on_small_disk(path: Path, size_mb: int = 4) -> bool:
 def fill_disk(folder: Path) -> Path:
     """Fill a disk to its last byte; return what fills it."""
     filler = folder / "filler"
-    with filler.open("wb") as file:
-        try:
-            while True:
-                file.write(b"0" * 4096)
-                file.flush()
-        except OSError:
-            pass
+    # Without a buffer: closing one would try once more.
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"0" * 4096)
     return filler
 
 

@@ -281,22 +281,18 @@ def cut_log(stand: list[Stage]) -> Row:
 
 @dataclass(frozen=True)
 class _Spoilt:
-    """What came of a run in which two sites' logs are spoilt.
-
-    Attributes:
-        run: the run.
-        said: what `site audit` says at each site, and its exit code.
-    """
+    """A run with two sites' logs spoilt; what `site audit` says, how many sums left, by site."""
 
     run: Run
     said: dict[str, tuple[int, str]]
+    released: dict[str, int]
 
 
 def _tampered(standing: Stage, name: str, what: str) -> Row:
     found = _spoilt(standing)
     code, said = found.said[name]
     log = line_with(_site_log(standing, name), str(Reason.AUDIT_BROKEN))
-    released = _released_by(standing, name, found.run)
+    released = found.released[name]
     ok = code != 0 and str(Reason.AUDIT_BROKEN) in log and released == 0
     happened = f"`site audit` exits with {code} ({said}); sums that left {name}: {released}"
     return Row(what, str(Reason.AUDIT_BROKEN), happened, log, ok)
@@ -309,16 +305,22 @@ def _spoilt(standing: Stage) -> _Spoilt:
     _the_run(standing)
     sites = standing.here.sites
     logs = {n: find_place(sites[n]).site.workspace / "audit.jsonl" for n in ("north", "south")}
-    before = {name: path.read_bytes() for name, path in logs.items()}
-    lines = before["north"].replace(b'"event": "approval"', b'"event": "approved"', 1)
+    kept = {p: p.read_bytes() for log in logs.values() for p in (log, audit.head_path(log))}
+    lines = kept[logs["north"]].replace(b'"event": "approval"', b'"event": "approved"', 1)
     logs["north"].write_bytes(lines)
-    logs["south"].write_bytes(b"".join(before["south"].splitlines(keepends=True)[:-1]))
-    said = {name: _audited(sites[name]) for name in logs}
-    run = standing.run()
+    logs["south"].write_bytes(b"".join(kept[logs["south"]].splitlines(keepends=True)[:-1]))
+    said, run = {name: _audited(sites[name]) for name in logs}, standing.run()
     finish(run, RUN_S)
-    for name, path in logs.items():
-        path.write_bytes(before[name])
-    _SPOILT[id(standing)] = _Spoilt(run.run, said)
+    released = {
+        name: sum(
+            entry.get("event") == "release" and entry["run"] == run.run.id
+            for entry in map(json.loads, path.read_bytes().splitlines())
+        )
+        for name, path in logs.items()
+    }
+    for path, data in kept.items():
+        path.write_bytes(data)
+    _SPOILT[id(standing)] = _Spoilt(run.run, said, released)
     return _SPOILT[id(standing)]
 
 

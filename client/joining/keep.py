@@ -25,6 +25,7 @@ _HEED_S = 15.0  # within which work must heed the stop sign
 _PROBE_S = 10.0
 _AGAIN_S = 10.0
 _LONG_S = 60.0
+_MOST_CLOCK_S = 240.0  # of difference; Flower refuses from 300 s on
 _ID = re.compile(r"SuperNode ID: (\d+)")
 
 Tell = Callable[[str], None]
@@ -95,6 +96,12 @@ class Keeper:
 
     def _what_for(self) -> str:
         found = probe(self.place)
+        if found.clock_s is not None and abs(found.clock_s) > _MOST_CLOCK_S:
+            ahead = "ahead of" if found.clock_s > 0 else "behind"
+            return (
+                f"this machine's clock is {abs(found.clock_s):.0f} s {ahead} the coordinator's, "
+                "which lets in nobody who is more than five minutes off; set the clock"
+            )
         return "waiting for the coordinator to accept this site" if found.well else found.words
 
     def _mind_the_work(self) -> None:

@@ -44,14 +44,7 @@ def _change(gate: Any) -> None:
         how = _how(site.folder)
         if how == "late":
             time.sleep(LATE_S)
-        replies = answer(site, message)
-        if how == "duplicate":
-            return replace(replies, replies=(*replies.replies, *replies.replies))
-        if how == "oversize":
-            return replace(replies, replies=tuple(_longer(r) for r in replies.replies))
-        if how == "replayed":
-            return replace(replies, replies=tuple(_older(site, r) for r in replies.replies))
-        return replies
+        return _changed_replies(site, how, answer(site, message))
 
     def changed_work(site: Any, *more: Any) -> Any:
         work, how = find_work(site, *more), _how(site.folder)
@@ -60,6 +53,19 @@ def _change(gate: Any) -> None:
         return replace(work, summarise=lambda: _spoiled(how, dict(work.summarise())))
 
     gate.answer, gate.find_work = changed_answer, changed_work
+
+
+def _changed_replies(site: Any, how: str, replies: Any) -> Any:
+    if not how:
+        for reply in replies.replies:
+            _keep(site, reply)
+    if how == "duplicate":
+        return replace(replies, replies=(*replies.replies, *replies.replies))
+    if how == "oversize":
+        return replace(replies, replies=tuple(_longer(r) for r in replies.replies))
+    if how == "replayed":
+        return replace(replies, replies=tuple(_older(site, r) for r in replies.replies))
+    return replies
 
 
 def _how(folder: Path) -> str:
@@ -84,16 +90,24 @@ def _longer(reply: Any) -> Any:
     return replace(reply, words=np.concatenate([reply.words] * 500))
 
 
-def _older(site: Any, reply: Any) -> Any:
-    """Return the first reply to this problem that was kept, with its signature."""
+def _kept(site: Any, reply: Any) -> Path:
+    return Path(site.folder / f"kept-{reply.problem.replace('/', '-')}-{reply.words.size}.npz")
+
+
+def _keep(site: Any, reply: Any) -> None:
+    """Keep the first honest reply of each size to a problem, with its signature."""
     import numpy as np
 
-    path = site.folder / f"kept-{reply.problem.replace('/', '-')}.npz"
-    if path.exists():
-        with np.load(path) as kept:
-            return replace(reply, words=kept["words"], signature=str(kept["signature"]))
-    np.savez(path, words=reply.words, signature=np.array(reply.signature))
-    return reply
+    if reply.words is not None and not _kept(site, reply).exists():
+        np.savez(_kept(site, reply), words=reply.words, signature=np.array(reply.signature))
+
+
+def _older(site: Any, reply: Any) -> Any:
+    """Return the reply of another run to the same question."""
+    import numpy as np
+
+    with np.load(_kept(site, reply)) as kept:
+        return replace(reply, words=kept["words"], signature=str(kept["signature"]))
 
 
 sys.meta_path.insert(0, _Watch())
