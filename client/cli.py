@@ -1,5 +1,6 @@
 """What a site does from the command line; `consortium` takes these commands in by name."""
 
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ import typer
 
 from client import audit
 from client.audit_words import in_words
-from client.cases import Case, Severity
+from client.cases import Case
 from client.check import Checked, check
 from client.check_training import doubts
+from client.check_words import in_words as problems_in_words
+from client.check_words import placed, strange_renames
 from client.commands.checking import check_here, site_file
 from client.commands.joining import register
 from client.ingest.bids import Wanted, import_bids
@@ -27,7 +30,7 @@ from client.keys import make_identity, public_half
 from client.site import load_site
 from common.errors import Finding
 from common.phantoms.spec import load_spec
-from common.settings import parse
+from common.settings import decoded, line_of, parse, read_yaml
 from common.sites import PolicySettings, Roster
 from common.study import Study, read_study
 
@@ -63,19 +66,25 @@ def make_phantoms_for(sites_path: Path) -> None:
     if settings.phantoms is not None:
         spec = sites_path.parent / settings.phantoms
         write(
-            load_spec(spec.read_text(encoding="utf-8"), str(spec)),
+            load_spec(decoded(spec.read_bytes(), str(spec)), str(spec)),
             sites_path.parent / settings.phantoms_folder,
         )
 
 
-def check_simulated(study_path: Path, sites_path: Path, runs: Path) -> list[Problem]:
+def check_simulated(study_path: Path, sites_path: Path, runs: Path | None) -> list[Problem]:
     """Check the cohort of every simulated site; return everything that does not fit.
+
+    Args:
+        study_path: the study file.
+        sites_path: the roster.
+        runs: folder of all runs, in which it is remembered what was in images; None: nowhere.
 
     Raises:
         ConfigError: study or roster have mistakes, or a site of the roster no data.
     """
     study = read_study(study_path.read_text(encoding="utf-8"), str(study_path))
-    roster = parse(Roster, sites_path.read_text(encoding="utf-8"), str(sites_path))
+    text = sites_path.read_text(encoding="utf-8")
+    roster, lines = parse(Roster, text, str(sites_path)), read_yaml(text, str(sites_path))[1]
     problems: list[Problem] = []
     developing: dict[str, tuple[Case, ...]] = {}
     for name, site in sorted(roster.sites.items()):
@@ -83,26 +92,41 @@ def check_simulated(study_path: Path, sites_path: Path, runs: Path) -> list[Prob
             problems.append(Problem(name, "no `simulate: cohort:` in the roster", stops=True))
             continue
         folder = sites_path.parent / site.simulate.cohort
-        cache = runs / ".checks" / name
+        cache = _cache(runs, name)
         further = [sites_path.parent / named for named in site.simulate.further_folders]
         renames = site.simulate.columns
         checked = check(study.cohort, folder, renames=renames, further=further, cache=cache)
-        problems += _problems(name, folder, checked)
+        for own, why in strange_renames(renames, [folder]).items():
+            at = ("sites", name, "simulate", "columns", own)
+            finding = Finding(str(sites_path), line_of(at, lines), ".".join(at), why)
+            problems.append(Problem(name, str(finding), stops=True))
+        problems += _problems(study, name, folder, checked)
         problems += _too_small(name, checked.flow.n_patients, site.simulate.policy)
-        if name in roster.developing:
+        if name in roster.developing and not checked.findings:
             developing[name] = checked.cases
     found = doubts(study, developing, all_here=len(developing) == len(roster.developing))
     return problems + [Problem(d.site or "all sites", d.text, d.stops, not d.stops) for d in found]
 
 
-def _problems(site: str, folder: Path, checked: Checked) -> Iterable[Problem]:
+def _cache(runs: Path | None, name: str) -> Path | None:
+    """Return where to remember what was in images; None where nothing can be written."""
+    if runs is None:
+        return None
+    folder = runs / ".checks" / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:  # the check is only slower without
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def _problems(study: Study, site: str, folder: Path, checked: Checked) -> Iterable[Problem]:
     for finding in checked.findings:
-        yield Problem(site, _placed(finding, folder), stops=True)
+        yield Problem(site, placed(finding, folder), stops=True)
     for warning in checked.warnings:
-        yield Problem(site, _placed(warning, folder), is_warning=True)
-    for problem in checked.problems:
-        warning_only = problem.severity is Severity.WARNING
-        yield Problem(site, f"{folder / 'cohort.csv'}: {problem}", is_warning=warning_only)
+        yield Problem(site, placed(warning, folder), is_warning=True)
+    for text, is_warning in problems_in_words(study, folder, checked):
+        yield Problem(site, text, is_warning=is_warning)
 
 
 def _too_small(site: str, n_patients: int, policy: PolicySettings) -> Iterable[Problem]:
@@ -111,16 +135,13 @@ def _too_small(site: str, n_patients: int, policy: PolicySettings) -> Iterable[P
         yield Problem(site, f"will refuse everything: {text}", is_warning=True)
 
 
-def _placed(finding: Finding, folder: Path) -> str:
-    return str(Finding(str(folder / finding.file), finding.line, finding.path, finding.message))
-
-
 def phantoms(
     spec: Annotated[Path, typer.Argument(help="such as studies/phantom_cohorts.yaml")],
     out: Annotated[Path, typer.Argument(help="folder for the sites' folders")],
 ) -> None:
     """Write made-up cohorts with a known truth."""
-    for name, folder in write(load_spec(spec.read_text(encoding="utf-8"), str(spec)), out).items():
+    read = load_spec(decoded(spec.read_bytes(), str(spec)), str(spec))
+    for name, folder in write(read, out).items():
         sys.stdout.write(f"{name}: {folder}\n")
 
 
@@ -322,8 +343,11 @@ def check_site(
     if study is None:
         raise typer.Exit(0 if fit else 1)
     here = load_site(site_file(site))
-    wanted: Study = read_study(study.read_text(encoding="utf-8"), str(study))
+    wanted: Study = read_study(decoded(study.read_bytes(), str(study)), str(study))
     wrong = False
+    for own, why in strange_renames(here.settings.columns, here.cohorts).items():
+        wrong = True
+        sys.stdout.write(f"{site_file(site)}: columns.{own}: {why}\n")
     for folder in here.cohorts:
         checked = check(
             wanted.cohort,
@@ -332,10 +356,11 @@ def check_site(
             further=here.further_folders,
             cache=here.room("cache", "check"),
         )
-        for problem in _problems(here.name, folder, checked):
+        for problem in _problems(wanted, here.name, folder, checked):
             wrong = wrong or not problem.is_warning
             sys.stdout.write(f"{problem.text}\n")
-        for doubt in doubts(wanted, {here.name: checked.cases}, all_here=False):
+        sound = {} if checked.findings else {here.name: checked.cases}
+        for doubt in doubts(wanted, sound, all_here=False):
             wrong = wrong or doubt.stops
             sys.stdout.write(f"{doubt.text}\n")
         flow = checked.flow

@@ -10,7 +10,7 @@ from pydantic import Field
 from common.cohort import Name
 from common.deployment import APPROVED, Approved
 from common.privacy.identity import read_identity
-from common.settings import Frozen, parse
+from common.settings import Frozen, decoded, parse
 from common.sites import Hex, PolicySettings
 
 
@@ -98,10 +98,10 @@ def load_site(path: Path) -> Site:
     Raises:
         ConfigError: a file has mistakes.
     """
-    settings = parse(SiteSettings, path.read_text(encoding="utf-8"), str(path))
+    settings = parse(SiteSettings, decoded(path.read_bytes(), str(path)), str(path))
     beside = path.parent / APPROVED
     if beside.exists():
-        approved = parse(Approved, beside.read_text(encoding="utf-8"), str(beside))
+        approved = parse(Approved, decoded(beside.read_bytes(), str(beside)), str(beside))
         studies = (*settings.policy.approved_studies, *approved.studies)
         policy = settings.policy.model_copy(update={"approved_studies": studies})
         partners = {**approved.partners, **settings.partners}

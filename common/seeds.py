@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import torch
 
 
+LARGEST_SEED = 2**63 - 1
+"""Of a study's or roster's own seed: every generator and file format takes it."""
+
+
 def seed(*parts: str | int) -> int:
     """Return a whole number from 0 to 2**63 - 1 that depends on every part."""
     # JSON keeps ("ab", "c") apart from ("a", "bc"), and 1 from "1".

@@ -6,7 +6,8 @@ key, the nearest known one.
 
 import difflib
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 import yaml
@@ -17,6 +18,10 @@ from common.errors import ConfigError, Finding
 from common.salvage import Mistake, Path, Salvaged, salvage
 
 M = TypeVar("M", bound=BaseModel)
+
+_MOST_NAMES = 30  # in a message
+_LONGEST = 60  # characters of a value in a message
+_NO_MAPPING = {"dict_type", "model_type", "model_attributes_type", "dataclass_type"}
 
 
 class Frozen(BaseModel):
@@ -34,7 +39,14 @@ class _UniqueKeys(_Loader):  # type: ignore[misc]  # one of two classes of the s
 
     Only true and false are booleans: YAML 1.1 would read the key "on" as True and
     the level "no" as False.
+
+    Attributes:
+        twice: line and key of every key that stands in its mapping already.
     """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.twice: list[tuple[int, str]] = []
 
 
 _BOOL = "tag:yaml.org,2002:bool"
@@ -50,9 +62,7 @@ def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Hashable, Any]
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
         if key in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f'the key "{key}" stands here twice', key_node.start_mark
-            )
+            loader.twice.append((key_node.start_mark.line + 1, str(key)))
         seen.add(key)
     mapping: dict[Hashable, Any] = loader.construct_mapping(node, deep=True)
     return mapping
@@ -72,18 +82,36 @@ def parse(model: type[M], text: str, file: str) -> M:
     Raises:
         ConfigError: with every mistake found.
     """
-    data, lines = read_yaml(text, file)
+    data, lines, twice = look_at_yaml(text, file)
     found = salvage(model, data, lines)
-    if found.mistakes or found.model is None:
-        raise ConfigError(findings_of(found, model, lines, file))
+    if twice or found.mistakes or found.model is None:
+        raise ConfigError(in_order([*twice, *findings_of(found, model, lines, file)]))
     return found.model
+
+
+def decoded(data: bytes, file: str) -> str:
+    """Return the text of a file that a user wrote, with the ends of lines that YAML has.
+
+    Raises:
+        ConfigError: it is not UTF-8.
+    """
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ConfigError([Finding(file, line, "", "not UTF-8; save it as UTF-8")]) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def findings_of(
     found: Salvaged[M], model: type[M], lines: Mapping[Path, int], file: str
 ) -> list[Finding]:
     """Return the mistakes of a file with line and path, in the order of the file."""
-    findings = [_finding(mistake, model, lines, file) for mistake in found.mistakes]
+    return in_order(_finding(mistake, model, lines, file) for mistake in found.mistakes)
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings in the order of their file."""
     return sorted(findings, key=lambda f: f.line or 0)
 
 
@@ -91,23 +119,37 @@ def read_yaml(text: str, file: str) -> tuple[Any, dict[Path, int]]:
     """Return the data of a YAML text and the line of every path in it.
 
     Raises:
+        ConfigError: the text is no YAML, or a key stands in it twice.
+    """
+    data, lines, twice = look_at_yaml(text, file)
+    if twice:
+        raise ConfigError(twice)
+    return data, lines
+
+
+def look_at_yaml(text: str, file: str) -> tuple[Any, dict[Path, int], list[Finding]]:
+    """Return the data of a YAML text, the line of every path, and keys that stand twice.
+
+    Raises:
         ConfigError: the text is no YAML.
     """
     try:
-        root, data = _loaded(text)
+        root, data, keys = _loaded(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else None
         problem = getattr(error, "problem", None) or str(error)
         raise ConfigError([Finding(file, line, "", f"not readable as YAML: {problem}")]) from None
-    return data, dict(_lines(root, ()))
+    twice = [Finding(file, at, "", f'the key "{key}" stands here twice') for at, key in keys]
+    return data, dict(_lines(root, ())), twice
 
 
-def _loaded(text: str) -> tuple[yaml.Node | None, Any]:
+def _loaded(text: str) -> tuple[yaml.Node | None, Any, list[tuple[int, str]]]:
     loader = _UniqueKeys(text)
     try:
         root = loader.get_single_node()
-        return root, None if root is None else loader.construct_document(root)
+        data = None if root is None else loader.construct_document(root)
+        return root, data, loader.twice
     finally:
         loader.dispose()
 
@@ -142,7 +184,7 @@ def line_of(path: Path, lines: Mapping[Path, int]) -> int | None:
 def _message(error: ErrorDetails, model: type[BaseModel]) -> str:
     kind = error["type"]
     if kind == "extra_forbidden":
-        return _unknown_key(str(error["loc"][-1]), model)
+        return _unknown_key(error["loc"], model)
     if kind == "missing":
         return "missing, but required"
     if kind == "union_tag_not_found":
@@ -156,11 +198,19 @@ def _message(error: ErrorDetails, model: type[BaseModel]) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if kind == "value_error":
         return message
-    return f"{message[:1].lower()}{message[1:]}, got {error['input']!r}"
+    if kind in _NO_MAPPING:
+        message = "expected keys and values"
+    return f"{message[:1].lower()}{message[1:]}, got {_short(error['input'])}"
 
 
-def _unknown_key(key: str, model: type[BaseModel]) -> str:
-    near = difflib.get_close_matches(key, known_keys(model), n=1)
+def _short(value: Any) -> str:
+    """Return a value as the file has it, cut where a message would be lost in it."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def _unknown_key(at: Path, model: type[BaseModel]) -> str:
+    near = difflib.get_close_matches(str(at[-1]), known_keys(model, at[:-1]), n=1)
     return "unknown key" + (f'; did you mean "{near[0]}"?' if near else "")
 
 
@@ -173,11 +223,45 @@ def _unknown_kind(error: ErrorDetails) -> str:
     return f'unknown kind "{got}"{tip} (known: {", ".join(names)})'
 
 
-def known_keys(model: type[BaseModel]) -> list[str]:
-    """Return every property name in the model's JSON Schema, nested ones too."""
-    schema = model.model_json_schema()
-    parts = [schema, *schema.get("$defs", {}).values()]
-    return sorted({key for part in parts for key in part.get("properties", {})})
+def known_keys(model: type[BaseModel], at: Path = ()) -> list[str]:
+    """Return the keys that a model may have at a location, as pydantic names it."""
+    whole = _schema(model)
+    here = _plain([whole], whole)
+    for part in at:
+        # A part that leads nowhere is a word of pydantic's own, such as the name of a model.
+        here = _plain([s for one in here for s in _below(one, part)], whole) or here
+    return sorted({key for one in here for key in one.get("properties", {})})
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
+def _plain(schemas: Sequence[Any], whole: Mapping[str, Any]) -> list[Any]:
+    """Return schemas with references followed; of one of several kinds, all of them."""
+    plain: list[Any] = []
+    for schema in schemas:
+        if "$ref" in schema:
+            schema = {**whole["$defs"][schema["$ref"].rpartition("/")[2]], **schema}
+            schema.pop("$ref")
+        plain.append(schema)
+        for several in ("anyOf", "oneOf", "allOf"):
+            plain += _plain(schema.get(several, ()), whole)
+    return plain
+
+
+def _below(schema: Mapping[str, Any], part: str | int) -> Iterator[Any]:
+    if isinstance(part, int):
+        inner = [schema.get("items"), *schema.get("prefixItems", ())]
+    else:
+        kinds = schema.get("discriminator", {}).get("mapping", {})
+        kind = [{"$ref": kinds[part]}] if part in kinds else []
+        inner = [
+            *kind,
+            schema.get("properties", {}).get(part) or schema.get("additionalProperties"),
+        ]
+    yield from (one for one in inner if isinstance(one, dict))
 
 
 def nearest(name: str, known: list[str]) -> str:
@@ -185,4 +269,5 @@ def nearest(name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     if near:
         return f' (did you mean "{near[0]}"?)'
-    return f" (known: {', '.join(known) or 'none'})"
+    more = ["..."] if len(known) > _MOST_NAMES else []
+    return f" (known: {', '.join([*known[:_MOST_NAMES], *more]) or 'none'})"

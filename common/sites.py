@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from common.cohort import Name
 from common.salvage import Path, refuse_all
+from common.seeds import LARGEST_SEED
 from common.settings import Frozen
 
 POOLED = "pooled"
@@ -116,7 +117,7 @@ class Roster(Frozen):
     patience: int = Field(
         2, ge=1, description="rounds in a row a site may fail before it is left out for good"
     )
-    seed: int = Field(1, ge=0)
+    seed: int = Field(1, ge=0, le=LARGEST_SEED)
     simulation: SimulationSettings = SimulationSettings()
 
     @model_validator(mode="after")

@@ -24,7 +24,7 @@ from common.radiomics.deep_features import DeepFeatures
 from common.radiomics.extract import Extract
 from common.radiomics.image_quality import ImageQuality
 from common.salvage import salvage
-from common.settings import Frozen, findings_of, line_of, read_yaml
+from common.settings import Frozen, findings_of, in_order, line_of, look_at_yaml
 from common.study_names import unknown_names
 from common.sums import Schema, count
 from common.tasks.compare_masks import CompareMasks
@@ -160,16 +160,16 @@ def read_study(text: str, file: str) -> Study:
     Raises:
         ConfigError: with every mistake: of form, and names nothing stands behind.
     """
-    data, lines = read_yaml(text, file)
+    data, lines, twice = look_at_yaml(text, file)
     found = salvage(Study, data, lines)
-    findings = findings_of(found, Study, lines, file)
+    findings = [*twice, *findings_of(found, Study, lines, file)]
     if found.model is not None:
         findings += [
             Finding(file, line_of(path, lines), ".".join(map(str, path)), message)
             for path, message in dict.fromkeys(unknown_names(found.model, found))
         ]
     if findings or found.model is None:
-        raise ConfigError(sorted(findings, key=lambda f: f.line or 0))
+        raise ConfigError(in_order(findings))
     return found.model
 
 

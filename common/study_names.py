@@ -64,7 +64,8 @@ def _unknown_lists(
 def _unknown_data(
     at: Path, step: Step, known: Holdings, found: "Salvaged[Study]"
 ) -> Iterator[tuple[Path, str]]:
-    drawn, columns = [*known.images, *known.masks], list(known.columns)
+    drawn = [*known.images, *known.masks, *_with_mistakes(found, "images", "masks")]
+    columns = [*known.columns, *_with_mistakes(found, "columns")]
     for image in step.images():
         if image not in drawn and not _in_doubt(image, found):
             yield at, f'unknown image or mask "{image}"{nearest(image, drawn)}'
@@ -72,6 +73,12 @@ def _unknown_data(
         doubt = column.startswith(MARK) or _in_doubt(column, found)
         if column not in known.columns and not doubt:
             yield at, f'unknown column "{column}"{nearest(column, columns)}'
+
+
+def _with_mistakes(found: "Salvaged[Study]", *parts: str) -> list[str]:
+    """Return the names of the cohort's entries that were taken away, as something is wrong."""
+    at = {("cohort", part) for part in parts}
+    return sorted(str(gone[2]) for gone in found.gone if gone[:2] in at and len(gone) == 3)
 
 
 def _names_in(step: Step) -> tuple[str, ...]:

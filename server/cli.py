@@ -16,7 +16,7 @@ import typer
 
 from common.errors import ConfigError, Finding
 from common.outlook import foreseen_refusals
-from common.settings import parse
+from common.settings import Frozen, decoded, look_at_yaml, parse
 from common.sites import Roster
 from common.study import Study, read_study
 from server.deploy import commands as deployed
@@ -63,7 +63,7 @@ def main() -> None:
         for finding in error.findings:
             sys.stderr.write(f"{finding}\n")
         sys.exit(MISTAKE)
-    except UnicodeDecodeError as error:
+    except UnicodeDecodeError as error:  # of a file that no command reads as a user's own
         sys.stderr.write(f"a file is not UTF-8 text: {error.reason} at byte {error.start}\n")
         sys.exit(MISTAKE)
     except OSError as error:
@@ -128,16 +128,19 @@ def run_deployed(
 
 @app.command()
 def check(
-    study: StudyFile, sites: SitesFile | None = None, runs: RunsFolder = Path("runs")
+    study: StudyFile,
+    sites: SitesFile | None = None,
+    runs: Annotated[Path | None, typer.Option("--runs", help="folder of all runs")] = None,
 ) -> None:
     """Check a study, a roster and the cohorts of simulated sites; say everything at once."""
     if sites is None:
-        read_study(study.read_text(encoding="utf-8"), str(study))
+        read_study(decoded(study.read_bytes(), str(study)), str(study))
     else:
         _check_files(study, sites)
         _warn_of_refusals(study, sites)
         site_commands.make_phantoms_for(sites)
-        _refuse_bad_cohorts(study, sites, runs, leave_out=False)
+        known = Path("runs") if Path("runs").is_dir() else None
+        _refuse_bad_cohorts(study, sites, runs or known, leave_out=False)
     sys.stdout.write("no mistakes found\n")
 
 
@@ -150,8 +153,8 @@ def embed(
     """Put a PyRadiomics parameter file into a study, word for word; its hash then covers it."""
     from common.radiomics.embed import embed as put
 
-    texts = (study.read_text(encoding="utf-8"), step, parameters.read_text(encoding="utf-8"))
-    made = put(*texts, file=str(study), parameter_file=str(parameters))
+    old, new = (decoded(path.read_bytes(), str(path)) for path in (study, parameters))
+    made = put(old, step, new, file=str(study), parameter_file=str(parameters))
     read_study(made, str(study))
     study.write_text(made, encoding="utf-8")
     sys.stdout.write(f"{study}: step {step} has the profile of {parameters}\n")
@@ -178,14 +181,26 @@ def report(run: RunFolder) -> None:
 def _check_files(study: Path, sites: Path) -> None:
     """Read study and roster; raise the mistakes of both at once."""
     findings: list[Finding] = []
-    for model, path in ((Study, study), (Roster, sites)):
+    for model, other, path in ((Study, Roster, study), (Roster, Study, sites)):
         try:
-            text = path.read_text(encoding="utf-8")
+            text = decoded(path.read_bytes(), str(path))
+            _refuse_other(text, path, model, other)
             read_study(text, str(path)) if model is Study else parse(model, text, str(path))
         except ConfigError as error:
             findings += error.findings
     if findings:
         raise ConfigError(findings)
+
+
+def _refuse_other(text: str, path: Path, model: type[Frozen], other: type[Frozen]) -> None:
+    """Say that a file is the other one of the two; its keys as mistakes would say nothing."""
+    data, _, _ = look_at_yaml(text, str(path))
+    keys = set(data) if isinstance(data, dict) else set()
+    if len(keys & set(other.model_fields)) > len(keys & set(model.model_fields)):
+        words = {Study: "a study", Roster: "a roster"}
+        said = f"expected {words[model]}, and this is {words[other]}"
+        tip = "the study comes first, the roster after --sites"
+        raise ConfigError([Finding(str(path), None, "", f"{said}; {tip}")])
 
 
 def _warn_of_refusals(study: Path, sites: Path) -> None:
@@ -196,7 +211,7 @@ def _warn_of_refusals(study: Path, sites: Path) -> None:
         sys.stderr.write(f"{site}: warning: will refuse {text}\n")
 
 
-def _refuse_bad_cohorts(study: Path, sites: Path, runs: Path, *, leave_out: bool) -> None:
+def _refuse_bad_cohorts(study: Path, sites: Path, runs: Path | None, *, leave_out: bool) -> None:
     problems = site_commands.check_simulated(study, sites, runs)
     for problem in problems:
         word = "warning: " if problem.is_warning else ""

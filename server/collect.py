@@ -21,8 +21,8 @@ from common.wire import HELLO, ROUND, from_records, release, to_records
 
 _POLL_S = 0.2
 _SLOWEST_POLL_S = 0.5  # each look is a request, and a write in SuperLink's database
+_FIRST_GREETING_S, _TELL_S = 60.0, 15.0
 _SERVER_FAILED = 500
-_HELLO_S, _TELL_S = 60.0, 15.0
 _ASK_AGAIN = (Reason.NO_REPLY, Reason.UNREACHABLE, Reason.CRASHED)
 _UNREACHABLE = {3, 4, 5}  # Flower's codes for a message or reply lost, a node gone
 _CRASHED = {1, 2, 8}
@@ -52,9 +52,8 @@ class Post:
         """Greet every node until all sites have joined or refused, or `wait_s` is over.
 
         A site refuses where it does not run this code or know this study; nothing that
-        comes later changes that in this run, so nobody waits for it. A node that gave no usable
-        answer is asked again; one that gave none at all with twice the time, as a busy machine
-        may need more than a minute to begin.
+        comes later changes that in this run, so nobody waits for it. Who does not reply is
+        greeted again, with twice the time: a busy machine may need more than a minute to begin.
 
         Args:
             hello: the session to open.
@@ -67,10 +66,11 @@ class Post:
         """
         joined: dict[str, Joined] = {}
         refused: dict[int, str] = {}
-        deadline, told, patience_s = time.monotonic() + wait_s, time.monotonic(), _HELLO_S
+        deadline, told = time.monotonic() + wait_s, time.monotonic()
+        patience_s = _FIRST_GREETING_S
         while set(keys) - set(joined) - set(refused.values()) and time.monotonic() < deadline:
             fresh = set(self.grid.get_node_ids()) - set(self.nodes.values()) - set(refused)
-            packets, slow = dict.fromkeys(fresh, hello_packet(hello)), False
+            packets, silent = dict.fromkeys(fresh, hello_packet(hello)), False
             for node, reply in self._exchange(packets, HELLO, min(patience_s, wait_s)):
                 member = _member(reply, hello, keys)
                 if member is not None:
@@ -79,8 +79,9 @@ class Post:
                 elif reply not in _ASK_AGAIN:
                     refused[node] = self._name(node)
                     tell(_why(reply), refused[node])
-                slow = slow or reply is Reason.NO_REPLY
-            patience_s *= 2 if slow else 1
+                silent = silent or reply is Reason.NO_REPLY
+            if silent:
+                patience_s *= 2
             if not fresh:
                 time.sleep(_SLOWEST_POLL_S)
             if time.monotonic() > told + _TELL_S and len(joined) + len(refused) < len(keys):

@@ -17,7 +17,7 @@ from client.ingest.cohort_csv import write_sheet
 from client.ingest.drawn import relative
 from common.cohort import CASE_ID, PATIENT_ID, SPLIT
 from common.errors import ConfigError, Finding
-from common.settings import parse
+from common.settings import decoded, parse
 
 _PARTS = (("Tr", ""), ("Ts", "test"))
 
@@ -88,7 +88,7 @@ def import_nnunet(
     file = root / "dataset.json"
     if not file.is_file():
         raise ConfigError([Finding(str(file), None, "", "is not here")])
-    about = parse(DataSet, file.read_text(encoding="utf-8"), str(file))
+    about = parse(DataSet, decoded(file.read_bytes(), str(file)), str(file))
     channels = sorted(about.channel_names)
     names = tuple(images) or tuple(_word(about.channel_names[c]) for c in channels)
     if len(set(names)) != len(channels):

@@ -22,7 +22,7 @@ from common.analyses.rank_cells import (
     unpack,
     unpack_counts,
 )
-from common.analyses.redundancy import Keep, clusters, keep_one_of_each
+from common.analyses.redundancy import Keep, clusters, keep_one_of_each, ward_groups
 from common.analyses.spread import centre_of, totals, totals_schema, without_rounding
 from common.analyses.triangle import fold, triangle_size, unfold
 from common.cohort import Column
@@ -49,7 +49,7 @@ class Correlate(Step):
 
     With `at_most`, `kept` lists features of which no two correlate above it; a pair
     whose bound does not decide is `undecided`. With `cluster_at`, features are grouped
-    by average linkage. The matrix itself is in the answer's array `r`.
+    by average linkage; with `ward_into`, by Ward's. The matrix itself is in the answer's array `r`.
 
     Rounds: 2 for pearson; 2 to 6 for spearman, 4 to 9 with `exact_ranks`. A site alone,
     whose products must not be seen, sends the finished matrix: 1.
@@ -75,6 +75,9 @@ class Correlate(Step):
     keep: Keep = "first"
     cluster_at: float | None = Field(
         default=None, gt=0, lt=1, description="join features of this mean |r| or more"
+    )
+    ward_into: int | None = Field(
+        default=None, ge=2, description="part features into so many groups by Ward's linkage"
     )
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
@@ -210,6 +213,8 @@ class Correlate(Step):
             }
         if self.cluster_at is not None:
             values["clusters"] = [[*c] for c in clusters(r, self.of, self.cluster_at)]
+        if self.ward_into is not None:
+            values["ward"] = [[*c] for c in ward_groups(r, self.of, self.ward_into)]
         return values
 
     def _pairs(self, n: int, r: Floats) -> list[Json]:

@@ -1,9 +1,10 @@
 """Which of correlated features to keep, and which go together."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.table import Floats
 
@@ -51,16 +52,55 @@ def clusters(r: Floats, names: Sequence[str], at_least: float) -> list[list[str]
         at_least: |r| on average between two clusters that are joined.
     """
     from scipy.cluster.hierarchy import fcluster, linkage
-    from scipy.spatial.distance import squareform
 
+    return _grouped(
+        r,
+        names,
+        lambda found: fcluster(
+            linkage(_condensed(1 - np.abs(found)), method="average"),
+            1 - at_least,
+            criterion="distance",
+        ),
+    )
+
+
+def ward_groups(r: Floats, names: Sequence[str], n_groups: int) -> list[list[str]]:
+    """Group features by Ward's linkage (Ward, JASA 58:236, 1963).
+
+    Standardised features of n cases lie sqrt(2 n (1 - r)) apart, so that the tree from
+    correlations is the tree from the cases.
+
+    Args:
+        r: correlations, shape (p, p); constant features are left out.
+        names: of the features.
+        n_groups: how many groups.
+    """
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    return _grouped(
+        r,
+        names,
+        lambda found: fcluster(
+            linkage(np.sqrt(_condensed(2 * (1 - found))), method="ward"),
+            n_groups,
+            criterion="maxclust",
+        ),
+    )
+
+
+def _condensed(distance: Floats) -> Floats:
+    """Return what is above the diagonal, row by row; rounding below 0 counts as 0."""
+    return np.asarray(np.maximum(distance, 0.0)[np.triu_indices(len(distance), 1)])
+
+
+def _grouped(
+    r: Floats, names: Sequence[str], group: Callable[[Floats], NDArray[np.integer[Any]]]
+) -> list[list[str]]:
     usable = np.flatnonzero(~np.isnan(np.diag(r)))
     if usable.size < 2:
         return [[names[i]] for i in usable.tolist()]
-    distance = 1 - np.minimum(np.abs(r[np.ix_(usable, usable)]), 1.0)
-    np.fill_diagonal(distance, 0.0)
-    tree = linkage(squareform(distance, checks=False), method="average")
-    of = fcluster(tree, 1 - at_least, criterion="distance")
     found: dict[int, list[str]] = {}
+    of = group(r[np.ix_(usable, usable)])
     for i, cluster in zip(usable.tolist(), of, strict=True):
         found.setdefault(int(cluster), []).append(names[i])
     return list(found.values())

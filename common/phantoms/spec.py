@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from common.cohort import Name
 from common.phantoms.anatomies import AnyAnatomy
 from common.phantoms.organ_lesion import OrganLesion
+from common.seeds import LARGEST_SEED
 from common.settings import Frozen, parse
 
 GENERATOR = 1  # one more whenever the same spec would give other data
@@ -108,7 +109,7 @@ class Effects(Frozen):
 class PhantomSpec(Frozen):
     """A multi-centre cohort of made-up patients."""
 
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, le=LARGEST_SEED)
     anatomy: AnyAnatomy = OrganLesion()
     split: Split = Split()
     effects: Effects = Effects()

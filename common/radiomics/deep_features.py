@@ -14,6 +14,7 @@ from common.cohort import Column, ImageRef, MaskRef, Name
 from common.holdings import Holdings
 from common.radiomics.faults import Fault
 from common.radiomics.regions import Pick, Region, regions_of
+from common.seeds import LARGEST_SEED
 from common.step import Over, Step
 from common.sums import Array, Schema, Sums, cells, count
 from common.tasks.train import Train
@@ -53,7 +54,7 @@ class DeepFeatures(Step):
     merge: bool = False
     features: int = Field(1000, ge=1, le=10_000, description="of an image or network, and region")
     spacing_mm: float = Field(1.0, gt=0.1, le=10, description="voxel size for random filters")
-    seed: int = Field(1, ge=0, description="of random filters")
+    seed: int = Field(1, ge=0, le=LARGEST_SEED, description="of random filters")
     over: tuple[Over, ...] = ("all",)
 
     @model_validator(mode="after")

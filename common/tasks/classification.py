@@ -19,7 +19,7 @@ from common.sums import Field as SumField
 from common.tasks.augmentation import Augmentation
 from common.tasks.classifier_network import ResidualClassifierSettings
 from common.tasks.encoded import Encoding, encoding_of
-from common.tasks.recipe import Recipe
+from common.tasks.recipe import Recipe, axes_in_words
 
 if TYPE_CHECKING:
     from common.networks.residual_classifier import ResidualClassifier
@@ -87,8 +87,7 @@ class Classification(Frozen):
         for name in ("spacing_mm", "size"):
             value = getattr(recipe, name)
             if value is not None and len(value) != n:
-                axes = "(z, y, x)" if n == 3 else "(y, x)"
-                yield f"recipe.{name}: expected {axes} in {n}D, got {list(value)}"
+                yield f"recipe.{name}: {axes_in_words(n, value)}"
         try:
             self.network.steps(n)
         except ValueError as error:

@@ -3,6 +3,7 @@
 Only settings; `client.preprocess` carries them out, and undoes them.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
@@ -105,3 +106,11 @@ def is_orientation(letters: str) -> bool:
 def _check_ordered(low: float, high: float) -> None:
     if not low < high:
         raise ValueError(f"expected low < high, got {low:g} and {high:g}")
+
+
+def axes_in_words(n: int, value: Sequence[float]) -> str:
+    """Return what is wrong with a value of another number of axes than the task's."""
+    axes = "(z, y, x)" if n == 3 else "(y, x)"
+    other = f"`dimensions: {len(value)}` makes it a {len(value)}D task"
+    tip = f"; {other}" if len(value) in (2, 3) else ""
+    return f"expected {axes} in {n}D, got {list(value)}{tip}"

@@ -15,7 +15,7 @@ from common.holdings import Holdings
 from common.settings import Frozen, nearest
 from common.tasks.augmentation import Augmentation
 from common.tasks.loss import Loss
-from common.tasks.recipe import Recipe
+from common.tasks.recipe import Recipe, axes_in_words
 from common.tasks.strides import steps_of
 
 if TYPE_CHECKING:
@@ -155,8 +155,7 @@ class Segmentation(Frozen):
         for name in ("spacing_mm", "size", "patch"):
             value = getattr(self.recipe, name)
             if value is not None and len(value) != n:
-                axes = "(z, y, x)" if n == 3 else "(y, x)"
-                yield f"recipe.{name}: expected {axes} in {n}D, got {list(value)}"
+                yield f"recipe.{name}: {axes_in_words(n, value)}"
 
     def _wrong_sizes(self) -> Iterable[str]:
         if next(iter(self._wrong_axes()), None):

@@ -9,7 +9,9 @@ import pytest
 
 from client.cases import Code, Severity
 from client.check import check
+from client.check_words import in_words
 from common.cohort import Cohort
+from common.study import Study
 from tests.client.folders import (
     CONTRACT,
     anatomy,
@@ -340,3 +342,22 @@ def test_what_programs_write_for_nothing_is_missing(site: Path, cell: str):
     assert not checked.problems
     assert math.isnan(checked.cases[2].values["age"])
     assert checked.cases[2].masks == {"tumour": None}
+
+
+@pytest.mark.parametrize(
+    ("setting", "is_said"), [("force2D: false", True), ("force2D: true", False)]
+)
+def test_single_slices_are_told_once_and_only_where_a_step_reads_volumes(
+    site: Path, setting: str, is_said: bool
+):
+    for i in range(2):
+        write_volume(site / f"t1_{i}.nii.gz", anatomy(i)[:1])
+        write_volume(site / f"tumour_{i}.nii.gz", labels(1)[:1])
+    setting = f"force2D: {str(not is_said).lower()}"
+    profile = f"setting: {{{setting}}}\nfeatureClass: {{firstorder: [Mean]}}\n"
+    step = {"kind": "extract", "of": ["t1"], "masks": ["tumour"], "profile": profile}
+    study = Study.model_validate({"name": "s", "cohort": CONTRACT, "steps": {"features": step}})
+    told = [*in_words(study, site, check(CONTRACT, site))]
+    text = f'{site}/cohort.csv: 2 cases: "t1": a single slice'
+    assert [t[0][: len(text)] for t in told] == [text] * is_said
+    assert all(t[0].endswith("(case_000, case_001)") and t[1] for t in told)

@@ -76,7 +76,7 @@ def test_27_of_30_cases_are_done_where_three_are_broken(tmp_path: Path) -> None:
     assert answer(run, "shape")["n"] == 28
     assert [(p["a"], p["b"]) for p in answer(run, "apart")["pairs"]] == [("s0", "s1")]
     page = write_report(run).read_text(encoding="utf-8")
-    assert "Share of a site's cases" in page  # shapes of distributions, not plain tables
+    assert "Counts have noise" in page  # the shapes are a picture, not plain tables
     assert "3 cases of 30 put aside" in page
     assert "a region is empty" in page
     assert "the mask lies on another grid" in page

@@ -6,7 +6,7 @@ import pytest
 
 from client.site import SiteSettings
 from common.errors import ConfigError
-from common.settings import parse
+from common.settings import decoded, parse
 from common.sites import Roster
 from common.study import read_study
 
@@ -116,3 +116,47 @@ def test_a_site_file_names_all_its_mistakes() -> None:
     paths = [f.path for f in refused.value.findings]
     assert sorted(paths)[-4:] == ["nam", "name", "policy.fewest_sites", "policy.smallest_cel"]
     assert any(path.startswith("cohort") for path in paths)
+
+
+def test_a_key_that_stands_twice_hides_no_other_mistake() -> None:
+    text = STUDY.replace("name: many mistakes", "name: twice\nname: many mistakes")
+    said = mistakes(text)
+    assert said.pop("") == ' the key "name" stands here twice'
+    assert said == mistakes(STUDY)
+
+
+def test_only_keys_of_the_place_are_suggested() -> None:
+    said = mistakes(STUDY.replace("name: many", "at: 1\nquantiles: []\nname: many"))
+    assert said["at"] == said["quantiles"] == " unknown key"
+    said = mistakes(STUDY.replace("size: [16", "spacing: [1, 1, 1], size: [16"))
+    assert said["steps.net.task.recipe.spacing"] == ' unknown key; did you mean "spacing_mm"?'
+
+
+def test_a_column_with_a_mistake_is_still_suggested() -> None:
+    said = mistakes(
+        "name: s\n"
+        "cohort: {columns: {sex: {type: category, levels: [f]}}}\n"
+        "steps: {table1: {kind: describe, of: [sexx]}}\n"
+    )
+    assert said["steps.table1"] == ' unknown column "sexx" (did you mean "sex"?)'
+
+
+def test_what_is_no_mapping_is_shown_in_short() -> None:
+    said = mistakes("case,site\n" * 1000)[""]
+    assert "expected keys and values, got 'case,site case,site" in said
+    assert len(said) < 120
+
+
+def test_a_recipe_of_two_axes_is_told_how_a_task_becomes_one_of_two() -> None:
+    said = mistakes(STUDY.replace("size: [16, 16, 16]", "size: [16, 16]"))
+    tip = "expected (z, y, x) in 3D, got [16, 16]; `dimensions: 2` makes it a 2D task"
+    assert any(tip in text for text in said.values())
+
+
+def test_a_seed_fits_64_bits_and_a_file_that_is_not_utf_8_is_named() -> None:
+    roster = "sites: {a: {}, b: {}, c: {}}\nseed: "
+    assert parse(Roster, f"{roster}{2**63 - 1}", "sites.yaml").seed == 2**63 - 1
+    with pytest.raises(ConfigError, match="seed: input should be less than or equal to"):
+        parse(Roster, f"{roster}123456789012345678901234567890", "sites.yaml")
+    with pytest.raises(ConfigError, match=r"^s\.yaml:2: not UTF-8"):
+        decoded("name: x\ntitle: Köln".encode("latin-1"), "s.yaml")

@@ -158,3 +158,49 @@ def test_the_audit_of_a_simulated_site_is_shown_in_words(
     log.write_text(log.read_text().replace('"round": 1', '"round": 9', 1))
     assert _consortium(monkeypatch, "site", "audit", site) == 1
     assert "BROKEN" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [(), ("--runs", "a_file/runs")])
+def test_a_check_leaves_nothing_in_a_folder_and_needs_none_to_write_to(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+) -> None:
+    make_run(tmp_path / "made")
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "a_file").touch()
+    monkeypatch.chdir(here)
+    files = (tmp_path / "made" / "study.yaml", "--sites", tmp_path / "made" / "sites.yaml")
+    assert _consortium(monkeypatch, "check", *files, *words) == 0
+    assert capsys.readouterr().out == "no mistakes found\n"
+    assert [path.name for path in here.iterdir()] == ["a_file"]
+
+
+def test_study_and_roster_swapped_are_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(tmp_path)
+    study, roster = tmp_path / "study.yaml", tmp_path / "sites.yaml"
+    assert _consortium(monkeypatch, "check", roster, "--sites", study) == MISTAKE
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert said[0].startswith(f"{roster}: expected a study, and this is a roster; ")
+    assert said[1].startswith(f"{study}: expected a roster, and this is a study; ")
+
+
+def test_a_site_s_own_name_of_a_column_must_stand_in_its_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(tmp_path)
+    study, roster = tmp_path / "study.yaml", tmp_path / "sites.yaml"
+    table = tmp_path / "cohorts" / "north" / "cohort.csv"
+    table.write_text(table.read_text().replace("age", "Alter", 1))
+    sites = yaml.safe_load(roster.read_text())
+    sites["sites"]["north"]["simulate"]["columns"] = {"Altr": "age"}
+    roster.write_text(yaml.safe_dump(sites))
+    assert _consortium(monkeypatch, "check", study, "--sites", roster) == MISTAKE
+    said = capsys.readouterr().err
+    assert "sites.north.simulate.columns.Altr: no such column" in said
+    assert 'did you mean "Alter"?' in said

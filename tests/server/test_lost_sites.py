@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import server.collect
+from common.errors import Reason
+from server.collect import Post
 from server.journal import read_events
 from server.run import Run
 from server.simulate import simulate
@@ -103,13 +106,24 @@ def test_with_too_few_sites_left_a_step_fails_and_says_so(tmp_path: Path) -> Non
     assert failed == {"table1": {"development": "too few sites: not_finite"}}
 
 
-def test_a_site_that_is_slow_to_begin_is_greeted_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_site_that_is_slow_to_begin_is_greeted_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """No reply to the first greeting is no refusal: a busy machine may only be slow."""
-    monkeypatch.setattr(server.collect, "_HELLO_S", 0.001)
-    run = make_run(tmp_path)
-    simulate(run, engine="threads", workers=2)
-    assert not json.loads((run.folder / "answers.json").read_text(encoding="utf-8"))["failed"]
-    events = (run.folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()
-    assert sum(json.loads(line)["event"] == "joined" for line in events) == 5
+    waits: list[float] = []
+    replies = iter([Reason.NO_REPLY, Reason.NO_REPLY, "a packet"])
+
+    def exchange(_: Post, packets: dict[int, object], kind: str, wait_s: float) -> list[object]:
+        del kind
+        waits.append(wait_s)
+        return [(node, next(replies)) for node in packets]
+
+    monkeypatch.setattr(Post, "_exchange", exchange)
+    east = SimpleNamespace(site="east")
+    monkeypatch.setattr(
+        server.collect, "_member", lambda reply, *_: None if isinstance(reply, Reason) else east
+    )
+    monkeypatch.setattr(server.collect, "hello_packet", lambda hello: hello)
+    post = Post(SimpleNamespace(get_node_ids=lambda: [7]))
+    joined: list[tuple[str, ...]] = []
+    post.join(SimpleNamespace(), {"east": ""}, 900, lambda *told: joined.append(told))
+    assert joined == [("joined", "east")]
+    assert waits == [60, 120, 240]

@@ -12,6 +12,8 @@ from server.report.numbers import fixed, p_value, plural, whole
 from server.report.view import StepView
 
 _MOST = 20
+_MOST_NAMES = 12
+_LINKAGES = {"clusters": "average linkage", "ward": "Ward's linkage"}
 
 
 def blocks(view: StepView) -> Iterator[Block]:
@@ -32,6 +34,9 @@ def blocks(view: StepView) -> Iterator[Block]:
             yield _table(view, part, values, pairs)
         if "kept" in values:
             yield Text(_kept(view, part, values))
+        for key, how in _LINKAGES.items():
+            if values.get(key):
+                yield _groups(view, part, values[key], how)
 
 
 def _paint(canvas: Canvas, view: StepView, names: list[str], pairs: list[dict[str, Any]]) -> None:
@@ -68,6 +73,19 @@ def _table(
     left = len(order) - _MOST
     notes = (f"And {plural(left, 'weaker pair')}: see answers.json.",) if left > 0 else ()
     return Table(title, ("Pair", "r", "CI", "p"), rows, notes)
+
+
+def _groups(view: StepView, part: str, groups: list[list[str]], how: str) -> Table:
+    rows = []
+    for k, group in enumerate(sorted(groups, key=len, reverse=True)[:_MOST]):
+        names = [view.label(name, unit=False) for name in group[:_MOST_NAMES]]
+        more = len(group) - len(names)
+        cells = (whole(len(group)), ", ".join(names) + (f" and {more} more" if more else ""))
+        rows.append(Row(f"Group {k + 1}", cells))
+    left = len(groups) - len(rows)
+    notes = (f"And {plural(left, 'smaller group')}: see answers.json.",) if left else ()
+    title = f"Columns that go together ({how}), {view.title(part)}"
+    return Table(title, ("", "Columns", "Which"), tuple(rows), notes, words=True)
 
 
 def _method(values: Mapping[str, Any]) -> str:

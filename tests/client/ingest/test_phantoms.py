@@ -1,6 +1,7 @@
 """A phantom cohort on disk: whole or not at all, and sound by its own contract."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,26 @@ def test_a_folder_that_lost_a_file_is_rebuilt(tmp_path: Path):
     lost.unlink()
     write(SPEC, tmp_path)
     assert lost.exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "word"), [("images/mycase_t1.nii.gz", "added"), ("cohort.csv", "changed")]
+)
+def test_what_somebody_changed_or_added_stays(tmp_path: Path, file: str, word: str):
+    folder = write(SPEC, tmp_path)["north"]
+    (folder / file).write_text("mine")
+    next(folder.glob("images/*_t2.nii.gz")).unlink()
+    with pytest.raises(ConfigError, match=f"{file} {word} since .* move the folder away"):
+        write(SPEC, tmp_path)
+    assert (folder / file).read_text() == "mine"
+
+
+def test_a_copied_folder_is_what_was_written(tmp_path: Path):
+    folder = write(SPEC, tmp_path / "one")["north"]
+    shutil.copytree(folder.parent, tmp_path / "two", copy_function=shutil.copyfile)
+    before = (tmp_path / "two" / "north" / "cohort.csv").stat().st_mtime_ns
+    write(SPEC, tmp_path / "two")
+    assert (tmp_path / "two" / "north" / "cohort.csv").stat().st_mtime_ns == before
 
 
 def test_a_crash_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -133,6 +133,17 @@ def test_clusters_are_those_of_scipy() -> None:
     assert 1 < len(found) < 40
 
 
+def test_ward_of_correlations_is_ward_of_the_cases() -> None:
+    table = radiomics(200, 40)
+    of = tuple(f"f{i}" for i in range(40))
+    analysis = Correlate(of=of, method="pearson", ward_into=7)
+    found = run(analysis, split_unevenly(table, 3)).values["ward"]
+    labels = fcluster(linkage(stats.zscore(table.matrix(of)).T, "ward"), 7, "maxclust")
+    expected = {frozenset(np.array(of)[labels == k]) for k in set(labels)}
+    assert {frozenset(group) for group in found} == expected
+    assert len(found) == 7
+
+
 @pytest.mark.parametrize(
     ("method", "of", "rounds"),
     [("pearson", OF, 2), ("spearman", ("age", "died"), 2), ("spearman", OF, 6)],

@@ -328,6 +328,13 @@ def test_a_forest_shows_the_importance_of_columns(folder: Path) -> None:
     assert "5 trees on 300 cases" in found.text
 
 
+def test_groups_of_columns_are_a_table(folder: Path) -> None:
+    step = Correlate(of=("reader_a", "reader_b", "age"), method="pearson", ward_into=2)
+    text = shown(folder, step).text
+    assert "Columns that go together (Ward's linkage)" in text
+    assert "Group 1 | 2 |" in text
+
+
 def test_correlations_are_a_map_and_what_was_kept(folder: Path) -> None:
     step = Correlate(of=("reader_a", "reader_b", "age"), at_most=0.9, method="pearson")
     found = shown(folder, step)
