@@ -127,7 +127,7 @@ def _same(folder: Path, name: str, mark: list[Any]) -> bool:
     stat = path.stat()
     if [stat.st_size, stat.st_mtime_ns] == mark[:2]:
         return True
-    return stat.st_size == mark[0] and _mark(path)[2] == mark[2]
+    return bool(stat.st_size == mark[0] and _mark(path)[2] == mark[2])
 
 
 def _write_site(spec: PhantomSpec, name: str, folder: Path) -> None:
