@@ -14,7 +14,6 @@ import argparse
 import cProfile
 import json
 import pstats
-import resource
 import subprocess
 import sys
 import tempfile
@@ -177,7 +176,7 @@ def _work(job: dict[str, str]) -> None:
     run = extract_with_pyradiomics if job.get("engine") == "plain" else extract
     run(image, mask, profile, label)
     if job["kind"] == "memory":
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        print(_peak_mb())
         return
     print("ready", flush=True)
     for line in sys.stdin:
@@ -186,6 +185,12 @@ def _work(job: dict[str, str]) -> None:
         for _ in range(int(line)):
             run(image, mask, profile, label)
         print("done", flush=True)
+
+
+def _peak_mb() -> int:
+    """Return this process's own peak; `ru_maxrss` begins with that of who started it."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.split("VmHWM:")[1].split()[0]) // 1024
 
 
 def _memory(names: list[str]) -> None:
