@@ -92,7 +92,7 @@ def _as_csv(case_ids: Sequence[str], columns: Mapping[str, Floats]) -> str:
     sheet.writerow([_CASES, *columns])
     for row, case_id in enumerate(case_ids):
         values = [float(column[row]) for column in columns.values()]
-        sheet.writerow([case_id, *("" if v != v else f"{v:.6g}" for v in values)])
+        sheet.writerow([case_id, *("" if v != v else f"{v:.15g}" for v in values)])
     return text.getvalue()
 
 

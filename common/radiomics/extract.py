@@ -105,12 +105,25 @@ class Extract(Step):
         )
 
     def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[str]:
-        """Yield labels that none of the masks has."""
+        """Yield labels that none of the masks has, and a profile made for another label."""
         del steps
+        yield from self._other_label(before)
         known = {label for mask in self.masks for label in before.masks[mask].labels}
         for label in self.labels:
             if label not in known:
                 yield f'unknown label "{label}" (known: {", ".join(sorted(known))})'
+
+    def _other_label(self, before: Holdings) -> Iterator[str]:
+        """Yield where PyRadiomics would measure another label by its file than this step does."""
+        labels = {name: n for mask in self.masks for name, n in before.masks[mask].labels.items()}
+        chosen = {n for name, n in labels.items() if not self.labels or name in self.labels}
+        for label in sorted({profile.setting.label for profile in self.read().values()} - {1}):
+            if chosen != {label}:
+                yield (
+                    f"profile: setting.label is {label}, and the step measures "
+                    f"{', '.join(f'{k} ({n})' for k, n in labels.items() if n in chosen)}: "
+                    "choose with `labels`, and take setting.label out"
+                )
 
     def regions(self, known: Holdings) -> tuple[Region, ...]:
         """Return what is extracted of a case: image, mask and label values of each."""

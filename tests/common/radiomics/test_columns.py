@@ -73,6 +73,22 @@ def test_an_image_takes_its_own_masks_or_all() -> None:
     assert found == {"t2_", "ct_", "tumour.adc_", "bone.adc_"}
 
 
+@pytest.mark.parametrize(
+    ("label", "labels", "said"),
+    [(2, (), 1), (2, ("core",), 1), (3, (), 1), (2, ("rim",), 0), (1, (), 0), (1, ("rim",), 0)],
+)
+def test_a_profile_for_another_label_is_a_mistake(
+    label: int, labels: tuple[str, ...], said: int
+) -> None:
+    profile = {**ONE, "setting": {"label": label}}
+    step = Extract.model_validate(
+        {"profile": profile, "of": ["t2"], "masks": ["tumour"], "labels": labels}
+    )
+    found = list(step.problems(of_cohort(COHORT), {}))
+    assert len(found) == said
+    assert all(f"setting.label is {label}" in text for text in found)
+
+
 def test_grey_features_without_an_image_are_refused() -> None:
     with pytest.raises(ValueError, match="need an image"):
         columns(masks=["bone"])
