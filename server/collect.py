@@ -68,7 +68,9 @@ class Post:
         refused: dict[int, str] = {}
         deadline, told = time.monotonic() + wait_s, time.monotonic()
         patience_s = _FIRST_GREETING_S
-        while set(keys) - set(joined) - set(refused.values()) and time.monotonic() < deadline:
+        while (awaited := set(keys) - set(joined) - set(refused.values())) and (
+            time.monotonic() < deadline
+        ):
             fresh = set(self.grid.get_node_ids()) - set(self.nodes.values()) - set(refused)
             packets, silent = dict.fromkeys(fresh, hello_packet(hello)), False
             for node, reply in self._exchange(packets, HELLO, min(patience_s, wait_s)):
@@ -84,10 +86,10 @@ class Post:
                 patience_s *= 2
             if not fresh:
                 time.sleep(_SLOWEST_POLL_S)
-            if time.monotonic() > told + _TELL_S and len(joined) + len(refused) < len(keys):
+            still = sorted(awaited - set(joined) - set(refused.values()))
+            if still and time.monotonic() > told + _TELL_S:
                 told = time.monotonic()
-                open_ = sorted(set(keys) - set(joined) - set(refused.values()))
-                tell("waiting", ", ".join(open_))
+                tell("waiting", ", ".join(still))
         return joined
 
     def _name(self, node: int) -> str:

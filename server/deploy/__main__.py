@@ -27,6 +27,7 @@ from server.deploy.measure import PROFILE
 from server.deploy.measure import in_words as measured
 from server.deploy.proxy import nginx
 from server.journal import read_events
+from server.report.words import reason_in_words
 from server.run import Run, parse_name
 from server.simulate import prepare, simulate
 
@@ -106,12 +107,12 @@ def _laid_out(study: Path, sites: Path, folder: Path | None) -> Localhost:
 
 def say(event: Mapping[str, Any]) -> None:
     """Print an event of a run's journal, if it is worth a line."""
-    site = event.get("site", "")
+    site, why = event.get("site", ""), reason_in_words(str(event.get("why")))
     lines = {
         "joined": f"joined: {site}",
-        "refused": f"{site or 'somebody unknown'} refuses: {event.get('why')}",
+        "refused": f"{site or 'somebody unknown'} refuses: {why}",
         "waiting": f"waiting for {site}, {event.get('wait_s', 0):g} s at most",
-        "absent": f"did not join: {site} ({event.get('why')})",
+        "absent": f"did not join: {site} ({why})",
         "lost": f"{site} gave no answer to {event.get('problem')}: {event.get('reason')}",
         "failed": f"no answer to {event.get('problem')}: {event.get('why')}",
         "round": f"round {event.get('round')}: {', '.join(event.get('problems', ()))}",

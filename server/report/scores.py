@@ -128,11 +128,8 @@ def _table(view: StepView, found: Sequence[Score], metric: str) -> Table:
 
 def _meaning(view: StepView, score: Score) -> str:
     """Return what a metric is, for readers who do not segment every day."""
-    task = getattr(view.study.bound.get(score.predict), "network", "")
-    trained = view.study.bound.get(task)
-    scores = getattr(getattr(trained, "task", None), "scores", None)
-    tolerance = getattr(scores, "tolerance_mm", None)
-    return _MEANING[score.metric].format(tolerance=tolerance if is_number(tolerance) else "a few")
+    task = view.study.bound[view.study.bound[score.predict].network].task
+    return _MEANING[score.metric].format(tolerance=f"{task.scores.tolerance_mm:g}")
 
 
 def _cell(found: Mapping[str, Any], n: Any, decimals: int) -> str:

@@ -1,6 +1,6 @@
 """One step of a run, with the parts of its answer that may be printed together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,10 @@ class StepView:
     def column(self, name: str) -> Column | None:
         """Return what the study says of a column."""
         return self.study.contract().get(name)
+
+    def notes(self, columns: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
+        """Return what is to be said of single columns, for below a table of them."""
+        return [f"{self.label(name)}: {of['note']}." for name, of in columns if of.get("note")]
 
     def label(self, name: str, *, unit: bool = True) -> str:
         """Return how a table names a column or a term of a model."""

@@ -126,6 +126,11 @@ def correction_words(how: str) -> str:
     return _CORRECTIONS.get(how, how)
 
 
+def adjusted_heading(how: str) -> str:
+    """Return the heading of p values that are corrected for several tests."""
+    return f"p adjusted ({correction_words(how)})"
+
+
 def listed(names: list[str] | tuple[str, ...]) -> str:
     """Return names as a sentence lists them."""
     if len(names) < 2:

@@ -7,7 +7,7 @@ from server.report.blocks import Block, Row, Table
 from server.report.numbers import NONE, decimals_for, fixed, is_number, p_value, significant, whole
 from server.report.table_one import HIDDEN
 from server.report.view import StepView
-from server.report.words import correction_words, listed
+from server.report.words import adjusted_heading, listed
 
 _TESTS = {
     "t": "Student's t test",
@@ -51,9 +51,9 @@ def _table(view: StepView, part: str, values: Mapping[str, Any]) -> Table:
         rows.append(Row(view.label(name), tuple(cells)))
     head = ["", *(f"{view.label(view.step.by, unit=False)}: {g}" for g in groups), "Statistic", "p"]
     if adjusted:
-        head.append(f"p adjusted ({correction_words(values['correction'])})")
+        head.append(adjusted_heading(values["correction"]))
     notes = ["Cells: n, below it mean (SD) where the test is one of means."]
-    notes += [f"{view.label(c)}: {f['note']}." for c, f in columns.items() if f.get("note")]
+    notes += view.notes(columns.items())
     if len(columns) > _MOST:
         notes.append(f"And {len(columns) - _MOST} more columns: see answers.json.")
     title = f"{_TESTS.get(view.step.test, view.step.test)}, {view.title(part)}"

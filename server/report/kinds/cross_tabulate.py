@@ -7,7 +7,7 @@ from server.report.blocks import Block, Row, Table
 from server.report.numbers import NONE, estimate, is_number, p_value, share, significant
 from server.report.table_one import HIDDEN
 from server.report.view import StepView
-from server.report.words import correction_words, listed
+from server.report.words import adjusted_heading, listed
 
 _TESTS = {"chi_square": "Chi-square test", "fisher": "Fisher's exact test"}
 
@@ -34,9 +34,9 @@ def _table(view: StepView, part: str, values: Mapping[str, Any]) -> Table:
     by = view.label(view.step.by, unit=False)
     head = ["", *(f"{by}: {g}" for g in groups), "Odds ratio (CI)", "Statistic", "p"]
     if adjusted:
-        head.append(f"p adjusted ({correction_words(values['correction'])})")
+        head.append(adjusted_heading(values["correction"]))
     notes = ["Cells: n (% of the group) of the cases that have both."]
-    notes += [f"{view.label(c)}: {f['note']}." for c, f in columns.items() if f.get("note")]
+    notes += view.notes(columns.items())
     title = f"{_TESTS.get(view.step.test, view.step.test)}, {view.title(part)}"
     return Table(title, tuple(head), tuple(rows), tuple(notes))
 

@@ -8,7 +8,7 @@ from server.report.forest import ratio_text
 from server.report.kinds.roc import outcome_words
 from server.report.numbers import is_number, p_value, plural, whole
 from server.report.view import StepView
-from server.report.words import correction_words
+from server.report.words import adjusted_heading
 
 _MOST = 40
 
@@ -24,20 +24,19 @@ def blocks(view: StepView) -> Iterator[Block]:
     for part, values in view.parts.items():
         columns = sorted(values["columns"].items(), key=lambda item: _p(item[1]))
         rows = tuple(Row(view.label(name), _cells(found)) for name, found in columns[:_MOST])
-        how = correction_words(values["correction"])
         head = (
             "Column",
             "n",
             "Odds ratio (CI)",
             "Odds ratio per SD (CI)",
             "p",
-            f"p adjusted ({how})",
+            adjusted_heading(values["correction"]),
         )
         notes = []
         if len(columns) > _MOST:
             left = plural(len(columns) - _MOST, "column")
             notes.append(f"The {_MOST} smallest p of {len(columns)}; {left} more in answers.json.")
-        notes += [f"{view.label(c)}: {f['note']}." for c, f in columns[:_MOST] if f.get("note")]
+        notes += view.notes(columns[:_MOST])
         n = f"{whole(values['n_tests'])} tests, n = {whole(values['n'])}"
         yield Table(f"{view.title(part)} ({n})", head, rows, tuple(notes))
 
