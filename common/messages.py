@@ -17,7 +17,7 @@ from common.analyses.analysis import Ask
 from common.errors import Reason
 from common.privacy.encoding import Words
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 
 @dataclass(frozen=True)

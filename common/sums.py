@@ -7,7 +7,7 @@ only when added over sites; they are never weighted by anything.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, prod
 from typing import Any, Literal
 
 import numpy as np
@@ -28,8 +28,8 @@ class Field:
     Attributes:
         shape: shape at every site, known before any data are touched.
         bound: largest magnitude one site may send; a larger value is refused.
-        kind: "count" is a whole number (64 bit on the wire), "real" a statistic (128
-            bit, 2**-64 resolution), "weight" a network's update (64 bit, 2**-32).
+        kind: "count" is a whole number (64 bit on the wire, or 32 where `short`), "real" a
+            statistic (128 bit, 2**-64 resolution), "weight" a network's update (64 bit, 2**-32).
         behind: name of the count of patients this array is made of; "" where it is
             such a count itself or is made of public numbers.
         alone: what the gate demands where the reply is of one site alone and so goes out
@@ -47,12 +47,18 @@ class Field:
     @property
     def size(self) -> int:
         """Number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return int(prod(self.shape))
+
+    @property
+    def short(self) -> bool:
+        """Whether these are counts so small, and never negative, that two share a word."""
+        return self.kind == "count" and self.bound <= SHORT_BOUND
 
 
 Schema = Mapping[str, Field]
 
 COUNT_BOUND = float(2**40)
+SHORT_BOUND = float(2**21)  # of 1024 sites together it fits into 32 bits
 REAL_BOUND = float(2**53)
 WEIGHT_BOUND = float(2**21)
 
@@ -69,7 +75,7 @@ def cells(*shape: int, behind: str = "") -> Field:
 
 def fine_grid(*shape: int, behind: str = "") -> Field:
     """Declare counts on a grid so fine that only a masked sum may carry them."""
-    return Field(shape, COUNT_BOUND, "count", behind, "never")
+    return Field(shape, SHORT_BOUND, "count", behind, "never")
 
 
 def real(*shape: int, bound: float = REAL_BOUND, behind: str = "n") -> Field:
@@ -117,5 +123,7 @@ def _conform_one(name: str, value: Array, field: Field) -> None:
         raise Refused(Reason.NOT_FINITE, f"{name}: NaN or infinite values")
     if size > field.bound:
         raise Refused(Reason.OUT_OF_BOUND, f"{name}: a magnitude above {field.bound:g}")
+    if field.short and value.size and value.min() < 0:
+        raise Refused(Reason.OUT_OF_BOUND, f"{name}: a count below 0")
     if field.kind == "count" and value.dtype.kind == "f" and (value != np.rint(value)).any():
         raise Refused(Reason.WRONG_SHAPE, f"{name}: expected whole numbers")

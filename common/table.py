@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +45,34 @@ class Table:
         """Number of distinct patients."""
         return len(np.unique(self.patients))
 
+    @cached_property
+    def digest(self) -> bytes:
+        """Return the sha256 of all of it: tables that share it give the same sums."""
+        sha = hashlib.sha256(f"{self.n} {self.smallest_cell} {self.fold_key!r}".encode())
+        for name, values in self.columns.items():
+            of = self.contract[name]
+            sha.update(f"{name!r} {of.type} {of.range} {of.levels}".encode())
+            sha.update(np.ascontiguousarray(values, np.float64).data)
+        for rows in (self.patients, np.zeros(0) if self.chosen is None else self.chosen):
+            sha.update(f"{rows.dtype.str} {rows.shape}".encode())
+            sha.update(rows.tobytes())
+        return sha.digest()
+
     def folds(self, k: int) -> NDArray[np.int64]:
         """Return the fold, 0 to k - 1, of each row: a keyed hash of its patient.
 
         All cases of a patient share a fold, whatever the step that asks.
         """
+        if k == 1:
+            return np.zeros(self.n, np.int64)
         return np.array([fold_of(self.fold_key, p, k) for p in self.patients], np.int64)
+
+    def by_column(self, names: Sequence[str]) -> Floats:
+        """Return columns one after the other, shape (len(names), n)."""
+        out = np.empty((len(names), self.n))
+        for row, name in zip(out, names, strict=True):
+            row[:] = self.columns[name]
+        return out
 
     def matrix(self, names: Sequence[str]) -> Floats:
         """Return columns side by side, shape (n, len(names))."""

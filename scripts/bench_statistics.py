@@ -1,6 +1,6 @@
 """What the analyses cost at 1975 columns, 328 patients and four uneven sites.
 
-    .venv/bin/python scripts/bench_statistics.py [WORD ...]
+    .venv/bin/python scripts/bench_statistics.py [--afresh] [WORD ...]
 
 Every round goes through `run` as in the tests, with what a deployment adds: sums are checked,
 encoded, masked under three pair keys a site, added and decoded. Seconds are of the processor,
@@ -11,6 +11,9 @@ on one core: "local" all four sites' own work, "sum" check to decode of all site
 another machine, masks by Philox): rounds, MB, seconds local + sum, and server where that was
 measured. "ratio" is of seconds, or "-" where both are below 0.1 s. WORD runs only the
 analyses whose name holds it. Exits with 1 where a ratio, or the memory, is above 2.
+
+A site's process remembers what it has worked out of its table, as those of a simulation do;
+with --afresh it forgets it before every ask, as where each message has a process of its own.
 """
 
 import gc
@@ -40,6 +43,7 @@ from common.analyses.runner import Cost, run  # noqa: E402
 from common.analyses.svm import Svm  # noqa: E402
 from common.analyses.univariable_logistic import UnivariableLogistic  # noqa: E402
 from common.cohort import Column  # noqa: E402
+from common.known import KNOWN  # noqa: E402
 from common.phantoms.radiomics import Radiomics, feature_names, table_of  # noqa: E402
 from common.privacy.encoding import Words, add_into, decode, encode  # noqa: E402
 from common.privacy.masks import mask  # noqa: E402
@@ -52,6 +56,8 @@ MEMORY_MB = 535.0  # of the whole script that made the table
 GRAM_S = 0.15  # of all sites, as the table has it
 FEWEST_S = 0.1  # below it a ratio says nothing
 MOST = 2.0
+AFRESH = "--afresh" in sys.argv[1:]
+WORDS = [word for word in sys.argv[1:] if word != "--afresh"]
 _LEVELS = {"sex": ("f", "m"), "stage": ("i", "ii", "iii"), "outcome": ("no", "yes")}
 _LEFT_OUT = ("case_id", "patient_id")
 _ROW = "{:<40} {:>6} {:>7} {:>7} {:>7} {:>7}  {:>20} {:>6} {:>7}"
@@ -91,6 +97,8 @@ class Clock:
         schema = analysis.schema(ask, tables[0].contract)
         total: Words | None = None
         for site, table in zip(SIZES, tables, strict=True):
+            if AFRESH:
+                KNOWN.forget()
             begin = time.process_time()
             sums = analysis.summarise(table, ask)
             done = time.process_time()
@@ -137,7 +145,7 @@ def main() -> int:
     with threadpool_limits(1):
         print(f"this machine, now: {_machine():.1f} times the table's for one product of matrices")
         for bench in _benches():
-            if not sys.argv[1:] or any(word in bench.name for word in sys.argv[1:]):
+            if not WORDS or any(word in bench.name for word in WORDS):
                 worst = max(worst, _measure(bench, tables))
                 gc.collect()
     memory = _peak_mb() / MEMORY_MB
@@ -148,6 +156,7 @@ def main() -> int:
 def _measure(bench: Bench, tables: list[Table]) -> float:
     """Run one analysis, print its line, and return the ratio of seconds."""
     clock, cost = Clock(), Cost()
+    KNOWN.forget()  # or a row would find what the one before has left
     tables = [_of_step(table, bench.step) for table in tables]
     begin = time.process_time()
     run(bench.step, tables, cost=cost, by=clock.exchange)

@@ -1,6 +1,7 @@
 """Gradient boosting on histograms: exact trees, several of them a step to save rounds."""
 
 from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -9,7 +10,15 @@ from pydantic import Field, model_validator
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.bins import Cut, bins_here, bins_schema, check_ranges, codes_of, find_edges
-from common.analyses.boosting_sums import UNIT, losses, newton_gain, no_split, score, step_value
+from common.analyses.boosting_sums import (
+    UNIT,
+    losses,
+    newton_gain,
+    no_split,
+    score,
+    slopes_of,
+    step_value,
+)
 from common.analyses.classifier import (
     Cases,
     Contract,
@@ -33,6 +42,7 @@ from common.analyses.outcome import event_level
 from common.analyses.plain import floats, whole
 from common.analyses.trees import (
     CHANNELS,
+    Binned,
     Trees,
     binned,
     bootstrap,
@@ -42,6 +52,7 @@ from common.analyses.trees import (
     stumps,
 )
 from common.cohort import Column
+from common.known import KNOWN, digest
 from common.seeds import numpy_rng
 from common.step import Step, expand_patterns
 from common.sums import REAL_BOUND, Array, Schema, Sums
@@ -121,19 +132,15 @@ class Boosting(Step):
         cases = cases_of(table, self.outcome, self.positive, self.of, self.folds)
         if ask.phase == "bins":
             return {**counts_here(table, cases, self.folds), **bins_here(ask, cases.x)}
-        here = binned(codes_of(cases.x, floats(ask.arrays["edges"])), cases.patients)
+        here = binned(table, cases, self.columns(), floats(ask.arrays["edges"]))
         past = read_trees(dict(ask.arrays), "past.")
-        trains = cases.problems(self.folds)
-        scores = score(past, here.codes, floats(ask.arrays["base"]), self.parallel)
-        sums = {**size_here(cases), "loss": losses(scores, cases.y, trains)}
+        stand = self._stand(table, cases, here, past, ask)
+        sums = {**size_here(cases), "loss": stand.loss}
         if ask.phase == "end":
             return sums
-        p = probability(scores)
-        slopes = np.stack([p - cases.y[:, None], p * (1.0 - p)], axis=-1)
-        numbers = np.rint(slopes * UNIT).astype(np.int64)
-        problems = [(train, numbers[:, i]) for i, train in enumerate(trains)]
-        drawn = self._drawn(cases, len(past.feature) // (len(trains) * self.parallel))
-        return {**sums, **level_sums(ask, here, drawn, problems, self.bins)}
+        trains = cases.problems(self.folds)
+        problems = [(train, stand.slopes[:, i]) for i, train in enumerate(trains)]
+        return {**sums, **level_sums(ask, here, stand.drawn, problems, self.bins)}
 
     def solve(self, contract: Contract, *, alone: bool = False) -> Solve:
         """Find the edges, then add step after step, all folds side by side."""
@@ -187,6 +194,30 @@ class Boosting(Step):
         total = yield Ask("end", {}, {"edges": edges, "base": base, **past.arrays("past.")})
         return Grown(past, gains), [*path, floats(total["loss"]) / UNIT]
 
+    def _stand(self, table: Table, cases: Cases, here: Binned, past: Trees, ask: Ask) -> "Stand":
+        """Return where the trees so far have led; the last step's are added to those before."""
+        edges, base = floats(ask.arrays["edges"]), floats(ask.arrays["base"])
+        n_new = len(base) * self.parallel
+        setting = (self.columns(), self.positive, self.folds, self.parallel, self.seed)
+
+        def what(trees: Trees) -> tuple[object, ...]:
+            return "boosted", setting, digest(edges, base, *trees.arrays().values())
+
+        def make() -> Stand:
+            before: Stand | None = None
+            if len(past.feature):
+                before = KNOWN.find(table, what(past.some(slice(0, -n_new))))
+            if before is None:
+                scores = score(past, here.codes, base, self.parallel)
+            else:
+                new = past.some(slice(-n_new, None))
+                scores = score(new, here.codes, before.scores, self.parallel)
+            loss = losses(scores, cases.y, cases.problems(self.folds))
+            drawn = self._drawn(cases, len(past.feature) // n_new)
+            return Stand(scores, loss, slopes_of(scores, cases.y), drawn)
+
+        return KNOWN.of(table, what(past), make)
+
     def _drawn(self, cases: Cases, step: int) -> Array:
         if self.parallel == 1:
             return np.ones((len(cases.y), 1), np.int64)
@@ -237,6 +268,23 @@ class Boosting(Step):
             "mode": "exact",
         }
         return Answer(values, {**arrays, **grown.trees.arrays()})
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Where boosting stands at a site.
+
+    Attributes:
+        scores: log-odds of each case by each problem, shape (n, problems).
+        loss: of those in and out of each problem, shape (problems, 2).
+        slopes: first and second derivative, in units, shape (n, problems, 2).
+        drawn: how often a case is drawn for each tree of the next step, shape (n, parallel).
+    """
+
+    scores: Floats
+    loss: Array
+    slopes: Array
+    drawn: Array
 
 
 def _watched(

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from common.analyses.classifier import Bools, Ints
+from common.analyses.logit import probability
 from common.analyses.plain import floats
-from common.analyses.trees import Trees
+from common.analyses.trees import Codes, Trees
 from common.table import Floats
 
 UNIT = 2.0**30
@@ -18,13 +19,22 @@ _VALUE_UNIT = 2.0**-40
 _LEAST_CURVATURE = 1e-3
 
 
-def score(trees: Trees, codes: Ints, base: Floats, parallel: int) -> Floats:
-    """Return the log-odds of each case by each problem, shape (n, problems)."""
-    out = np.tile(base, (len(codes), 1))
-    n_steps = len(trees.feature) // (len(base) * parallel)
-    said = trees.values_of(codes).reshape(len(codes), n_steps, len(base), parallel)
-    scored: Floats = out + said.sum(axis=(1, 3))
-    return scored
+def score(trees: Trees, codes: Codes, base: Floats, parallel: int) -> Floats:
+    """Return the log-odds of each case by each problem, shape (n, problems).
+
+    Args:
+        trees: those to be added.
+        codes: of the cases.
+        base: where they begin, shape (problems,) or (n, problems): what former trees made.
+        parallel: trees of a step and problem.
+    """
+    shape = len(codes), base.shape[-1]
+    n_steps = len(trees.feature) // (shape[1] * parallel)
+    said = trees.values_of(codes).reshape(shape[0], n_steps, shape[1], parallel).sum(axis=3)
+    out = np.array(np.broadcast_to(base, shape))
+    for step in range(n_steps):  # one by one, or bits would depend on where it began
+        out += said[:, step]
+    return out
 
 
 def losses(scores: Floats, y: Floats, trains: Sequence[Bools]) -> Ints:
@@ -32,6 +42,13 @@ def losses(scores: Floats, y: Floats, trains: Sequence[Bools]) -> Ints:
     loss = np.rint((np.logaddexp(0.0, scores) - y[:, None] * scores) * UNIT).astype(np.int64)
     both = [(loss[train, i].sum(), loss[~train, i].sum()) for i, train in enumerate(trains)]
     return np.array(both, np.int64)
+
+
+def slopes_of(scores: Floats, y: Floats) -> Ints:
+    """Return first and second derivatives of the loss, in units, shape (n, problems, 2)."""
+    p = probability(scores)
+    slopes = np.stack([p - y[:, None], p * (1.0 - p)], axis=-1)
+    return np.rint(slopes * UNIT).astype(np.int64)
 
 
 def newton_gain(l2: float, left: Ints, all_of: Ints) -> Floats:

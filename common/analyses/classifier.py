@@ -7,6 +7,7 @@ the fit without fold k; all problems ride in the same rounds.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from common.analyses.outcome import complete, events
 from common.analyses.plain import whole
 from common.analyses.publish import shown_counts
 from common.cohort import Column
+from common.known import KNOWN
 from common.sums import Array, Schema, Sums, cells, count
 from common.table import Floats, Table
 
@@ -45,6 +47,11 @@ class Cases:
     fold: Ints
     patients: NDArray[np.str_]
     key: str
+
+    @cached_property
+    def n_patients(self) -> int:
+        """Number of distinct patients."""
+        return len(np.unique(self.patients))
 
     def trains(self, problem: int, folds: int) -> Bools:
         """Return which cases a problem is fitted on, shape (n,)."""
@@ -91,10 +98,16 @@ def made_columns(folds: int) -> dict[str, Column]:
 
 
 def cases_of(table: Table, outcome: str, positive: str, of: Sequence[str], folds: int) -> Cases:
-    """Return the complete cases of a table."""
-    here = complete(table, (outcome, *of))
-    y = events(here, outcome, positive)
-    return Cases(here.matrix(of), y, here.folds(max(folds, 1)), here.patients, here.fold_key)
+    """Return the complete cases of a table, which are not to be changed."""
+
+    def make() -> Cases:
+        here = complete(table, (outcome, *of))
+        y = events(here, outcome, positive)
+        return Cases(
+            here.by_column(of).T, y, here.folds(max(folds, 1)), here.patients, here.fold_key
+        )
+
+    return KNOWN.of(table, ("cases", outcome, positive, tuple(of), folds), make)
 
 
 def counts_schema(folds: int) -> Schema:
@@ -116,8 +129,7 @@ def counts_here(table: Table, cases: Cases, folds: int) -> dict[str, Array]:
 
 def size_here(cases: Cases) -> dict[str, Array]:
     """Return the counts behind every other round."""
-    n_patients = len(np.unique(cases.patients))
-    return {"n": np.array(len(cases.y)), "n_patients": np.array(n_patients)}
+    return {"n": np.array(len(cases.y)), "n_patients": np.array(cases.n_patients)}
 
 
 def classes_by_problem(first: Sums, folds: int) -> Ints:

@@ -17,8 +17,9 @@ from common.analyses.rank_cells import (
     count_columns,
     cut,
     line_of,
-    on_line,
+    lines_here,
     pack,
+    places,
     unpack,
     unpack_counts,
 )
@@ -26,6 +27,7 @@ from common.analyses.redundancy import Keep, clusters, keep_one_of_each, ward_gr
 from common.analyses.spread import centre_of, totals, totals_schema, without_rounding
 from common.analyses.triangle import fold, triangle_size, unfold
 from common.cohort import Column
+from common.known import KNOWN
 from common.step import Step, expand_patterns
 from common.sums import REAL_BOUND, Array, Schema, Sums, count, fine_grid, real
 from common.sums import Field as SumField
@@ -114,7 +116,7 @@ class Correlate(Step):
 
     def summarise(self, table: Table, ask: Ask) -> Sums:
         """Return one site's sums over its complete cases."""
-        rows = table.rows(complete_rows(table, self.of))
+        rows = self._complete(table)
         sums: dict[str, Array] = {"n": np.array(table.n), "valid": np.array(rows.n)}
         if ask.phase == "alone":
             refuse_saturated(rows, len(self.of))
@@ -130,6 +132,12 @@ class Correlate(Step):
             centre, scale = floats(ask.arrays["centre"]), floats(ask.arrays["scale"])
             z = (rows.matrix(self.of) - centre[0]) / scale
         return sums | {"products": fold(z.T @ z), "d": z.sum(axis=0)}
+
+    def _complete(self, table: Table) -> Table:
+        def make() -> Table:
+            return table.rows(complete_rows(table, self.of))
+
+        return KNOWN.of(table, ("complete", self.of), make)
 
     def solve(self, contract: Contract, *, alone: bool = False) -> Solve:
         """Ask for totals or ranks, then for products; filter and cluster."""
@@ -228,24 +236,17 @@ class Correlate(Step):
         ]
 
     def _cells(self, rows: Table, edges: Mapping[int, Floats]) -> Array:
-        values = np.empty((len(edges), rows.n))
-        for row, i in enumerate(edges):
-            values[row] = self._line(rows, i)
+        values = lines_here(rows, self.of)
+        values = values if len(edges) == len(values) else values[list(edges)]
         return count_columns(values, np.zeros(rows.n, np.int64), 1, edges)
 
     def _ranks(self, rows: Table, ask: Ask) -> Floats:
         """Return twice the centred mid-rank of every value, from the asked cells."""
-        edges = unpack(ask.arrays)
-        ends = np.cumsum([e.size + 1 for e in edges.values()])
-        ranks = np.split(floats(ask.arrays["ranks"]), ends[:-1])
-        z = np.empty((rows.n, len(self.of)))
-        for (i, e), rank in zip(edges.items(), ranks, strict=True):
-            z[:, i] = rank[np.searchsorted(e, self._line(rows, i), side="left")]
-        return z
-
-    def _line(self, rows: Table, i: int) -> Floats:
-        name = self.of[i]
-        return on_line(rows.columns[name], rows.contract[name], None)
+        edges = list(unpack(ask.arrays).values())  # of all columns, in their order
+        begin = np.cumsum([0, *(e.size + 1 for e in edges)])[:-1]
+        place = places(lines_here(rows, self.of), edges) + begin[:, None]
+        ranks: Floats = floats(ask.arrays["ranks"]).take(place).T
+        return ranks
 
     def _here(self, rows: Table) -> Floats:
         """Return what a site alone correlates: its numbers, or their ranks."""
@@ -254,7 +255,7 @@ class Correlate(Step):
         z = np.empty((rows.n, len(self.of)))
         codes = np.zeros(rows.n, np.int64)
         for i in range(len(self.of)):
-            values = self._line(rows, i)
+            values = lines_here(rows, self.of)[i]
             order = np.unique(values, return_inverse=True)[1]
             z[:, i] = cells_here(values, codes, 1).doubled_midranks[order]
         return z

@@ -11,6 +11,7 @@ from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.bins import Cut, bins_here, bins_schema, check_ranges, codes_of, find_edges
 from common.analyses.classifier import (
     Bools,
+    Cases,
     Contract,
     Ints,
     cases_of,
@@ -39,9 +40,10 @@ from common.analyses.trees import (
     read_trees,
 )
 from common.cohort import Column
+from common.known import KNOWN
 from common.seeds import numpy_rng
 from common.step import Step, expand_patterns
-from common.sums import Array, Schema, Sums
+from common.sums import SHORT_BOUND, Array, Schema, Sums
 from common.table import Floats, Table
 
 
@@ -58,9 +60,9 @@ class Forest(Step):
     Complete cases only. The importance of a column is its mean decrease in Gini impurity.
 
     Rounds: depth + 1 with edges of equal width; up to depth + 3 of equal depth.
-    Message: 24 bytes by node, column tried and bin (extra-trees: 2 in place of bins); a
+    Message: 12 bytes by node, column tried and bin (extra-trees: 2 in place of bins); a
     level has at most trees (folds + 1) min(2**(depth - 1), n / (2 min_leaf)) nodes, and
-    at most 2**24 numbers, 128 MiB, may go at once. Only in masked sums.
+    at most 2**24 numbers, 64 MiB, may go at once. Only in masked sums.
     """
 
     only_masked: ClassVar[bool] = True
@@ -101,19 +103,16 @@ class Forest(Step):
         """Return what one site sends: counts between edges, then a level's histograms."""
         if ask.phase == "bins":
             return {**counts_schema(self.folds), **bins_schema(ask)}
-        return {**size_schema(), **level_schema(ask, self.bins)}
+        return {**size_schema(), **level_schema(ask, self.bins, SHORT_BOUND)}
 
     def summarise(self, table: Table, ask: Ask) -> Sums:
         """Return one site's sums over its complete cases."""
         cases = cases_of(table, self.outcome, self.positive, self.of, self.folds)
         if ask.phase == "bins":
             return {**counts_here(table, cases, self.folds), **bins_here(ask, cases.x)}
-        here = binned(codes_of(cases.x, floats(ask.arrays["edges"])), cases.patients)
-        if self.method == "random_forest":
-            key = (cases.key, "forest", self.seed)
-            drawn = bootstrap(cases.patients, key, self.trees)
-        else:
-            drawn = np.ones((len(cases.y), self.trees), np.int64)
+        here = binned(table, cases, self.columns(), floats(ask.arrays["edges"]))
+        what = ("drawn", self.columns(), self.method, self.trees, self.seed)
+        drawn = KNOWN.of(table, what, lambda: self._drawn(cases))
         y = cases.y.astype(np.int64)
         classes = np.column_stack([1 - y, y])
         problems = [(train, classes) for train in cases.problems(self.folds)]
@@ -148,6 +147,11 @@ class Forest(Step):
             return mean
 
         return predictions(table, self.of, self.folds, predict)
+
+    def _drawn(self, cases: Cases) -> Ints:
+        if self.method == "extra_trees":
+            return np.ones((len(cases.y), self.trees), np.int64)
+        return bootstrap(cases.patients, (cases.key, "forest", self.seed), self.trees)
 
     @property
     def _n_tried(self) -> int:

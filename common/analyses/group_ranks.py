@@ -18,7 +18,7 @@ from common.analyses.rank_cells import (
     count_columns,
     cut,
     line_of,
-    on_line,
+    lines_here,
     pack,
     unpack,
     unpack_counts,
@@ -97,19 +97,14 @@ class Ranking:
                 "ties": np.array([one.ties for one in here]),
             }
         edges = unpack(ask.arrays)
-        values = np.empty((len(edges), table.n))
-        for row, i in enumerate(edges):
-            values[row] = self._line(table, i, table.columns[self.of[i]])
+        values = lines_here(table, self.of, self.resolution)
+        values = values if len(edges) == len(values) else values[list(edges)]
         values = without_few(table, values.T, codes).T
         return sums | {"cells": count_columns(values, codes, n_groups, edges)}
 
     def _values(self, table: Table, i: int, codes: NDArray[np.int64]) -> Floats:
-        name = self.of[i]
-        values = without_few(table, table.columns[name][:, None], codes)[:, 0]
-        return self._line(table, i, values)
-
-    def _line(self, table: Table, i: int, values: Floats) -> Floats:
-        return on_line(values, table.contract[self.of[i]], self.resolution)
+        values = lines_here(table, self.of, self.resolution)[i]
+        return without_few(table, values[:, None], codes)[:, 0]
 
 
 def _read(total: Sums) -> list[RankSums]:

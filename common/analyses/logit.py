@@ -34,7 +34,7 @@ def derivatives(x: Floats, y: Floats, beta: Floats) -> tuple[Floats, Floats, Flo
     """Return log-likelihood (...), gradient (..., q) and curvature (..., q, q)."""
     eta = predictor(x, beta)
     rare = np.exp(-np.abs(eta))  # odds of the less likely class
-    value = x[..., 0] * (y * eta - np.maximum(eta, 0.0) - np.log1p(rare))
+    value = x[..., 0] * (y * eta - np.maximum(eta, 0.0) - np.log(1.0 + rare))
     p = np.where(eta < 0, rare, 1.0) / (1.0 + rare)
     gradient = ((y - p)[..., None, :] @ x)[..., 0, :]
     return value.sum(-1), gradient, weighted_gram(x, p * (1.0 - p))

@@ -7,6 +7,7 @@ fold, a column: an index of the first axis of all arrays here.
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -229,16 +230,22 @@ def independent(curvature: Floats, free: Bools) -> Bools:
     return kept
 
 
+@lru_cache(maxsize=8)
+def _triangle(q: int) -> tuple[Ints, Ints]:
+    rows, columns = np.triu_indices(q)
+    return rows, columns
+
+
 def pack(matrices: Floats) -> Floats:
     """Return the upper triangles of symmetric matrices, shape (..., q (q + 1) / 2)."""
-    rows, columns = np.triu_indices(matrices.shape[-1])
+    rows, columns = _triangle(matrices.shape[-1])
     packed: Floats = matrices[..., rows, columns]
     return packed
 
 
 def unpack(packed: Floats, q: int) -> Floats:
     """Return symmetric matrices, shape (..., q, q), from their upper triangles."""
-    rows, columns = np.triu_indices(q)
+    rows, columns = _triangle(q)
     matrices = np.empty((*packed.shape[:-1], q, q))
     matrices[..., rows, columns] = packed
     matrices[..., columns, rows] = packed

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.cohort import Column
+from common.known import KNOWN
 from common.sums import Array
-from common.table import Floats
+from common.table import Floats, Table
 
 Keys = NDArray[np.uint64]
 Counts = NDArray[np.int64]
@@ -93,6 +94,19 @@ def on_line(values: Floats, column: Column, resolution: float | None) -> Floats:
     return (np.rint(values) if column.type == "integer" else values) + 0.0
 
 
+def lines_here(table: Table, names: Sequence[str], resolution: float | None = None) -> Floats:
+    """Return columns as they are ranked, not to be changed, shape (p, n)."""
+
+    def make() -> Floats:
+        values = table.by_column(names) + 0.0
+        for row, name in zip(values, names, strict=True):
+            if resolution is not None or table.contract[name].type == "integer":
+                row[:] = on_line(row, table.contract[name], resolution)
+        return values
+
+    return KNOWN.of(table, ("lines", tuple(names), resolution), make)
+
+
 def cut(
     lines: Sequence[Line], share: float, most_rounds: int
 ) -> Generator[dict[int, Floats], dict[int, Counts], list[Cells]]:
@@ -154,13 +168,35 @@ def count_columns(
         Shape (n_groups, all cells).
     """
     ends = np.cumsum([0, *(e.size + 1 for e in edges.values())])
-    cell = np.empty(values.shape, np.int64)
-    for row, e in enumerate(edges.values()):
-        cell[row] = np.searchsorted(e, values[row], side="left")
+    cell = places(values, list(edges.values()))
     cell += ends[:-1, None] + ends[-1] * codes
     there = ~np.isnan(values) & (codes >= 0)
     flat = cell.ravel() if there.all() else cell[there]
-    return np.bincount(flat, minlength=n_groups * ends[-1]).reshape(n_groups, -1).astype(np.int64)
+    counts = np.bincount(flat, minlength=n_groups * ends[-1]).reshape(n_groups, -1)
+    return counts.astype(np.int64, copy=False)
+
+
+def places(values: Floats, edges: Sequence[Floats]) -> Counts:
+    """Return the cell of each value, shape (p, n); a value equal to an edge lies below it.
+
+    Args:
+        values: a row for each column, shape (p, n).
+        edges: of each column, increasing.
+    """
+    cell = np.empty(values.shape, np.int64)
+    if _all_the_same(edges):
+        cell[:] = edges[0].searchsorted(values)
+        return cell
+    for row, of, e in zip(cell, values, edges, strict=True):
+        row[:] = e.searchsorted(of)
+    return cell
+
+
+def _all_the_same(edges: Sequence[Floats]) -> bool:
+    """Tell whether all columns have one line, as most have in the first round."""
+    if len({e.size for e in edges}) != 1:
+        return False
+    return bool((np.stack(edges) == edges[0]).all())
 
 
 def pack(edges: Mapping[int, Floats]) -> dict[str, Array]:
@@ -175,16 +211,17 @@ def pack(edges: Mapping[int, Floats]) -> dict[str, Array]:
 
 def unpack(arrays: Mapping[str, Array]) -> dict[int, Floats]:
     """Return the edges of each column, the inverse of `pack`."""
-    ends = np.cumsum(arrays["n_edges"])
-    parts = np.split(np.asarray(arrays["edges"], np.float64), ends[:-1])
-    return {int(i): part for i, part in zip(arrays["which"], parts, strict=True)}
+    ends = np.cumsum([0, *arrays["n_edges"]]).tolist()
+    edges = np.asarray(arrays["edges"], np.float64)
+    which = arrays["which"].tolist()
+    return {i: edges[a:b] for i, a, b in zip(which, ends[:-1], ends[1:], strict=True)}
 
 
 def unpack_counts(edges: Mapping[int, Floats], counts: Array) -> dict[int, Counts]:
     """Split counts of cells side by side, shape (n_groups, all cells), by column."""
-    ends = np.cumsum([e.size + 1 for e in edges.values()])
-    parts = np.split(np.asarray(counts, np.int64), ends[:-1], axis=1)
-    return dict(zip(edges, parts, strict=True))
+    ends = np.cumsum([0, *(e.size + 1 for e in edges.values())]).tolist()
+    counts = np.asarray(counts, np.int64)
+    return {i: counts[:, a:b] for i, a, b in zip(edges, ends[:-1], ends[1:], strict=True)}
 
 
 def cells_here(values: Floats, codes: Counts, n_groups: int) -> Cells:

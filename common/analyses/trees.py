@@ -7,15 +7,20 @@ value of a case (rule R9).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses.analysis import Ask
-from common.analyses.classifier import Bools, Ints
+from common.analyses.bins import codes_of
+from common.analyses.classifier import Bools, Cases, Ints
+from common.known import KNOWN, digest
 from common.seeds import numpy_rng
 from common.sums import Array, Field, Schema
-from common.table import Floats
+from common.table import Floats, Table
+
+Codes: TypeAlias = NDArray[np.uint8] | Ints
 
 CHANNELS = 3
 _BOUND = float(2**53)  # of a double's whole numbers, and what one site may send
@@ -30,11 +35,11 @@ class Binned:
     """A site's cases as trees see them.
 
     Attributes:
-        codes: bin of each value, shape (n, p).
+        codes: bin of each value, a byte each, shape (n, p).
         counted: 1 for one case of each patient, else 0, shape (n,).
     """
 
-    codes: Ints
+    codes: NDArray[np.uint8]
     counted: Ints
 
 
@@ -65,12 +70,13 @@ class Trees:
         """Return a part of the trees."""
         return Trees(self.feature[which], self.cut[which], self.value[which])
 
-    def values_of(self, codes: Ints) -> Floats:
+    def values_of(self, codes: Codes) -> Floats:
         """Return what each tree says of each case, shape (n, trees)."""
         out = np.empty((len(codes), len(self.feature)))
         for some in _pieces(len(self.feature), len(codes)):
             node = nodes_of(codes, self.feature[some], self.cut[some])
-            out[:, some] = np.take_along_axis(self.value[some], node, axis=1).T
+            value = self.value[some]
+            out[:, some] = value.take(value.shape[1] * np.arange(len(value))[:, None] + node).T
         return out
 
 
@@ -88,16 +94,18 @@ def read_trees(arrays: dict[str, Array], prefix: str = "") -> Trees:
     return Trees(feature.astype(np.int64), cut.astype(np.int64), value.astype(np.float64))
 
 
-def nodes_of(codes: Ints, feature: Ints, cut: Ints) -> Ints:
+def nodes_of(codes: Codes, feature: Ints, cut: Ints) -> Ints:
     """Return the node each case ends in, shape (trees, n), of the splits of trees."""
-    node = np.zeros((len(feature), len(codes)), np.int64)
-    rows, here = np.arange(len(codes)), np.ones(node.shape, np.bool_)
-    for _ in range(int(feature.shape[1]).bit_length()):
-        at = np.where(here, node, 0)
-        split = np.take_along_axis(feature, at, axis=1)
-        here &= split != _LEAF
-        right = codes[rows, split] > np.take_along_axis(cut, at, axis=1)
-        node = np.where(here, 2 * node + 1 + right, node)
+    n_trees, width = feature.shape
+    node = np.zeros((n_trees, len(codes)), np.int64)
+    tree, row = width * np.arange(n_trees)[:, None], codes.shape[1] * np.arange(len(codes))
+    for _ in range(int(width).bit_length()):
+        split = feature.take(tree + node)
+        goes_on = split != _LEAF
+        if not goes_on.any():
+            break
+        right = codes.take(row + np.maximum(split, 0)) > cut.take(tree + node)
+        node = np.where(goes_on, 2 * node + 1 + right, node)
     return node
 
 
@@ -122,24 +130,40 @@ def bootstrap(patients: NDArray[np.str_], key: Sequence[str | int], n_trees: int
     return drawn[row]
 
 
-def binned(codes: Ints, patients: NDArray[np.str_]) -> Binned:
-    """Return cases in bins; the first case of a patient is the one that counts."""
-    _, first = np.unique(patients, return_index=True)
-    counted = np.zeros(len(patients), np.int64)
-    counted[first] = 1
-    return Binned(codes, counted)
+def binned(table: Table, cases: Cases, of: tuple[str, ...], edges: Floats) -> Binned:
+    """Return a table's complete cases in bins; the first case of a patient is the one that counts.
+
+    Args:
+        table: what the cases are of.
+        cases: the complete ones.
+        of: the outcome, and the columns that are binned.
+        edges: of the bins, shape (p, bins - 1).
+    """
+
+    def make() -> Binned:
+        _, first = np.unique(cases.patients, return_index=True)
+        counted = np.zeros(len(cases.patients), np.int64)
+        counted[first] = 1
+        return Binned(codes_of(cases.x, edges).astype(np.uint8), counted)
+
+    return KNOWN.of(table, ("binned", of, digest(edges)), make)
 
 
-def level_schema(ask: Ask, bins: int) -> Schema:
+def level_schema(ask: Ask, bins: int, bound: float = _BOUND) -> Schema:
     """Declare the histograms of the nodes an ask names.
 
     By node, column tried, and bin (or side of a cut), two sums over cases and the number of
     patients, each counted at one of its cases: no more than there are.
+
+    Args:
+        ask: names the nodes and the columns tried.
+        bins: the most of a column.
+        bound: of a sum; small where it counts.
     """
     n_nodes, n_tried = ask.arrays["tried"].shape
     width = 2 if "cuts" in ask.arrays else bins
     shape = (n_nodes, n_tried, width, CHANNELS)
-    return {"histogram": Field(shape, _BOUND, "count", "n_patients", "never")}
+    return {"histogram": Field(shape, bound, "count", "n_patients", "never")}
 
 
 def level_sums(
@@ -163,16 +187,34 @@ def level_sums(
         first, last = trees[some][0], trees[some][-1] + 1
         asked = slice(*np.searchsorted(arrays["tree"], [first, last]).tolist())
         mine, rows, stats = _taking_part(ask, cases, drawn, problems, trees[some], asked)
-        entry = codes[rows[:, None], arrays["tried"][asked][mine]]
-        if "cuts" in arrays:
-            entry = (entry > arrays["cuts"][asked][mine]).astype(np.int64)
-        flat = (mine[:, None] * n_tried + np.arange(n_tried)) * width + entry
         n_asked = asked.stop - asked.start
+        if "cuts" in arrays:
+            out[asked] = _sides(ask, codes, asked, (mine, rows, stats)).reshape(n_asked, -1, 3)
+            continue
+        entry = codes[rows[:, None], arrays["tried"][asked][mine]]
+        flat = (mine[:, None] * n_tried + np.arange(n_tried)) * width + entry
         for c in range(CHANNELS):
             repeated = np.repeat(stats[:, c], n_tried).astype(np.float64)
             found = np.bincount(flat.ravel(), repeated, n_asked * n_tried * width)
             out[asked, :, c] = np.rint(found).reshape(n_asked, -1)
     return {"histogram": out.reshape(n_nodes, n_tried, width, CHANNELS)}
+
+
+def _sides(ask: Ask, codes: Codes, asked: slice, part: tuple[Ints, Ints, Ints]) -> Ints:
+    """Return the sums on both sides of the cuts of nodes, shape (nodes, columns tried, 2, 3)."""
+    tried, cuts = ask.arrays["tried"][asked], ask.arrays["cuts"][asked]
+    out = np.zeros((*tried.shape, 2, CHANNELS), np.int64)
+    order = np.argsort(part[0], kind="stable")
+    mine, rows, stats = (of[order] for of in part)
+    begin = np.flatnonzero(np.diff(mine, prepend=-1))
+    nodes = mine[begin]
+    if not nodes.size:
+        return out
+    right = codes[rows, tried.T[:, mine]] > cuts.T[:, mine]
+    for c in range(CHANNELS):
+        out[nodes, :, 1, c] = np.add.reduceat(right * stats[:, c], begin, axis=1).T
+    out[nodes, :, 0] = np.add.reduceat(stats, begin)[:, None] - out[nodes, :, 1]
+    return out
 
 
 def _taking_part(

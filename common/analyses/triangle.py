@@ -13,13 +13,12 @@ def triangle_size(p: int) -> int:
 
 def fold(matrix: Floats) -> Floats:
     """Return the upper triangle of a symmetric matrix, shape (p (p + 1) / 2,)."""
-    folded: Floats = matrix[np.triu_indices(len(matrix))]
-    return folded
+    return np.concatenate([row[i:] for i, row in enumerate(matrix)] or [np.zeros(0)])
 
 
 def unfold(triangle: Array, p: int) -> Floats:
     """Return the symmetric matrix of an upper triangle, shape (p, p)."""
-    matrix = np.empty((p, p))
-    rows, columns = np.triu_indices(p)
-    matrix[rows, columns] = matrix[columns, rows] = triangle
+    matrix, upper = np.empty((p, p)), ~np.tri(p, k=-1, dtype=np.bool_)
+    matrix[upper] = triangle
+    matrix.T[upper] = triangle
     return matrix

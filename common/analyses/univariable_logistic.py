@@ -130,21 +130,22 @@ class UnivariableLogistic(Step):
         parts: dict[str, list[Array]] = {}
         for which, x in self._chunks(here, ask):
             has = ~np.isnan(x)
-            design = np.empty((x.shape[1], here.n, common.shape[1] + 1))
-            design[..., :-1] = common * has.T[..., None]
-            design[..., -1] = np.where(has, x, 0.0).T
+            lines = np.empty((len(x), common.shape[1] + 1, here.n))
+            lines[:, :-1] = common.T * has[:, None]
+            lines[:, -1] = np.where(has, x, 0.0)
+            design = lines.swapaxes(1, 2)  # a column's values one after the other
             for name, sums in logit_sums(ask, design, y, which).items():
                 parts.setdefault(name, []).append(sums)
         return {name: np.concatenate(of) for name, of in parts.items()}
 
     def _chunks(self, here: Table, ask: Ask) -> Iterator[tuple[slice, Floats]]:
-        """Give scaled columns of the running problems, a few at a time."""
-        columns = [self.of[int(j)] for j in ask.arrays["columns"]]
+        """Give scaled columns of the running problems, shape (A, n), a few at a time."""
+        columns = [self.of[j] for j in ask.arrays["columns"].tolist()]
         scale = Scale(floats(ask.arrays["centre"]), floats(ask.arrays["spread"]))
         for start in range(0, len(columns), _CHUNK):
             which = slice(start, start + _CHUNK)
-            part = Scale(scale.centre[which], scale.spread[which])
-            yield which, part.apply(here.matrix(columns[which]))
+            part = Scale(scale.centre[which, None], scale.spread[which, None])
+            yield which, part.apply(here.by_column(columns[which]))
 
     def solve(self, contract: Contract, *, alone: bool = False) -> Solve:
         """Ask for counts and scale, then climb; separated columns with a penalty."""

@@ -2,7 +2,8 @@
 
 A real x becomes round(x * 2**F), two's complement, modulo 2**128 (F = 64) or, for
 counts (F = 0) and a network's updates (F = 32), modulo 2**64. Integers add without
-rounding: the decoded total has the same bits whatever the order of the sites.
+rounding: the decoded total has the same bits whatever the order of the sites. Two short
+counts share a word: none is negative and no total reaches 2**32, so none runs over.
 
 One problem's sums travel as one vector of 64-bit words:
 
@@ -33,7 +34,7 @@ class Layout:
     """Where each field of a schema lies in the vector of words.
 
     Attributes:
-        narrow: number of 64-bit values.
+        narrow: number of words of counts and weights.
         wide: number of 128-bit values.
     """
 
@@ -56,8 +57,12 @@ def layout(schema: Schema) -> Layout:
         limit = largest_bound(field)
         if not 0 < field.bound <= limit:
             raise ValueError(f"{name}: expected a bound in (0, {limit:g}], got {field.bound:g}")
-    narrow = sum(f.size for f in schema.values() if f.kind != "real")
+    narrow = sum(_n_narrow(f) for f in schema.values() if f.kind != "real")
     return Layout(narrow, sum(f.size for f in schema.values() if f.kind == "real"))
+
+
+def _n_narrow(field: Field) -> int:
+    return (field.size + 1) // 2 if field.short else field.size
 
 
 def largest_bound(field: Field) -> float:
@@ -80,6 +85,8 @@ def encode(sums: Sums, schema: Schema) -> Words:
             raise Refused(Reason.OUT_OF_BOUND, f"{name}: outside +-{field.bound:g}")
         if field.kind == "real":
             words[low], words[high] = _split(value.astype(np.float64))
+        elif field.short:
+            _pair(value, words[narrow])
         elif field.kind == "count":
             words[narrow] = value.astype(np.int64).view(np.uint64)
         else:
@@ -99,6 +106,8 @@ def decode(words: Words, schema: Schema) -> dict[str, Array]:
     for name, field, narrow, low, high in _places(schema, shape):
         if field.kind == "real":
             value: Array = _join(words[low], words[high])
+        elif field.short:
+            value = words[narrow].view(np.uint32)[: field.size].astype(np.int64)
         elif field.kind == "count":
             value = words[narrow].view(np.int64)
         else:
@@ -143,14 +152,23 @@ def subtract_wide(total: Words, words: Words) -> None:
 def _places(schema: Schema, shape: Layout) -> Iterator[tuple[str, Field, slice, slice, slice]]:
     narrow, wide = 0, shape.narrow
     for name, field in sorted(schema.items()):
-        size = field.size
+        size, n_narrow = field.size, _n_narrow(field)
         low = slice(wide, wide + size)
         high = slice(wide + shape.wide, wide + shape.wide + size)
-        yield name, field, slice(narrow, narrow + size), low, high
+        yield name, field, slice(narrow, narrow + n_narrow), low, high
         if field.kind == "real":
             wide += size
         else:
-            narrow += size
+            narrow += n_narrow
+
+
+def _pair(value: Array, words: Words) -> None:
+    """Write two counts a word; one that is negative would run over into its neighbour."""
+    if value.size and value.min() < 0:
+        raise Refused(Reason.OUT_OF_BOUND, "a short count below 0")
+    halves = words.view(np.uint32)
+    np.copyto(halves[: value.size], value, casting="unsafe")
+    halves[value.size :] = 0
 
 
 def _as_floats(words: Words, bits: int) -> NDArray[np.float64]:

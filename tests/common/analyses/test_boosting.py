@@ -1,13 +1,18 @@
 """Boosting over sites: the pooled trees bit by bit, those of scikit-learn on the same bins."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
+from common.analyses.analysis import Analysis, Ask
 from common.analyses.bins import codes_of
 from common.analyses.boosting import Boosting
-from common.analyses.runner import run
+from common.analyses.runner import Cost, exchange, run
+from common.known import KNOWN
+from common.sums import Sums
+from common.table import Table
 from tests.common.analyses.classified import (
     OF,
     assert_classifier_laws,
@@ -30,6 +35,18 @@ def boosting(**settings: Any) -> Boosting:
 
 def test_trees_are_the_pooled_ones_bit_by_bit() -> None:
     assert_classifier_laws(boosting(folds=3), classified(250, seed=1), exact=True)
+
+
+def test_site_that_remembers_nothing_grows_the_same_trees() -> None:
+    def forgetful(step: Analysis, tables: Sequence[Table], ask: Ask, cost: Cost) -> Sums:
+        KNOWN.forget()
+        return exchange(step, tables, ask, cost)
+
+    tables = split_unevenly(classified(250, seed=1), 3)
+    step = boosting(folds=2)
+    mine, theirs = run(step, tables), run(step, tables, by=forgetful)
+    assert mine.values == theirs.values
+    assert all(mine.arrays[a].tobytes() == theirs.arrays[a].tobytes() for a in mine.arrays)
 
 
 @pytest.mark.parametrize("l2", [0.0, 2.0])

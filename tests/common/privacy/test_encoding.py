@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from common.errors import Reason, Refused
 from common.privacy.encoding import add_into, decode, encode, subtract_into
-from common.sums import count, real, weight
+from common.sums import conform, count, fine_grid, real, weight
 
 SCHEMA = {"n": count(), "x": real(3), "w": weight(2)}
 
@@ -111,3 +111,32 @@ def test_the_vector_does_not_depend_on_the_order_of_the_schema() -> None:
     sums = {"n": np.array(1), "x": np.arange(3.0), "w": np.arange(2.0)}
     turned = dict(reversed(SCHEMA.items()))
     assert (encode(sums, SCHEMA) == encode(sums, turned)).all()
+
+
+@given(st.lists(st.lists(st.integers(0, 2**21), min_size=5, max_size=5), min_size=1, max_size=6))
+def test_short_counts_share_words_and_add_exactly(sites: list[list[int]]) -> None:
+    schema = {"n": count(), "cells": fine_grid(5)}
+    parts = [{"n": np.array(1), "cells": np.array(cells)} for cells in sites]
+    total = encode(parts[0], schema)
+    assert total.size == 1 + 3
+    for part in parts[1:]:
+        add_into(total, encode(part, schema), schema)
+    assert decode(total, schema)["cells"].tolist() == np.sum(sites, axis=0).tolist()
+
+
+def test_short_counts_of_the_most_sites_do_not_run_over() -> None:
+    schema = {"cells": fine_grid(3)}
+    words = encode({"cells": np.array([0, 2**21, 0])}, schema)
+    total = words.copy()
+    for _ in range(1023):
+        add_into(total, words, schema)
+    assert decode(total, schema)["cells"].tolist() == [0, 2**31, 0]
+
+
+@pytest.mark.parametrize("value", [-1, 2**21 + 1])
+def test_short_count_that_would_run_over_is_refused(value: int) -> None:
+    schema = {"cells": fine_grid(2)}
+    for check in (encode, conform):
+        with pytest.raises(Refused) as refusal:
+            check({"cells": np.array([0, value])}, schema)
+        assert refusal.value.reason is Reason.OUT_OF_BOUND
