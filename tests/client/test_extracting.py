@@ -227,7 +227,7 @@ def test_a_profile_with_mistakes_names_them_and_the_nearest(tmp_path: Path) -> N
         run_of(tmp_path, steps, sites=1)
     assert "Contrst" in str(caught.value)
     assert "gldm" in str(caught.value)
-    with pytest.raises(ConfigError, match='unknown preset "mri"'):
+    with pytest.raises(ConfigError, match=r'unknown preset "mri" .did you mean "mr"'):
         run_of(
             tmp_path, "\n  f: {kind: extract, of: [t2], masks: [tumour], profile: mri}\n", sites=1
         )
