@@ -57,6 +57,27 @@ def columns(run: Run, site: str, step: str = "features") -> dict[str, np.ndarray
     return {"case_id": np.array(cases), **kept}
 
 
+def put_aside(run: Run, site: str) -> dict[tuple[str, str, str], str]:
+    """Return the beginning of what a site's own file says, by case, step and reason."""
+    (path,) = (run.folder.parent / ".sites").glob(f"{site}-*/runs/{run.id}/quarantine.csv")
+    rows = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
+    return {
+        (row["case_id"], row["step"], row["reason"]): ":".join(row["detail"].split(":")[:2])
+        for row in rows
+    }
+
+
+def check_quarantine(run: Run) -> None:
+    """Each site names every case put aside, by the check and by steps; no name is sent."""
+    assert put_aside(run, "s0") == {
+        ("c03", "features", "mask_empty"): "no voxel has one of the values (1,)",
+        ("c04", "cohort check", "mask_other_grid"): "row 6: tumour",
+    }
+    assert put_aside(run, "s1") == {("c05", "cohort check", "image_not_finite"): "row 7: t2"}
+    sent = (run.folder / "journal.jsonl").read_text(encoding="utf-8")
+    assert not any(case in sent for case in ("c03", "c04", "c05"))
+
+
 def test_27_of_30_cases_are_done_where_three_are_broken(tmp_path: Path) -> None:
     """An empty mask and a mask off the image at one site, NaN voxels at the other."""
     write_site(tmp_path / "s0", 14)
@@ -83,8 +104,7 @@ def test_27_of_30_cases_are_done_where_three_are_broken(tmp_path: Path) -> None:
     made = columns(run, "s0")
     assert np.isnan(made["t2_original_firstorder_Mean"]).sum() == 1
     folder = next((run.folder.parent / ".sites").glob(f"s0-*/runs/{run.id}/columns"))
-    (aside,) = csv.DictReader((folder / "features.quarantine.csv").read_text().splitlines())
-    assert (aside["case_id"], aside["reason"]) == ("c03", "mask_empty")
+    check_quarantine(run)
     origin = json.loads((folder / "features.provenance.json").read_text())
     assert origin["cases"]["c00"]["t2_tumour"]["n_voxels"] == tumour().sum()
     assert origin["versions"]["pyradiomics"]
