@@ -10,6 +10,7 @@ from common.by_site import not_by_site
 from common.choices import MARK, candidates, references
 from common.holdings import Holdings, of_cohort
 from common.nested import base_of, unfit
+from common.patterns import nearest_patterns
 from common.salvage import Path, Salvaged
 from common.settings import nearest
 from common.step import Step
@@ -96,7 +97,13 @@ def _unknown_data(
     for column in (*step.columns(), *step.cases.where):
         doubt = column.startswith(MARK) or _in_doubt(column, found)
         if column not in known.columns and not doubt:
-            yield at, f'unknown column "{column}"{nearest(column, columns)}'
+            yield at, _no_such(column, columns)
+
+
+def _no_such(column: str, known: list[str]) -> str:
+    if "*" in column:
+        return f'no column fits "{column}" ({nearest_patterns(column, known)})'
+    return f'unknown column "{column}"{nearest(column, known)}'
 
 
 def _with_mistakes(found: "Salvaged[Study]", *parts: str) -> list[str]:
