@@ -29,7 +29,7 @@ from common.sums import Sums
 
 log = logging.getLogger(__name__)
 
-_PACKAGES = ("pyradiomics", "SimpleITK", "numpy", "PyWavelets")
+_PACKAGES = ("pyradiomics", "SimpleITK", "numpy", "PyWavelets", "scikit-image")
 
 
 def summarise(job: Job) -> Sums:
@@ -66,6 +66,8 @@ def _say_engine(profiles: dict[str, Profile]) -> None:
         if reasons := covers(profile):
             where = image or "shape"
             log.info("%s: PyRadiomics runs, not the fast engine: %s", where, "; ".join(reasons))
+        elif "LBP2D" in profile.images():
+            log.info("%s: PyRadiomics makes the images of LBP2D, with scikit-image", image)
 
 
 def _marks(profiles: dict[str, Profile]) -> Sums:

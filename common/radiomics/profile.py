@@ -28,10 +28,7 @@ _BEFORE_FILTERS = {
 }  # fmt: skip
 
 
-_GIVES_NOTHING = {
-    "LBP3D": "with the SciPy of today",
-    "LBP2D": "without scikit-image, which is not installed",
-}
+_GIVES_NOTHING = {"LBP3D": "as PyRadiomics 3.0.1 needs functions that SciPy has taken out"}
 
 
 def _empty_for_none(value: Any) -> Any:
@@ -132,6 +129,8 @@ class Profile(Frozen):
             written = set(own.model_dump(by_alias=True, exclude_unset=True))
             for key in sorted(written & _BEFORE_FILTERS):
                 yield (*at, key), "has no effect here, write it below setting"
+            if name == "LBP2D" and self.images()[name].is_one_grey_level_of_lbp():
+                yield (*at, "binWidth"), "grey levels are 0, 1, 2 ...: write binWidth: 1 here"
             if name == "LoG" and not (own.sigma or self.setting.sigma):
                 yield (*at, "sigma"), "missing; for instance sigma: [1.0, 3.0]"
 

@@ -15,11 +15,13 @@ from radiomics.featureextractor import RadiomicsFeatureExtractor
 import client.radiomics.engine
 import client.regions
 from client.case_features import Wanted, extract_case
+from client.extracting import _say_engine
 from client.imageio import read_image
 from client.regions import region_in
 from client.tables import read_kept
 from common.errors import ConfigError
 from common.radiomics.faults import Fault, Faulty
+from common.radiomics.profile import read_profile
 from common.radiomics.regions import Region
 from server.report.write import write_report
 from server.run import Run
@@ -171,6 +173,14 @@ def test_where_pyradiomics_runs_itself_the_site_s_log_says_so(tmp_path: Path) ->
     known = extractor.execute(*files)["original_glcm_Contrast"]
     found = columns(run, "s0")["t2_original_glcm_Contrast"][0]
     assert found == pytest.approx(float(known), rel=1e-12)
+
+
+def test_the_site_s_log_says_who_makes_local_binary_patterns(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level("INFO"):
+        _say_engine({"t2": read_profile("imageType: {LBP2D: {binWidth: 1}}")})
+    assert "t2: PyRadiomics makes the images of LBP2D" in caplog.text
 
 
 CASE = Wanted("c", {}, {}, (Region("t2", "tumour", (1,), "t2_"),), {"t2": PROFILE})

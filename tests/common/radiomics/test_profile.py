@@ -62,7 +62,7 @@ def test_every_mistake_is_named_with_its_line_and_the_nearest_key() -> None:
     ("text", "message"),
     [
         ("imageType: {LBP3D: {}}", "imageType.LBP3D: gives no features"),
-        ("imageType: {LBP2D: {}}", "LBP2D"),
+        ("imageType: {LBP2D: {}}", "imageType.LBP2D.binWidth: grey levels are 0, 1, 2"),
         ("imageType: {LoG: {}}", "imageType.LoG.sigma: missing; for instance"),
         ("imageType: {Wavelets: {}}", 'did you mean "Wavelet"'),
         ("imageType: {Original: {normalize: true}}", "has no effect here"),
