@@ -89,7 +89,7 @@ def test_it_is_said_who_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_site_that_refused_the_session_is_lost_for_that_reason() -> None:
     posed = Posed("age/development", "age", ("east", "north", "west"), Ask("sums", {}))
-    post = SimpleNamespace(exchange=lambda packets, wait_s: iter(()))
+    post = SimpleNamespace(exchange=lambda *_: iter(()))
     refused = {"west": Reason.STUDY_NOT_APPROVED}
     exchange = Exchange(cast("Any", post), HELLO, {}, {}, 1.0, refused)
     outcomes, _ = exchange.ask(1, [Wanted(posed, {}, 2)])
