@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from client.cases import Case, Flow
+from client.cases import Case, CaseProblem, Flow, Severity
 from client.check import Checked, check
 from client.ingest.cohort_csv import FILE
+from client.quarantine import COHORT_CHECK, Aside
 from client.site import Site
 from common.cohort import SPLITS
 from common.errors import Reason, Refused
@@ -28,12 +29,14 @@ class SiteCohort:
     Attributes:
         cases: in the order of case_id.
         flow: counts of what came in and what was left out.
+        aside: who was left out and why, for the site's own people.
         known: what was worked out of these cases before, by what it is; a cohort never
             changes, so digests and checks of it need to be done once.
     """
 
     cases: tuple[Case, ...]
     flows: tuple[Flow, ...]
+    aside: tuple[Aside, ...] = field(default=(), compare=False, repr=False)
     known: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -81,7 +84,20 @@ def _load(site: Site, study: Study) -> SiteCohort:
         raise Refused(Reason.COHORT_INVALID, "\n".join(str(finding) for finding in fatal))
     cases = [c for i, checked in enumerate(checks) for c in _named(checked.cases, i, len(checks))]
     ordered = tuple(sorted(cases, key=lambda case: case.case_id))
-    return SiteCohort(ordered, tuple(checked.flow for checked in checks))
+    aside = [a for i, checked in enumerate(checks) for a in _aside(checked, i, len(checks))]
+    return SiteCohort(ordered, tuple(checked.flow for checked in checks), tuple(aside))
+
+
+def _aside(checked: Checked, i: int, n: int) -> Iterable[Aside]:
+    """Return who does not fit the study, by the first error as counted, with all that is said."""
+    found: dict[int, list[CaseProblem]] = {}
+    for problem in checked.problems:
+        if problem.severity is Severity.ERROR:
+            found.setdefault(problem.row, []).append(problem)
+    for row, problems in found.items():
+        first, said = problems[0], "; ".join(f"{p.column}: {p.text}" for p in problems)
+        case_id = first.case_id if n == 1 else f"{i}-{first.case_id}"
+        yield Aside(case_id, COHORT_CHECK, str(first.code), f"row {row}: {said}")
 
 
 def select(study: Study, cases: Iterable[Case], wanted: Cases) -> tuple[Case, ...]:

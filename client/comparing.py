@@ -1,6 +1,5 @@
 """The site's half of `compare_masks`: scores of pairs of masks stay in its table."""
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,6 @@ from common.cohort import Mask
 from common.metrics.overlap import dice
 from common.metrics.surface import hausdorff_95, surface_distances
 from common.sums import Sums
-
-log = logging.getLogger(__name__)
 
 
 def summarise(job: Job) -> Sums:
@@ -41,11 +38,11 @@ def summarise(job: Job) -> Sums:
 def _compared(
     job: Job, case: Case, paths: tuple[Path, Path], contract: Mask
 ) -> dict[str, float] | None:
-    """Return the scores of a pair, or None, noted in the site's log, where it has none."""
+    """Return the scores of a pair, or None, put aside, where it has none."""
     try:
         a, b = _on_one_grid(*(read_image(path) for path in paths))
     except ValueError as error:
-        log.warning("%s: %s", case.case_id, error)
+        job.put_aside(case.case_id, error)
         return None
     scores: dict[str, float] = {}
     for score in job.step.scores:

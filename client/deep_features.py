@@ -1,6 +1,5 @@
 """The site's half of `deep_features`: columns of its own table, counts to the coordinator."""
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,8 +20,6 @@ from common.sums import Sums
 if TYPE_CHECKING:
     pass
 
-log = logging.getLogger(__name__)
-
 Floats = NDArray[np.float64]
 Look = Callable[[Case, Region], Floats]
 
@@ -36,9 +33,10 @@ def summarise(job: Job) -> Sums:
     columns = {n: np.full(len(cases), np.nan) for r in regions for n in step.names(r)}
     faults: list[Fault] = []
     for row, case in enumerate(cases):
-        fault = _fill(columns, step, regions, (row, case), look)
-        if fault is not None:
-            faults.append(fault)
+        faulty = _fill(columns, step, regions, (row, case), look)
+        if faulty is not None:
+            faults.append(faulty.fault)
+            job.put_aside(case.case_id, faulty)
     keep_columns(job.site, job.run, job.posed.step, [c.case_id for c in cases], columns)
     numbers = {"n_cases": len(cases), "done": len(cases) - len(faults), "failed": len(faults)}
     sums = {name: np.array(n) for name, n in numbers.items()}
@@ -53,10 +51,11 @@ def _fill(
     regions: Sequence[Region],
     at: tuple[int, Case],
     look: Look,
-) -> Fault | None:
-    """Fill the row of a case; return its first fault, noted in the site's log."""
+) -> Faulty | None:
+    """Fill the row of a case; return its first fault."""
     row, case = at
-    faults, n_drawn = [], 0
+    faults: list[Faulty] = []
+    n_drawn = 0
     for region in regions:
         if case.masks.get(region.mask) is None:
             continue
@@ -64,17 +63,14 @@ def _fill(
         try:
             values = look(case, region)
         except Faulty as faulty:
-            log.warning("%s: put aside: %s", case.case_id, faulty)
-            faults.append(faulty.fault)
+            faults.append(faulty)
         except ValueError as error:
-            log.warning("%s: put aside: %s", case.case_id, error)
-            faults.append(Fault.FAILED)
+            faults.append(Faulty(Fault.FAILED, str(error)))
         else:
             for name, value in zip(step.names(region), values, strict=True):
                 columns[name][row] = value
     if not n_drawn:
-        log.warning("%s: put aside: no mask was drawn", case.case_id)
-        return Fault.MASK_MISSING
+        return Faulty(Fault.MASK_MISSING, "no mask of this case was drawn")
     return faults[0] if faults else None
 
 

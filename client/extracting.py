@@ -1,11 +1,8 @@
 """The site's half of `extract`: features of its own cases, kept in its own table.
 
-Beside the columns lies where they come from, `<step>.provenance.json`, and which cases
-were put aside and why, `<step>.quarantine.csv`; both stay at the site.
+Beside the columns lies where they come from, `<step>.provenance.json`; it stays at the site.
 """
 
-import csv
-import io
 import json
 import logging
 from collections.abc import Sequence
@@ -32,7 +29,7 @@ from common.sums import Sums
 
 log = logging.getLogger(__name__)
 
-_PACKAGES = ("pyradiomics", "SimpleITK", "numpy", "PyWavelets")
+_PACKAGES = ("pyradiomics", "SimpleITK", "numpy", "PyWavelets", "scikit-image")
 
 
 def summarise(job: Job) -> Sums:
@@ -69,6 +66,8 @@ def _say_engine(profiles: dict[str, Profile]) -> None:
         if reasons := covers(profile):
             where = image or "shape"
             log.info("%s: PyRadiomics runs, not the fast engine: %s", where, "; ".join(reasons))
+        elif "LBP2D" in profile.images():
+            log.info("%s: PyRadiomics makes the images of LBP2D, with scikit-image", image)
 
 
 def _marks(profiles: dict[str, Profile]) -> Sums:
@@ -91,7 +90,7 @@ def _extract_all(job: Job, regions: tuple[Region, ...]) -> list[Extracted]:
         found.append(one)
         fault, detail = one.fault
         if fault:
-            log.warning("%s: put aside: %s %s", one.case_id, fault, detail)
+            job.put_aside(one.case_id, detail, Fault(fault))
         if len(found) % step == 0:
             log.info("%s: %d of %d cases", job.posed.step, len(found), len(wanted))
     return sorted(found, key=lambda one: order[one.case_id])
@@ -124,7 +123,7 @@ def _lost(wanted: Wanted) -> Extracted:
 
 
 def _keep(job: Job, regions: tuple[Region, ...], found: Sequence[Extracted]) -> None:
-    """Write columns, provenance and the list of cases put aside."""
+    """Write columns and provenance."""
     step: Extract = job.step
     columns = {}
     for i, region in enumerate(regions):
@@ -136,7 +135,6 @@ def _keep(job: Job, regions: tuple[Region, ...], found: Sequence[Extracted]) -> 
     folder, name = job.site.room("runs", job.run, "columns"), job.posed.step
     text = json.dumps(_provenance(step, regions, found), indent=1)
     write_atomically(folder / f"{name}.provenance.json", text.encode())
-    write_atomically(folder / f"{name}.quarantine.csv", _aside(found).encode())
 
 
 def _provenance(
@@ -159,14 +157,6 @@ def _provenance(
 
 def _of(fault: str) -> dict[str, str]:
     return {"fault": fault} if fault else {}
-
-
-def _aside(found: Sequence[Extracted]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("case_id", "reason", "detail"))
-    writer.writerows((one.case_id, *one.fault) for one in found if one.fault[0])
-    return text.getvalue()
 
 
 def _counts(job: Job, regions: tuple[Region, ...], found: Sequence[Extracted]) -> Sums:

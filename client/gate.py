@@ -50,21 +50,45 @@ def safely(make: Callable[[], Packet]) -> Packet:
 
 def answer(site: Site, message: Round) -> Replies:
     """Return this site's replies to every ask of a round; never raises."""
-    clock = _Clock()
-    replies = tuple(_answer_one(site, message, posed, clock) for posed in message.asks)
-    return Replies(site.name, replies, clock.seconds)
+    turn = _Turn(_broken(site))
+    replies = tuple(_answer_one(site, message, posed, turn) for posed in message.asks)
+    return Replies(site.name, replies, turn.seconds)
 
 
 @dataclass
-class _Clock:
-    """Seconds spent on the site's own cases."""
+class _Turn:
+    """What all answers of a round share.
 
+    Attributes:
+        broken: what is wrong with the log, if anything is.
+        seconds: spent on the site's own cases.
+    """
+
+    broken: Exception | None
     seconds: float = 0.0
 
+    def check_log(self) -> None:
+        """Raise what is wrong with the log: with a line changed anywhere nothing leaves."""
+        if self.broken is not None:
+            raise self.broken
 
-def _answer_one(site: Site, message: Round, posed: Posed, clock: _Clock) -> Reply:
+
+def _broken(site: Site) -> Exception | None:
+    """Return what is wrong with the log.
+
+    Once a round: it is all of a log that grows for years, and every line written since
+    holds the one before it.
+    """
     try:
-        return _release(site, message, posed, clock)
+        audit.check(site.workspace / "audit.jsonl")
+    except (audit.AuditBroken, OSError) as error:
+        return error
+    return None
+
+
+def _answer_one(site: Site, message: Round, posed: Posed, turn: _Turn) -> Reply:
+    try:
+        return _release(site, message, posed, turn)
     except Exception as error:
         reason, detail = _reason(error)
         log.warning("%s %s: %s", posed.problem, reason, detail, exc_info=error)
@@ -86,8 +110,8 @@ def _reason(error: Exception) -> tuple[Reason, str]:
     return Reason.INTERNAL, f"{type(error).__name__}: {error}"
 
 
-def _release(site: Site, message: Round, posed: Posed, clock: _Clock) -> Reply:
-    audit.entries(site.workspace / "audit.jsonl")  # a line changed anywhere: nothing leaves
+def _release(site: Site, message: Round, posed: Posed, turn: _Turn) -> Reply:
+    turn.check_log()
     whole = approved_study(site, message.hello.study)
     masking.check_members(site, message)
     check_group(site, posed.group)
@@ -111,14 +135,14 @@ def _release(site: Site, message: Round, posed: Posed, clock: _Clock) -> Reply:
     release = release_of(step, message, posed, work, knowable)
     spent = ledger.check(site.policy, message, posed, release, cohort.n_patients)
     account = work.account()
-    words = _words(site, message, posed, work, clock)
+    words = _words(site, message, posed, work, turn)
     ledger.note(message, posed, release)
     about = {"cohort": frozen, "spent": round(spent, 1), "alone": work.alone, **account}
     _record_release(site, message, posed, work.schema, about)
     return masking.seal(site, message, posed, words, work.schema)
 
 
-def _words(site: Site, message: Round, posed: Posed, work: Work, clock: _Clock) -> Words:
+def _words(site: Site, message: Round, posed: Posed, work: Work, turn: _Turn) -> Words:
     """Return the encoded sums: those kept of this very ask, or fresh ones, then kept."""
     alone = work.alone
     key = json.dumps(
@@ -132,7 +156,7 @@ def _words(site: Site, message: Round, posed: Posed, work: Work, clock: _Clock) 
         return kept
     begin = time.monotonic()
     sums = work.summarise()
-    clock.seconds += time.monotonic() - begin
+    turn.seconds += time.monotonic() - begin
     conform(sums, work.schema)
     check_sums(site.policy, sums, work.schema, alone=alone)
     words = encode(sums, work.schema)

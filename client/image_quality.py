@@ -41,6 +41,7 @@ def summarise(job: Job) -> Sums:
             found = _look(case, region)
             if isinstance(found, Faulty):
                 faults.append(found.fault)
+                job.put_aside(case.case_id, f"{region.prefix}: {found.detail}", found.fault)
                 continue
             for name, value in found.items():
                 columns[region.prefix + name][row] = value
@@ -81,7 +82,6 @@ def _look(case: Case, region: Region) -> dict[str, float] | Faulty:
         mask = read_mask(case.masks[region.mask])
         return figures_of(scan, region_in(mask, region.values, scan.grid, own=region.own))
     except Faulty as faulty:
-        log.warning("%s: %s: %s", case.case_id, region.prefix, faulty)
         return faulty
 
 

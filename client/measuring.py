@@ -1,6 +1,5 @@
 """The site's half of `measure`: sizes of masks, and slices in the middle of them."""
 
-import logging
 from collections import Counter
 from collections.abc import Mapping
 
@@ -15,8 +14,6 @@ from client.tables import keep_columns
 from common.cohort import Mask, Plane
 from common.sums import Sums
 from common.tasks.measure import Slice, plain_name, sized
-
-log = logging.getLogger(__name__)
 
 Numbers = dict[str, float]
 
@@ -38,7 +35,7 @@ def summarise(job: Job) -> Sums:
         try:
             numbers = _one(job, case, read_image(path))
         except ValueError as error:
-            log.warning("%s: %s", case.case_id, error)
+            job.put_aside(case.case_id, error)
             became["failed"] += 1
             continue
         became["empty" if numbers.pop("empty") else "done"] += 1

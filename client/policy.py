@@ -30,7 +30,7 @@ def approved_study(site: Site, sha256: str) -> Study:
 @lru_cache(maxsize=8)
 def _read(text: str, file: str) -> Study:
     """Read a study once for all asks of a process: it is its text, and never changes."""
-    return read_study(text, file)
+    return read_study(text, file, again=True)
 
 
 def narrowed(study: Study, chosen: Choices) -> Study:

@@ -1,6 +1,5 @@
 """The site's half of `predict`: what networks find in its own cases stays on its disk."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -20,8 +19,6 @@ from common.sums import Array, Sums
 from common.table import Floats
 from common.tasks.predict import Networks, networks_of
 from common.tasks.train import Train
-
-log = logging.getLogger(__name__)
 
 Ensemble: TypeAlias = Sequence[Mapping[str, Array]]
 
@@ -83,7 +80,7 @@ def _fill(
     prefix = f"{variant}." if variant else ""
     failed = set()
     for row, case in enumerate(cases):
-        found = _one(learner, choose(case), case)
+        found = _one(job, learner, choose(case), case)
         if found is None:
             failed.add(case.case_id)
             continue
@@ -98,13 +95,13 @@ def _fill(
     return failed
 
 
-def _one(learner: Learner, networks: Ensemble, case: Case) -> Predicted | None:
-    """Return what is found in a case, or None, noted in the site's log, where it cannot be had."""
+def _one(job: Job, learner: Learner, networks: Ensemble, case: Case) -> Predicted | None:
+    """Return what is found in a case, or None, put aside, where it cannot be had."""
     if not networks:
-        log.warning("%s: there is no network that has not seen it", case.case_id)
+        job.put_aside(case.case_id, "there is no network that has not seen it")
         return None
     try:
         return learner.predict(networks, case)
     except ValueError as error:
-        log.warning("%s: %s", case.case_id, error)
+        job.put_aside(case.case_id, error)
         return None

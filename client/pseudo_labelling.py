@@ -1,6 +1,5 @@
 """The site's half of `pseudo_label`: masks for its own cases, and counts of them."""
 
-import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,8 +20,6 @@ from common.sums import Array, Sums
 from common.tasks.predict import networks_of
 from common.tasks.pseudo_label import COUNTS, N_BINS, PseudoLabel, unused_value
 
-log = logging.getLogger(__name__)
-
 Networks = Sequence[Mapping[str, Array]]
 
 
@@ -41,7 +38,7 @@ def summarise(job: Job) -> Sums:
             write_product(path, read_image(truth))
             became["true"] += 1
             continue
-        found = _one(bench, networks, case, job.step)
+        found = _one(job, bench, networks, case)
         if found is None:
             became["failed"] += 1
             continue
@@ -63,14 +60,15 @@ def _path(job: Job, bench: Bench, case: Case) -> Path:
 
 
 def _one(
-    bench: Bench, networks: Networks, case: Case, step: PseudoLabel
+    job: Job, bench: Bench, networks: Networks, case: Case
 ) -> tuple[Volume, float, float] | None:
     """Return a case's mask, how sure of it networks are, and the share they are not."""
+    step: PseudoLabel = job.step
     try:
         chances, frame = find_chances(bench, networks, case, step.flips)
         onto = read_image(case.images[bench.mask.on]).grid
     except ValueError as error:
-        log.warning("%s: %s", case.case_id, error)
+        job.put_aside(case.case_id, error)
         return None
     gated, confidence, ignored = gate(chances, step.voxel_confidence)
     classes = restore(gated, frame, onto, bench.task.recipe)

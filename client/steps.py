@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+import logging
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -15,13 +16,17 @@ from threadpoolctl import ThreadpoolController
 from client.cases import Case
 from client.cohorts import SiteCohort, select
 from client.disclosure import in_clear
+from client.quarantine import Aside, write_asides
 from client.site import Site
 from client.tables import Source, keep_columns, make_table, require
 from common.analyses.analysis import APPLY, Answer
 from common.messages import Posed, Round
+from common.radiomics.faults import Fault, Faulty
 from common.study import Study, schema_of
 from common.sums import Schema, Sums
 from common.table import Table
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Job:
 
     Attributes:
         cases: those the step selects; where it makes columns, all of the site.
+        aside: cases that the work has put aside so far.
     """
 
     site: Site
@@ -58,6 +64,15 @@ class Job:
     message: Round
     posed: Posed
     cohort: SiteCohort
+    aside: list[Aside] = field(default_factory=list)
+
+    def put_aside(self, case_id: str, why: str | Exception, reason: Fault = Fault.FAILED) -> None:
+        """Note, for the site's own people alone, that a case cannot be worked on."""
+        fault, detail = reason, str(why)
+        if isinstance(why, Faulty):
+            fault, detail = why.fault, why.detail
+        log.warning("%s: put aside: %s %s", case_id, fault, detail)
+        self.aside.append(Aside(case_id, self.posed.step, str(fault), detail))
 
     @property
     def run(self) -> str:
@@ -131,7 +146,9 @@ def _summarise(job: Job) -> Sums:
     if module is None:
         return _apply(job) if job.posed.ask.phase == APPLY else _analyse(job)
     summarise: Callable[[Job], Sums] = import_module(module).summarise
-    return summarise(job)
+    sums = summarise(job)
+    write_asides(job.site.room("runs", job.run), job.cohort.aside, job.posed.step, job.aside)
+    return sums
 
 
 def _analyse(job: Job) -> Sums:

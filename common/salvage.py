@@ -6,7 +6,7 @@ away, and what is left is validated again; complaints that only come of the taki
 are not told.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Generic, NoReturn, TypeVar
@@ -20,6 +20,18 @@ M = TypeVar("M", bound=BaseModel)
 _PASSES = 20
 _SEVERAL = "several_problems"
 _PLACEHOLDERS: Mapping[str, Any] = {"string": "unnamed", "array": []}
+_NUMBER, _WHOLE = "a number", "a whole number"
+# What a value should have been, by the beginning of pydantic's word for that it is not.
+_KINDS = {
+    "int_": _WHOLE,
+    "float_": _NUMBER,
+    "bool_": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "keys and values",
+    "model_type": "keys and values",
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,7 @@ def salvage(model: type[M], data: Any, known: Iterable[Path]) -> Salvaged[M]:
         try:
             return Salvaged(model.model_validate(rest), tuple(mistakes), frozenset(gone))
         except ValidationError as error:
-            found = [m for e in error.errors() for m in _mistakes(e, paths)]
+            found = list(_told_once(m for e in error.errors() for m in _mistakes(e, paths)))
         mistakes += [m for m in found if not _follows(m, gone)]
         before = len(gone)
         for mistake in sorted(found, key=_backwards, reverse=True):
@@ -95,7 +107,7 @@ def salvage(model: type[M], data: Any, known: Iterable[Path]) -> Salvaged[M]:
 
 
 def _mistakes(error: ErrorDetails, paths: frozenset[Path]) -> Iterable[Mistake]:
-    at = _place(error["loc"], paths)
+    at = _place(error, paths)
     if error["type"] != _SEVERAL:
         return [Mistake(at, error)]
     problems: Sequence[tuple[Path, str]] = error["ctx"]["problems"]
@@ -105,13 +117,37 @@ def _mistakes(error: ErrorDetails, paths: frozenset[Path]) -> Iterable[Mistake]:
     ]
 
 
-def _place(loc: Path, paths: frozenset[Path]) -> Path:
-    """Drop pydantic's own words, such as the tags of unions, from a location."""
+def _place(error: ErrorDetails, paths: frozenset[Path]) -> Path:
+    """Drop pydantic's own words, such as the branches of unions, from a location."""
     path: Path = ()
-    for i, part in enumerate(loc):
-        if (*path, part) in paths or (i == len(loc) - 1 and part != "[key]"):
-            path = (*path, part)
+    for i, part in enumerate(error["loc"]):
+        named = next((p for p in (part, str(part)) if (*path, p) in paths), None)
+        if named is None and error["type"] == "missing" and i == len(error["loc"]) - 1:
+            named = part
+        path = path if named is None else (*path, named)
     return path
+
+
+def _told_once(found: Iterable[Mistake]) -> Iterator[Mistake]:
+    """Yield mistakes, those of one value that fits no branch of its union as one."""
+    places: dict[Path, list[Mistake]] = {}
+    for mistake in found:
+        places.setdefault(mistake.path, []).append(mistake)
+    for path, here in places.items():
+        words = [_wanted(mistake.error) for mistake in here]
+        if len(here) > 1 and all(words):
+            kinds = [w for w in dict.fromkeys(words) if w != _WHOLE or _NUMBER not in words]
+            message = f"Expected {' or '.join(kinds)}"
+            yield Mistake(path, {**here[0].error, "type": "no_branch_fits", "msg": message})
+        else:
+            yield from {mistake.error["msg"]: mistake for mistake in here}.values()
+
+
+def _wanted(error: ErrorDetails) -> str:
+    """Return what a branch of a union wants in place of what stands there, or ""."""
+    if error["type"] == "literal_error":
+        return str(error["ctx"]["expected"])
+    return next((w for start, w in _KINDS.items() if error["type"].startswith(start)), "")
 
 
 def _follows(mistake: Mistake, gone: set[Path]) -> bool:

@@ -89,6 +89,22 @@ def parse(model: type[M], text: str, file: str) -> M:
     return found.model
 
 
+def problems_of(model: type[BaseModel], text: str) -> list[tuple[Path, str]]:
+    """Return every mistake in a YAML text within a file, as path in the text and words."""
+    try:
+        data, lines, twice = look_at_yaml(text, "")
+    except ConfigError as error:
+        return [((), _within(finding)) for finding in error.findings]
+    found = salvage(model, data, lines)
+    own = [(one.path, _message(one.error, model)) for one in found.mistakes]
+    return [*(((), _within(finding)) for finding in twice), *own]
+
+
+def _within(finding: Finding) -> str:
+    where = f"line {finding.line} of this text: " if finding.line else ""
+    return where + finding.message
+
+
 def decoded(data: bytes, file: str) -> str:
     """Return the text of a file that a user wrote, with the ends of lines that YAML has.
 
@@ -166,6 +182,18 @@ def _lines(node: yaml.Node | None, path: Path) -> Iterator[tuple[Path, int]]:
     elif isinstance(node, yaml.SequenceNode):
         for i, value in enumerate(node.value):
             yield from _lines(value, (*path, i))
+    elif isinstance(node, yaml.ScalarNode) and node.style == "|":
+        yield from _lines_within(node, path)
+
+
+def _lines_within(text: yaml.ScalarNode, path: Path) -> Iterator[tuple[Path, int]]:
+    """Yield the lines of a file that stands word for word in another, from behind its "|"."""
+    try:
+        root, _, _ = _loaded(text.value)
+    except yaml.YAMLError:
+        return
+    before = text.start_mark.line + 1
+    yield from (((*path, *at), before + line) for at, line in _lines(root, ()) if at)
 
 
 def _finding(

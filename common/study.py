@@ -154,8 +154,14 @@ class Study(Frozen):
         return bound, known
 
 
-def read_study(text: str, file: str) -> Study:
+def read_study(text: str, file: str, *, again: bool = False) -> Study:
     """Return the study in a YAML text.
+
+    Args:
+        text: YAML.
+        file: its name, for messages only.
+        again: it was read before, so whether its analyses can begin is not tried once
+            more; with ranks of 2000 columns that takes a second.
 
     Raises:
         ConfigError: with every mistake: of form, and names nothing stands behind.
@@ -166,7 +172,7 @@ def read_study(text: str, file: str) -> Study:
     if found.model is not None:
         findings += [
             Finding(file, line_of(path, lines), ".".join(map(str, path)), message)
-            for path, message in dict.fromkeys(unknown_names(found.model, found))
+            for path, message in dict.fromkeys(unknown_names(found.model, found, again=again))
         ]
     if findings or found.model is None:
         raise ConfigError(in_order(findings))

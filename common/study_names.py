@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from common.analyses import ANALYSES
 from common.by_site import not_by_site
 from common.choices import MARK, candidates, references
 from common.holdings import Holdings, of_cohort
 from common.nested import base_of, unfit
+from common.patterns import nearest_patterns
 from common.salvage import Path, Salvaged
 from common.settings import nearest
 from common.step import Step
@@ -18,8 +21,13 @@ if TYPE_CHECKING:
     from common.study import Study
 
 
-def unknown_names(study: "Study", found: "Salvaged[Study]") -> Iterator[tuple[Path, str]]:
-    """Yield what names nothing; not where it may name what was taken away as wrong."""
+def unknown_names(
+    study: "Study", found: "Salvaged[Study]", *, again: bool
+) -> Iterator[tuple[Path, str]]:
+    """Yield what names nothing; not where it may name what was taken away as wrong.
+
+    Unless the study is read again, also the analyses that cannot begin.
+    """
     if study.nested is not None:
         yield from ((("nested", "steps"), why) for why in unfit(study.nested, study.steps))
     if study.by_site is not None:
@@ -38,9 +46,26 @@ def unknown_names(study: "Study", found: "Salvaged[Study]") -> Iterator[tuple[Pa
         # What does not fit can be told only where every name means something.
         if not wrong and not any(_in_doubt(n, found) for n in _names_in(step)):
             yield from ((at, text) for text in step.problems(known, before))
+            if not again:
+                yield from ((at, why) for why in _cannot_begin(study.written[name], step, known))
         known |= study.made_by(name, step, known, before)
         before[name] = step
         lists |= dict.fromkeys(candidates(name, step))
+
+
+def _cannot_begin(written: Step, step: Any, known: Holdings) -> Iterator[str]:
+    """Yield why an analysis would fail before it asks: a column without a range, an odd outcome.
+
+    Nothing of one that waits for what another step has found.
+    """
+    begin = getattr(step, "solve", None) if isinstance(step, ANALYSES) else None
+    if begin is None or step.needs() or references(written):
+        return
+    try:
+        for ask in islice(begin(known.columns), 1):  # `derive` asks nothing
+            step.schema(ask, known.columns)
+    except ValueError as error:
+        yield str(error)
 
 
 def _unknown_steps(
@@ -72,7 +97,13 @@ def _unknown_data(
     for column in (*step.columns(), *step.cases.where):
         doubt = column.startswith(MARK) or _in_doubt(column, found)
         if column not in known.columns and not doubt:
-            yield at, f'unknown column "{column}"{nearest(column, columns)}'
+            yield at, _no_such(column, columns)
+
+
+def _no_such(column: str, known: list[str]) -> str:
+    if "*" in column:
+        return f'no column fits "{column}" ({nearest_patterns(column, known)})'
+    return f'unknown column "{column}"{nearest(column, known)}'
 
 
 def _with_mistakes(found: "Salvaged[Study]", *parts: str) -> list[str]:

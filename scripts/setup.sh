@@ -8,7 +8,7 @@
 #                           --torch-index; matters only when .venv has none yet
 #
 # A second call returns at once; an interrupted one is taken up again. Nothing is
-# changed outside .venv but compiled kernels, beside their sources.
+# changed outside .venv, which keeps the compiled kernels too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -48,7 +48,7 @@ fingerprint() {
 kernels_fingerprint() {
   local files
   mapfile -t files < <(grep -lE '^@[a-z_]*(kernel|inner|regrouping)' client/radiomics/*.py)
-  digest constraints.txt client/radiomics/compiled.py "${files[@]}"
+  digest constraints.txt client/radiomics/{compiled,kernel_store}.py "${files[@]}"
 }
 
 are_compiled() {

@@ -70,12 +70,12 @@ def _join(run: Run, grid: Grid, journal: Journal) -> Exchange:
     at_once = {"at_once": grid.at_once} if hasattr(grid, "at_once") else {}
     journal.write("session", session=hello.session, sites=sorted(run.keys), **at_once)
 
-    why: dict[str, str] = {}
+    why: dict[str, Reason] = {}
 
     def told(what: str, site: str) -> None:
         kind = what if what in {"joined", "waiting"} else "refused"
         if kind == "refused" and site:
-            why[site] = what
+            why[site] = Reason(what)
         more = {"why": what} if kind == "refused" else {}
         wait = {"wait_s": run.roster.wait_s} if kind == "waiting" else {}
         journal.write(kind, site=site, **more, **wait)
@@ -83,7 +83,7 @@ def _join(run: Run, grid: Grid, journal: Journal) -> Exchange:
 
     members = post.join(hello, run.keys, run.roster.wait_s, told)
     for site in sorted(set(run.keys) - set(members)):
-        reason = why.get(site, str(Reason.UNREACHABLE))
+        reason = str(why.get(site, Reason.UNREACHABLE))
         journal.write("absent", site=site, why=reason)
         progress.tell({"event": "absent", "site": site, "why": reason})
     joined = [site for site in run.roster.developing if site in members]
@@ -93,4 +93,4 @@ def _join(run: Run, grid: Grid, journal: Journal) -> Exchange:
             f"got {len(joined)}: {', '.join(joined) or 'none'}"
             + "".join(f"; {site} refused: {reason}" for site, reason in sorted(why.items()))
         )
-    return Exchange(post, hello, members, run.keys, run.roster.deadline_s)
+    return Exchange(post, hello, members, run.keys, run.roster.deadline_s, why)

@@ -20,6 +20,7 @@ from common.settings import Frozen, decoded, look_at_yaml, parse
 from common.sites import Roster
 from common.study import Study, read_study
 from server.deploy import commands as deployed
+from server.deploy.commands import RunFolder
 from server.deploy.conduct import DeployedRun, find_deployed
 from server.deploy.trying import dry_run
 
@@ -49,7 +50,6 @@ app.command("stop")(deployed.stop)
 StudyFile = Annotated[Path, typer.Argument(help="the study, such as studies/phantom.yaml")]
 SitesFile = Annotated[Path, typer.Option("--sites", help="the roster; see sites.example.yaml")]
 RunsFolder = Annotated[Path, typer.Option("--runs", help="folder of all runs")]
-RunFolder = Annotated[Path, typer.Argument(help="the run's folder, such as runs/phantom-...")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on standard output")]
 Workers = Annotated[int | None, typer.Option(min=1, help="sites at work at the same time")]
 Engine = Annotated[Literal["processes", "threads", "ray"] | None, typer.Option()]
@@ -229,7 +229,7 @@ def _refuse_bad_cohorts(study: Path, sites: Path, runs: Path | None, *, leave_ou
 
 def _existing_run(folder: Path) -> None:
     if not (folder / "run.json").exists():
-        sys.stderr.write(f"{folder}: expected a run's folder, found no run.json\n")
+        sys.stderr.write(f"{folder}: expected a run's folder, or its name, found no run.json\n")
         raise typer.Exit(MISTAKE)
 
 

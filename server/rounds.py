@@ -102,6 +102,7 @@ class Exchange:
         members: session keys of the sites that joined.
         keys: public identity keys of all sites.
         deadline_s: longest wait for the replies of one attempt.
+        refused: sites that did not let the session in, and why.
     """
 
     post: Post
@@ -109,12 +110,13 @@ class Exchange:
     members: Mapping[str, Joined]
     keys: Mapping[str, str]
     deadline_s: float
+    refused: Mapping[str, Reason] = field(default_factory=dict)
 
     def ask(self, number: int, wanted: Sequence[Wanted]) -> tuple[dict[str, Outcome], Cost]:
         """Return the outcome of every wanted sum, by problem, and what the round cost."""
         begin, cost = time.monotonic(), Cost()
         blobs = {w.posed.problem: pack(w.posed.ask.arrays) for w in wanted}
-        open_ = [_first_try(w, self.members) for w in wanted]
+        open_ = [self._first_try(w) for w in wanted]
         outcomes: dict[str, Outcome] = {}
         attempt = 0
         while open_:
@@ -125,6 +127,12 @@ class Exchange:
             outcomes |= ended
         cost.seconds = time.monotonic() - begin
         return outcomes, cost
+
+    def _first_try(self, wanted: Wanted) -> _Tally:
+        everyone = wanted.posed.group
+        group = tuple(site for site in everyone if site in self.members)
+        absent = {s: self.refused.get(s, Reason.UNREACHABLE) for s in everyone if s not in group}
+        return _Tally(wanted, group, lost=absent)
 
     def _attempt(
         self,
@@ -190,12 +198,6 @@ class Exchange:
             return verified(self.keys[site], bytes.fromhex(signature), message)
         except ValueError:
             return False
-
-
-def _first_try(wanted: Wanted, members: Mapping[str, Joined]) -> _Tally:
-    absent = {s: Reason.UNREACHABLE for s in wanted.posed.group if s not in members}
-    group = tuple(s for s in wanted.posed.group if s in members)
-    return _Tally(wanted, group, lost=absent)
 
 
 def _next_try(tally: _Tally) -> _Tally:

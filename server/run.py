@@ -41,7 +41,7 @@ class Run:
     @cached_property
     def study(self) -> Study:
         """The study as it was when the run began."""
-        return read_study(self._text("study.yaml"), str(self.folder / "study.yaml"))
+        return read_study(self._text("study.yaml"), str(self.folder / "study.yaml"), again=True)
 
     @cached_property
     def study_hash(self) -> str:

@@ -32,7 +32,7 @@ def init(
 ) -> None:
     """Make this site's keys and settings from the coordinator's kit."""
     from client.joining.enrol import enrol, enrolment_file
-    from common.deployment import site_fingerprint
+    from common.deployment import fingerprint, site_fingerprint
 
     place, enrolment = enrol(kit, folder, cohort)
     sys.stdout.write(
@@ -42,6 +42,9 @@ def init(
         "only)\n"
         "Read this fingerprint to the coordinator over the phone:\n"
         f"  {site_fingerprint(enrolment)}\n"
+        "and this one, of the key that signs your answers, to the other hospitals; they see it "
+        "when they approve a study:\n"
+        f"  {fingerprint(enrolment.identity)}\n"
         f"{place.approval_key}: whoever holds it lets code in; the running site does not need "
         "it, so you may keep it elsewhere\n"
         f"Next: consortium site check {place.folder}\n"
@@ -109,6 +112,8 @@ def status(site: Folder) -> None:
     from datetime import datetime
 
     from client.joining.health import is_well
+    from common.deployment import fingerprint
+    from common.privacy.identity import public_text
 
     place = find_place(site)
     well, words = is_well(site)
@@ -122,4 +127,6 @@ def status(site: Folder) -> None:
     approved = place.site.policy.approved_studies
     studies = ", ".join(s[:12] for s in approved) or "none yet"
     sys.stdout.write(f"studies let in: {studies}\n")
+    identity = fingerprint(public_text(place.site.identity()))
+    sys.stdout.write(f"fingerprint for other hospitals: {identity}\n")
     raise typer.Exit(0 if well else 1)

@@ -33,7 +33,8 @@ def in_words(study: Study, offer: Offer, settings: SiteSettings) -> str:
 
 
 def _who(offer: Offer, settings: SiteSettings) -> Iterator[str]:
-    yield "Who takes part (compare the fingerprints with these hospitals, not with the coordinator)"
+    yield "Who takes part (compare the fingerprints with these hospitals, not with the coordinator;"
+    yield "each sees its own with `consortium site status`)"
     for name, site in offer.sites.items():
         here = "  <- this site" if name == settings.name else ""
         known = settings.partners.get(name)

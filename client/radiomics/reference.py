@@ -68,6 +68,7 @@ def extract_with_pyradiomics(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
+            warnings.simplefilter("ignore", UserWarning)
             values = extractor.execute(image, mask, label=label)
     except (ValueError, RuntimeError, IndexError) as error:
         raise RadiomicsError(_cause(str(error)), str(error)) from error
@@ -109,7 +110,11 @@ def filtered(name: str, image: Any, settings: Settings) -> Iterator[tuple[str, A
     from radiomics import imageoperations
 
     make = getattr(imageoperations, f"get{name}Image")
-    for made, image_name, _ in make(image, None, **settings.as_pyradiomics()):
+    with warnings.catch_warnings():
+        # scikit-image warns that a local binary pattern of real numbers may hang on rounding.
+        warnings.simplefilter("ignore", UserWarning)
+        found = list(make(image, None, **settings.as_pyradiomics()))
+    for made, image_name, _ in found:
         yield image_name, sitk.GetArrayFromImage(made)
 
 

@@ -1,5 +1,8 @@
 """Put a PyRadiomics parameter file into a study, word for word, so that its hash covers it."""
 
+from collections.abc import Sequence
+from itertools import takewhile
+
 from common.errors import ConfigError, Finding
 from common.radiomics.profile import read_profile
 from common.settings import read_yaml
@@ -30,7 +33,8 @@ def embed(study: str, step: str, parameters: str, *, file: str, parameter_file: 
         raise ConfigError([Finding(file, None, f"steps.{step}", text)])
     if ("steps", step, "profile") in lines:
         here = lines["steps", step, "profile"]
-        raise ConfigError([Finding(file, here, f"steps.{step}.profile", "there is one already")])
+        said = f"the step has a profile already: {_way_on(study.splitlines(), here)}"
+        raise ConfigError([Finding(file, here, f"steps.{step}.profile", said)])
     rows = study.splitlines()
     line = rows[at - 1]
     indent = line[: len(line) - len(line.lstrip())]
@@ -39,3 +43,25 @@ def embed(study: str, step: str, parameters: str, *, file: str, parameter_file: 
         raise ConfigError([Finding(file, name, f"steps.{step}", said)])
     body = [f"{indent}  {row}".rstrip() for row in parameters.expandtabs(2).splitlines()]
     return "\n".join([*rows[:at], f"{indent}profile: |", *body, *rows[at:]]) + "\n"
+
+
+def _way_on(rows: Sequence[str], here: int) -> str:
+    """Return what to take out so that a step has no profile.
+
+    Args:
+        rows: of the study.
+        here: line of its profile, counted from 1.
+    """
+    if not rows[here - 1].lstrip().startswith("profile"):
+        return "take `profile` out of this line, write the step a setting a line, and embed again"
+    within = list(takewhile(lambda row: not row.strip() or _is_deeper(row, rows[here - 1]),
+                            rows[here:]))  # fmt: skip
+    while within and not within[-1].strip():
+        within.pop()
+    last = here + len(within)
+    where = f"line {here}" if last == here else f"lines {here} to {last}"
+    return f"take {where} out, and embed again"
+
+
+def _is_deeper(row: str, than: str) -> bool:
+    return len(row) - len(row.lstrip()) > len(than) - len(than.lstrip())

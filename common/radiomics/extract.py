@@ -13,7 +13,6 @@ from pydantic import Field, model_validator
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.cohort import Column, ImageRef, MaskRef, Name
-from common.errors import ConfigError
 from common.flow import Code
 from common.holdings import Holdings
 from common.radiomics.agreement import agree_schema, disagreement
@@ -22,6 +21,8 @@ from common.radiomics.faults import Fault
 from common.radiomics.presets import PRESETS
 from common.radiomics.profile import Profile, read_profile
 from common.radiomics.regions import Pick, Region, regions_of
+from common.salvage import Path, refuse_all
+from common.settings import nearest, problems_of
 from common.step import Over, Step
 from common.sums import Schema, Sums, cells, count
 
@@ -72,20 +73,25 @@ class Extract(Step):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [
-            f"{word}: expected distinct names, got {list(names)}"
+        problems: list[tuple[Path, str]] = [
+            ((word,), f"expected distinct names, got {list(names)}")
             for word, names in (("of", self.of), ("masks", self.masks), ("labels", self.labels))
             if len(set(names)) < len(names)
         ]
-        problems += [f'profiles: "{i}" is no image of this step' for i in self._odd_images()]
+        problems += [
+            (("profiles", image), "no image of this step")
+            for image in self.profiles
+            if image not in self.of
+        ]
         if len(self.over) > 1 or self.over[0] == "each":
-            problems.append('over: expected one of "all", "development", "external"')
-        for image, text in (("", self.profile), *self.profiles.items()):
-            problems += _wrong_profile(f"profiles.{image}" if image else "profile", text)
+            problems.append((("over",), 'expected one of "all", "development", "external"'))
+        problems += _wrong_profile(("profile",), self.profile)
+        for image, text in self.profiles.items():
+            problems += _wrong_profile(("profiles", image), text)
         if not problems and not self.of and self._has_grey_features():
-            problems.append('of: features of grey levels need an image; without, name "shape" only')
-        if problems:
-            raise ValueError("; ".join(problems))
+            why = 'features of grey levels need an image; without, name "shape" only'
+            problems.append((("of",), why))
+        refuse_all(problems)
         return self
 
     def images(self) -> tuple[str, ...]:
@@ -172,9 +178,6 @@ class Extract(Step):
         }
         return {"features": features, "fingerprints": fingerprints}
 
-    def _odd_images(self) -> list[str]:
-        return [image for image in self.profiles if image not in self.of]
-
     def _has_grey_features(self) -> bool:
         return any(not name.startswith("original_shape") for name in self.features(""))
 
@@ -186,15 +189,11 @@ def profile_text(profile: ProfileText) -> str:
     return yaml.safe_dump(profile, sort_keys=False)
 
 
-def _wrong_profile(where: str, profile: ProfileText) -> list[str]:
+def _wrong_profile(at: Path, profile: ProfileText) -> list[tuple[Path, str]]:
     text = profile_text(profile)
     if isinstance(profile, str) and "\n" not in text and ":" not in text:
-        return [f'{where}: unknown preset "{profile}" (known: {", ".join(PRESETS)})']
-    try:
-        read_profile(text, where)
-    except ConfigError as error:
-        return [str(finding) for finding in error.findings]
-    return []
+        return [(at, f'unknown preset "{profile}"{nearest(profile, list(PRESETS))}')]
+    return [((*at, *path), words) for path, words in problems_of(Profile, text)]
 
 
 def _counts(total: Sums, images: tuple[str, ...]) -> dict[str, Json]:

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_
 
 from common.radiomics.names import FEATURES, IMAGE_TYPES, ON_REQUEST, WITHDRAWN
 from common.radiomics.settings import Settings
+from common.salvage import Path, refuse_all
 from common.settings import Frozen, nearest, parse
 
 # Part of every fingerprint: raise it whenever a feature's value may change.
@@ -27,10 +28,7 @@ _BEFORE_FILTERS = {
 }  # fmt: skip
 
 
-_GIVES_NOTHING = {
-    "LBP3D": "with the SciPy of today",
-    "LBP2D": "without scikit-image, which is not installed",
-}
+_GIVES_NOTHING = {"LBP3D": "as PyRadiomics 3.0.1 needs functions that SciPy has taken out"}
 
 
 def _empty_for_none(value: Any) -> Any:
@@ -72,9 +70,7 @@ class Profile(Frozen):
 
     @model_validator(mode="after")
     def _nothing_is_left_out_in_silence(self) -> "Profile":
-        mistakes = [*self._image_mistakes(), *self._class_mistakes(), *self._ibsi_mistakes()]
-        if mistakes:
-            raise ValueError("; ".join(mistakes))
+        refuse_all([*self._image_mistakes(), *self._class_mistakes(), *self._ibsi_mistakes()])
         return self
 
     def images(self) -> dict[str, Settings]:
@@ -122,45 +118,54 @@ class Profile(Frozen):
             "featureClass": {name: list(names) for name, names in self.features().items()},
         }
 
-    def _image_mistakes(self) -> Iterator[str]:
+    def _image_mistakes(self) -> Iterator[tuple[Path, str]]:
         for name, own in self.image_type.items():
+            at: Path = ("imageType", name)
             if name not in IMAGE_TYPES:
-                yield f'unknown image type "{name}"{nearest(name, list(IMAGE_TYPES))}'
+                yield at, f'unknown image type "{name}"{nearest(name, list(IMAGE_TYPES))}'
                 continue
             if name in _GIVES_NOTHING:
-                yield f"{name} gives no features {_GIVES_NOTHING[name]}, without an error"
+                yield at, f"gives no features {_GIVES_NOTHING[name]}, without an error"
             written = set(own.model_dump(by_alias=True, exclude_unset=True))
             for key in sorted(written & _BEFORE_FILTERS):
-                yield f'imageType.{name}: "{key}" has no effect here, write it below setting'
+                yield (*at, key), "has no effect here, write it below setting"
+            if name == "LBP2D" and self.images()[name].is_one_grey_level_of_lbp():
+                yield (*at, "binWidth"), "grey levels are 0, 1, 2 ...: write binWidth: 1 here"
             if name == "LoG" and not (own.sigma or self.setting.sigma):
-                yield "imageType.LoG: sigma is missing, for instance sigma: [1.0, 3.0]"
+                yield (*at, "sigma"), "missing; for instance sigma: [1.0, 3.0]"
 
-    def _class_mistakes(self) -> Iterator[str]:
+    def _class_mistakes(self) -> Iterator[tuple[Path, str]]:
         for name, features in self.feature_class.items():
+            at: Path = ("featureClass", name)
             if name not in FEATURES:
-                yield f'unknown feature class "{name}"{nearest(name, list(FEATURES))}'
+                yield at, f'unknown feature class "{name}"{nearest(name, list(FEATURES))}'
                 continue
             if name == "shape2D" and not self.setting.force2d:
-                yield "featureClass.shape2D needs force2D: true below setting"
-            known = [*FEATURES[name], *ON_REQUEST.get(name, ())]
-            for feature in features:
-                if feature in WITHDRAWN.get(name, {}):
-                    same = WITHDRAWN[name][feature]
-                    yield f"featureClass.{name}: {feature} was withdrawn, it equals {same}"
-                elif feature not in known:
-                    tip = nearest(feature, known)
-                    yield f'featureClass.{name}: unknown feature "{feature}"{tip}'
+                yield at, "needs force2D: true below setting"
+            for i, feature in enumerate(features):
+                if wrong := _wrong_feature(name, feature):
+                    yield (*at, i), wrong
 
-    def _ibsi_mistakes(self) -> Iterator[str]:
+    def _ibsi_mistakes(self) -> Iterator[tuple[Path, str]]:
+        at: Path = ("ibsi",)
         if self.ibsi and self.setting.bin_count is None and self.setting.resegment_range is None:
             yield (
-                "ibsi: true with a fixed bin width needs resegmentRange: its lower bound is where "
-                "the grey levels begin"
+                at,
+                "true with a fixed bin width needs resegmentRange: its lower bound is where "
+                "the grey levels begin",
             )
         if self.ibsi and self.setting.resegment_mode != "absolute":
-            yield "ibsi: true needs resegmentMode: absolute"
+            yield at, "true needs resegmentMode: absolute"
         if self.ibsi and (self.setting.normalize or self.setting.pre_crop):
-            yield "ibsi: true goes neither with normalize nor with preCrop"
+            yield at, "true goes neither with normalize nor with preCrop"
+
+
+def _wrong_feature(of: str, feature: str) -> str:
+    """Return what is wrong with the name of a feature of a class, or ""."""
+    if feature in WITHDRAWN.get(of, {}):
+        return f"{feature} was withdrawn, it equals {WITHDRAWN[of][feature]}"
+    known = [*FEATURES[of], *ON_REQUEST.get(of, ())]
+    return "" if feature in known else f'unknown feature "{feature}"{nearest(feature, known)}'
 
 
 def read_profile(text: str, file: str = "profile") -> Profile:

@@ -134,6 +134,11 @@ class Settings(Frozen):
             raise ValueError("expected at least one distance")
         return value
 
+    def is_one_grey_level_of_lbp(self) -> bool:
+        """Tell whether all a uniform local binary pattern can be, 0 to samples + 1, is one bin."""
+        uniform = self.lbp2d_method == "uniform" and self.bin_count is None
+        return uniform and self.bin_width > self.lbp2d_samples + 1
+
     def as_pyradiomics(self) -> dict[str, Any]:
         """Return every setting under PyRadiomics' name, tuples as lists."""
         return {

@@ -17,8 +17,19 @@ deploy_app = typer.Typer(no_args_is_help=True, help="The coordinator of hospital
 
 Folder = Annotated[Path, typer.Argument(help="the deployment's folder")]
 InFolder = Annotated[Path, typer.Option("--deployment", "-d", help="the deployment's folder")]
-RunFolder = Annotated[Path, typer.Argument(help="the run's folder")]
 _HERE = Path("deployment")
+
+
+def run_folder(run: Path | None) -> Path | None:
+    """Return the folder of a run that is given by it or, in the usual places, by its name."""
+    usual = [] if run is None else [run, Path("runs") / run, _HERE / "runs" / run]
+    return next((path for path in usual if (path / "run.json").exists()), run)
+
+
+RunFolder = Annotated[
+    Path,
+    typer.Argument(help="the run's folder or name, such as phantom-...", callback=run_folder),
+]
 _STOPPING_S = 60.0
 MISTAKE, STOPPED = 1, 4
 
@@ -157,13 +168,16 @@ def existing(folder: Path) -> DeployedRun:
     """
     found = find_deployed(folder) if (folder / "run.json").exists() else None
     if found is None:
-        raise ConfigError([Finding(str(folder), None, "", "expected the folder of a deployed run")])
+        raise ConfigError(
+            [Finding(str(folder), None, "", "expected the folder, or the name, of a deployed run")]
+        )
     return found
 
 
 def status(
     run: Annotated[
-        Path | None, typer.Argument(help="the run's folder; all where not given")
+        Path | None,
+        typer.Argument(help="the run's folder or name; all where not given", callback=run_folder),
     ] = None,
     folder: InFolder = _HERE,
 ) -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,24 @@ def test_a_changed_line_is_found(path: Path) -> None:
     path.write_text(path.read_text().replace('"round": 2', '"round": 7'))
     with pytest.raises(audit.AuditBroken, match="line 3 was changed"):
         audit.entries(path)
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda lines: [lines[0].replace('"round": 0', '"round": 7'), *lines[1:]], "was changed"),
+        (lambda lines: lines[:1] + lines[2:], "removed or put in"),
+        (lambda lines: lines[:4], "cut off at the end"),
+        (lambda lines: ["nothing of ours\n", *lines[1:]], "not readable"),
+    ],
+)
+def test_a_check_without_reading_the_lines_finds_it_too(
+    path: Path, harm: Callable[[list[str]], list[str]], words: str
+) -> None:
+    audit.check(path)
+    path.write_text("".join(harm(_lines(path))))
+    with pytest.raises(audit.AuditBroken, match=words):
+        audit.check(path)
 
 
 def test_a_changed_line_with_a_new_hash_is_found_by_the_next(path: Path) -> None:

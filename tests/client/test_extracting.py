@@ -15,11 +15,13 @@ from radiomics.featureextractor import RadiomicsFeatureExtractor
 import client.radiomics.engine
 import client.regions
 from client.case_features import Wanted, extract_case
+from client.extracting import _say_engine
 from client.imageio import read_image
 from client.regions import region_in
 from client.tables import read_kept
 from common.errors import ConfigError
 from common.radiomics.faults import Fault, Faulty
+from common.radiomics.profile import read_profile
 from common.radiomics.regions import Region
 from server.report.write import write_report
 from server.run import Run
@@ -57,6 +59,27 @@ def columns(run: Run, site: str, step: str = "features") -> dict[str, np.ndarray
     return {"case_id": np.array(cases), **kept}
 
 
+def put_aside(run: Run, site: str) -> dict[tuple[str, str, str], str]:
+    """Return the beginning of what a site's own file says, by case, step and reason."""
+    (path,) = (run.folder.parent / ".sites").glob(f"{site}-*/runs/{run.id}/quarantine.csv")
+    rows = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
+    return {
+        (row["case_id"], row["step"], row["reason"]): ":".join(row["detail"].split(":")[:2])
+        for row in rows
+    }
+
+
+def check_quarantine(run: Run) -> None:
+    """Each site names every case put aside, by the check and by steps; no name is sent."""
+    assert put_aside(run, "s0") == {
+        ("c03", "features", "mask_empty"): "no voxel has one of the values (1,)",
+        ("c04", "cohort check", "mask_other_grid"): "row 6: tumour",
+    }
+    assert put_aside(run, "s1") == {("c05", "cohort check", "image_not_finite"): "row 7: t2"}
+    sent = (run.folder / "journal.jsonl").read_text(encoding="utf-8")
+    assert not any(case in sent for case in ("c03", "c04", "c05"))
+
+
 def test_27_of_30_cases_are_done_where_three_are_broken(tmp_path: Path) -> None:
     """An empty mask and a mask off the image at one site, NaN voxels at the other."""
     write_site(tmp_path / "s0", 14)
@@ -83,8 +106,7 @@ def test_27_of_30_cases_are_done_where_three_are_broken(tmp_path: Path) -> None:
     made = columns(run, "s0")
     assert np.isnan(made["t2_original_firstorder_Mean"]).sum() == 1
     folder = next((run.folder.parent / ".sites").glob(f"s0-*/runs/{run.id}/columns"))
-    (aside,) = csv.DictReader((folder / "features.quarantine.csv").read_text().splitlines())
-    assert (aside["case_id"], aside["reason"]) == ("c03", "mask_empty")
+    check_quarantine(run)
     origin = json.loads((folder / "features.provenance.json").read_text())
     assert origin["cases"]["c00"]["t2_tumour"]["n_voxels"] == tumour().sum()
     assert origin["versions"]["pyradiomics"]
@@ -151,6 +173,14 @@ def test_where_pyradiomics_runs_itself_the_site_s_log_says_so(tmp_path: Path) ->
     known = extractor.execute(*files)["original_glcm_Contrast"]
     found = columns(run, "s0")["t2_original_glcm_Contrast"][0]
     assert found == pytest.approx(float(known), rel=1e-12)
+
+
+def test_the_site_s_log_says_who_makes_local_binary_patterns(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level("INFO"):
+        _say_engine({"t2": read_profile("imageType: {LBP2D: {binWidth: 1}}")})
+    assert "t2: PyRadiomics makes the images of LBP2D" in caplog.text
 
 
 CASE = Wanted("c", {}, {}, (Region("t2", "tumour", (1,), "t2_"),), {"t2": PROFILE})
@@ -227,7 +257,7 @@ def test_a_profile_with_mistakes_names_them_and_the_nearest(tmp_path: Path) -> N
         run_of(tmp_path, steps, sites=1)
     assert "Contrst" in str(caught.value)
     assert "gldm" in str(caught.value)
-    with pytest.raises(ConfigError, match='unknown preset "mri"'):
+    with pytest.raises(ConfigError, match=r'unknown preset "mri" .did you mean "mr"'):
         run_of(
             tmp_path, "\n  f: {kind: extract, of: [t2], masks: [tumour], profile: mri}\n", sites=1
         )

@@ -160,3 +160,34 @@ def test_a_seed_fits_64_bits_and_a_file_that_is_not_utf_8_is_named() -> None:
         parse(Roster, f"{roster}123456789012345678901234567890", "sites.yaml")
     with pytest.raises(ConfigError, match=r"^s\.yaml:2: not UTF-8"):
         decoded("name: x\ntitle: Köln".encode("latin-1"), "s.yaml")
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("kind: roc, outcome: stage, scores: [age]", 'column "age": expected a number with a'),
+        ("kind: operating_point, outcome: stage, scores: [age]", 'column "age": expected a num'),
+        ("kind: calibration, outcome: stage, scores: [age]", 'column "age": expected a number'),
+        ("kind: histogram, of: [age]", '"age": expected a declared range, or edges'),
+        ("kind: kaplan_meier, time: age, event: stage", 'time "age": expected whole days'),
+        ("kind: decision_curve, outcome: three, scores: [p]", "say which of its levels is"),
+        ("kind: logistic, outcome: three, models: {a: [age]}", "say which of its levels is"),
+        ("kind: describe, of: [age]", ""),
+        ("kind: roc, outcome: stage, scores: [p]", ""),
+    ],
+)
+def test_a_column_that_an_analysis_cannot_use_is_told_before_it_runs(step: str, said: str) -> None:
+    text = (
+        "name: s\n"
+        "cohort:\n"
+        "  columns:\n"
+        "    stage: {type: category, levels: [a, b]}\n"
+        "    three: {type: category, levels: [a, b, c]}\n"
+        "    age: {type: number}\n"
+        "    p: {type: number, range: [0, 1]}\n"
+        f"steps:\n  one: {{{step}}}\n"
+    )
+    if not said:
+        assert read_study(text, "s.yaml").bound
+        return
+    assert said in mistakes(text)["steps.one"]

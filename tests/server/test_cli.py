@@ -134,6 +134,14 @@ def test_a_file_that_is_not_there_is_said_in_a_line(
     assert capsys.readouterr().err.strip().endswith("no.yaml: No such file or directory")
 
 
+def test_help_says_what_an_argument_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Click 8.5 takes the words of typer's arguments away."""
+    assert _consortium(monkeypatch, "report", "--help") == 0
+    assert "the run's folder or name" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("which", ["study", "site", "sites"])
 def test_schemas_are_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], which: str

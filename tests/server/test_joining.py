@@ -9,12 +9,15 @@ import pytest
 from flwr.app import Error, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
+from common.analyses.analysis import Ask
 from common.codec import joined_packet
-from common.messages import Hello, Joined
+from common.errors import Reason
+from common.messages import Hello, Joined, Posed
 from common.privacy.identity import new_identity, public_text
 from common.wire import to_records
 from server import collect
 from server.collect import Post
+from server.rounds import Exchange, Wanted
 
 HELLO = Hello("run", "session", "0" * 64)
 NOT_VERIFIED, LOST = 7, 5
@@ -82,3 +85,14 @@ def test_it_is_said_who_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     Post(cast("Any", grid)).join(HELLO, keys, 1.5, lambda *said: told.append(said))
     assert told[0] == ("joined", "east")
     assert ("waiting", "north") in told
+
+
+def test_a_site_that_refused_the_session_is_lost_for_that_reason() -> None:
+    posed = Posed("age/development", "age", ("east", "north", "west"), Ask("sums", {}))
+    post = SimpleNamespace(exchange=lambda *_: iter(()))
+    refused = {"west": Reason.STUDY_NOT_APPROVED}
+    exchange = Exchange(cast("Any", post), HELLO, {}, {}, 1.0, refused)
+    outcomes, _ = exchange.ask(1, [Wanted(posed, {}, 2)])
+    lost = outcomes["age/development"].lost
+    assert lost["west"] is Reason.STUDY_NOT_APPROVED
+    assert lost["east"] is Reason.UNREACHABLE

@@ -45,8 +45,8 @@ def failures(title: str, values: Mapping[str, Any]) -> Iterator[Block]:
         total = values.get("n_screened", values["n_cases"])
         text = (
             f"{plural(n_aside, 'case')} of {whole(total)} put aside: at least one region has no "
-            "features. Each site's log and its file of quarantine say which of those looked at, "
-            "and why; `consortium site check` names those that did not fit the cohort."
+            "features. Each site's own file `quarantine.csv` names them, those that did not fit "
+            "the cohort too, with reason and detail."
         )
         yield Note(text, "warn")
 

@@ -59,6 +59,14 @@ def test_real_regions_at_the_image_s_border_and_inside_it(name: str, shared_data
     )
 
 
+def test_local_binary_patterns_are_those_of_pyradiomics() -> None:
+    how = "binWidth: 1, lbp2DSamples: 9, lbp2DRadius: 1.5"
+    profile = read_profile(f"imageType: {{LBP2D: {{{how}}}}}")
+    found = extract(*phantom(), profile)
+    assert sum(name.startswith("lbp-2D_") for name in found) == 93
+    assert not differences(found, extract_with_pyradiomics(*phantom(), profile))
+
+
 def test_threads_do_not_change_a_bit() -> None:
     profile = read_profile(FULL)
     assert dict(extract(*phantom(), profile)) == dict(extract(*phantom(), profile, n_threads=2))

@@ -54,7 +54,24 @@ def test_what_stands_in_the_study_means_what_the_file_means() -> None:
     [
         ("radiomix", STUDY, PARAMETERS, "known: flow, radiomics"),
         ("flow", STUDY, PARAMETERS, "a setting a line"),
-        ("radiomics", STUDY + "    profile: mr\n", PARAMETERS, "there is one already"),
+        (
+            "radiomics",
+            STUDY + "    profile: mr\n",
+            PARAMETERS,
+            "s.yaml:13: .*take line 13 out, and",
+        ),
+        (
+            "radiomics",
+            STUDY + "    profile:\n      setting:\n        binWidth: 5\n\n    merge: true\n",
+            PARAMETERS,
+            "s.yaml:13: .*take lines 13 to 15 out, and embed again",
+        ),
+        (
+            "r",
+            STUDY + "  r: {kind: extract, of: [t2], masks: [tumour], profile: ct}\n",
+            PARAMETERS,
+            "take `profile` out of this line",
+        ),
         ("radiomics", STUDY, PARAMETERS.replace("binWidth", "binWith"), "binWidth"),
     ],
 )

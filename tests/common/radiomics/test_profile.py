@@ -4,6 +4,7 @@ import pytest
 
 from common.errors import ConfigError
 from common.radiomics.profile import Profile, read_profile
+from common.study import read_study
 
 # examples/exampleSettings/exampleCT.yaml of PyRadiomics 3.0.1, without its comments.
 EXAMPLE_CT = """
@@ -60,9 +61,9 @@ def test_every_mistake_is_named_with_its_line_and_the_nearest_key() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("imageType: {LBP3D: {}}", "LBP3D gives no features"),
-        ("imageType: {LBP2D: {}}", "LBP2D"),
-        ("imageType: {LoG: {}}", "sigma is missing"),
+        ("imageType: {LBP3D: {}}", "imageType.LBP3D: gives no features"),
+        ("imageType: {LBP2D: {}}", "imageType.LBP2D.binWidth: grey levels are 0, 1, 2"),
+        ("imageType: {LoG: {}}", "imageType.LoG.sigma: missing; for instance"),
         ("imageType: {Wavelets: {}}", 'did you mean "Wavelet"'),
         ("imageType: {Original: {normalize: true}}", "has no effect here"),
         ("featureClass: {glcm: [Dissimilarity]}", "it equals DifferenceAverage"),
@@ -77,6 +78,78 @@ def test_every_mistake_is_named_with_its_line_and_the_nearest_key() -> None:
 )
 def test_what_would_be_left_out_in_silence_is_refused(text: str, message: str) -> None:
     assert message in mistakes(text)
+
+
+# What is wrong, with its line in the file.
+WRONG = (
+    ("imageType:", ""),
+    ("  Orignal: {}", 'imageType.Orignal: unknown image type "Orignal" (did you mean "Original"?)'),
+    ("  LoG: {}", "imageType.LoG.sigma: missing; for instance sigma: [1.0, 3.0]"),
+    ("  Wavelet:", ""),
+    ("    normalize: true", "imageType.Wavelet.normalize: has no effect here"),
+    ("featureClass:", ""),
+    ("  glcm:", ""),
+    ("    - Contrast", ""),
+    (
+        "    - Contrats",
+        'featureClass.glcm.1: unknown feature "Contrats" (did you mean "Contrast"?)',
+    ),
+    ("    - Homogeneity1", "featureClass.glcm.2: Homogeneity1 was withdrawn, it equals Id"),
+    ("  glrmm:", 'featureClass.glrmm: unknown feature class "glrmm" (did you mean "glrlm"?)'),
+    ("  shape2D:", "featureClass.shape2D: needs force2D: true"),
+    ("setting:", ""),
+    ("  binWidth: abc", "setting.binWidth: expected a number, got 'abc'"),
+    ("  interpolator: []", "setting.interpolator: expected text or a whole number, got []"),
+)
+STUDY = """\
+name: s
+cohort:
+  images: {t2: {modality: MR}}
+  masks: {tumour: {on: t2, labels: {tumour: 1}}}
+steps:
+  radiomics:
+    kind: extract
+    of: [t2]
+    masks: [tumour]
+    profile:"""
+
+
+def told(error: ConfigError) -> list[tuple[int | None, str]]:
+    return [(f.line, f"{f.path}: {f.message}") for f in error.findings]
+
+
+@pytest.mark.parametrize("head", ["", "# a comment\n\n"])
+def test_a_mistake_in_any_section_has_the_line_of_its_key(head: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_profile(head + "\n".join(row for row, _ in WRONG), "params.yaml")
+    found = told(caught.value)
+    expected = [(head.count("\n") + i, said) for i, (_, said) in enumerate(WRONG, 1) if said]
+    assert [line for line, _ in found] == [line for line, _ in expected]
+    for (_, words), (_, said) in zip(found, expected, strict=True):
+        assert words.startswith(said)
+
+
+@pytest.mark.parametrize("mark", ["", " |"], ids=["as settings", "as text"])
+def test_a_mistake_in_a_profile_within_a_study_has_its_line_in_the_study(mark: str) -> None:
+    rows = [f"      {row}" for row, _ in WRONG]
+    with pytest.raises(ConfigError) as caught:
+        read_study("\n".join([STUDY + mark, *rows]), "s.yaml")
+    begin = STUDY.count("\n") + 1
+    expected = [(begin + i, said) for i, (_, said) in enumerate(WRONG, 1) if said]
+    found = told(caught.value)
+    assert [line for line, _ in found] == [line for line, _ in expected]
+    for (_, words), (_, said) in zip(found, expected, strict=True):
+        assert words.startswith(f"steps.radiomics.profile.{said}")
+
+
+def test_a_text_that_is_no_yaml_or_says_a_key_twice_is_told_with_its_own_line() -> None:
+    for text, said in (
+        ("setting: {}\n      setting: {binWidth: 5}", 'line 2 of this text: the key "setting"'),
+        ("setting: [1,", "not readable as YAML"),
+    ):
+        with pytest.raises(ConfigError, match=r"s\.yaml:10: steps\.radiomics\.profile: ") as caught:
+            read_study(f"{STUDY} |\n      {text}\n", "s.yaml")
+        assert said in str(caught.value)
 
 
 def test_fingerprint_depends_on_values_and_not_on_how_they_are_written() -> None:
