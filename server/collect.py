@@ -23,6 +23,7 @@ _POLL_S = 0.2
 _SLOWEST_POLL_S = 0.5  # each look is a request, and a write in SuperLink's database
 _FIRST_GREETING_S, _TELL_S = 60.0, 15.0
 _SERVER_FAILED = 500
+_TRIES, _NEXT_TRY_S = 3, 5.0  # of a site cut off for a moment, as when the proxy is started again
 _ASK_AGAIN = (Reason.NO_REPLY, Reason.UNREACHABLE, Reason.CRASHED)
 _UNREACHABLE = {3, 4, 5}  # Flower's codes for a message or reply lost, a node gone
 _CRASHED = {1, 2, 8}
@@ -103,7 +104,9 @@ class Post:
         """Send each site its packet; yield each reply as it comes, then drop it.
 
         A site that gives none within `deadline_s` yields a reason. Messages live no longer
-        than that, so that a site that was away does not work on what nobody waits for.
+        than that, so that a site that was away does not work on what nobody waits for. One
+        that cannot be reached is sent the same again: if it has answered, it gives what it
+        has kept.
         """
         sites = {self.nodes[site]: site for site in packets}
         by_node = {self.nodes[site]: packet for site, packet in packets.items()}
@@ -114,13 +117,27 @@ class Post:
     def _exchange(
         self, packets: Mapping[int, Packet], kind: str, deadline_s: float
     ) -> Iterator[tuple[int, Packet | Reason]]:
+        deadline, tries, away = time.monotonic() + deadline_s, _TRIES, packets
+        while away:
+            waiting, lost = self._push(away, kind, deadline - time.monotonic()), []
+            tries -= 1
+            for node, reply in self._pull(waiting, deadline):
+                if kind == ROUND and tries and reply is Reason.UNREACHABLE:
+                    lost.append(node)
+                else:
+                    yield node, reply
+                del reply  # before the next one comes
+            if lost:
+                time.sleep(min(_NEXT_TRY_S, max(deadline - time.monotonic(), 0)))
+            away = {node: packets[node] for node in lost}
+
+    def _push(self, packets: Mapping[int, Packet], kind: str, ttl_s: float) -> dict[str, int]:
+        """Send nodes their packets; return whom each message is for."""
         messages = [
-            Message(to_records(packet), dst_node_id=node, message_type=kind, ttl=deadline_s)
+            Message(to_records(packet), dst_node_id=node, message_type=kind, ttl=max(ttl_s, 1.0))
             for node, packet in packets.items()
         ]
-        waiting = dict(zip(self.grid.push_messages(messages), packets, strict=True))
-        del messages
-        yield from self._pull(waiting, time.monotonic() + deadline_s)
+        return dict(zip(self.grid.push_messages(messages), packets, strict=True))
 
     def _pull(
         self, waiting: dict[str, int], deadline: float

@@ -10,7 +10,7 @@ from flwr.app import Error, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
 from common.analyses.analysis import Ask
-from common.codec import joined_packet
+from common.codec import hello_packet, joined_packet, read_joined
 from common.errors import Reason
 from common.messages import Hello, Joined, Posed
 from common.privacy.identity import new_identity, public_text
@@ -85,6 +85,21 @@ def test_it_is_said_who_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     Post(cast("Any", grid)).join(HELLO, keys, 1.5, lambda *said: told.append(said))
     assert told[0] == ("joined", "east")
     assert ("waiting", "north") in told
+
+
+def test_a_site_cut_off_for_a_moment_is_sent_the_same_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(collect, "_NEXT_TRY_S", 0.01)
+    names = ("east", "north", "west")
+    how: dict[str, list[object]] = {"east": [], "north": [LOST], "west": [LOST] * 9}
+    grid = _Grid({name: new_identity() for name in names}, how)
+    post = Post(cast("Any", grid), {name: node for node, name in grid.names.items()})
+    replies = dict(post.exchange(dict.fromkeys(names, hello_packet(HELLO)), 60))
+    assert replies["west"] is Reason.UNREACHABLE
+    assert read_joined(replies["north"]).site == "north"
+    assert [one.rpartition("-")[0] for one in grid.replies].count("west") == 3
+    assert len(how["west"]) == 6
 
 
 def test_a_site_that_refused_the_session_is_lost_for_that_reason() -> None:
