@@ -5,6 +5,8 @@ site's path. The file `hostile` holds a word: slow, nan, wrong_shape, oversize, 
 duplicate, replayed; without it nothing is changed.
 """
 
+import os
+import select
 import sys
 import time
 from dataclasses import replace
@@ -110,4 +112,11 @@ def _older(site: Any, reply: Any) -> Any:
         return replace(reply, words=kept["words"], signature=str(kept["signature"]))
 
 
+def _sleep(seconds: float) -> None:
+    select.select([], [], [], seconds)
+
+
 sys.meta_path.insert(0, _Watch())
+
+if "FAKETIME" in os.environ:  # libfaketime hands Python's own sleep an impossible moment
+    time.sleep = _sleep
