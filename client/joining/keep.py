@@ -26,6 +26,9 @@ _PROBE_S = 10.0
 _AGAIN_S = 10.0
 _LONG_S = 60.0
 _MOST_CLOCK_S = 240.0  # of difference; Flower refuses from 300 s on
+# Flower gives a connection up when this happens once, as when a firewall or the coordinator's
+# proxy is started again, and its process lives on without it.
+_GAVE_UP = "SSL/TLS handshake error detected"
 _ID = re.compile(r"SuperNode ID: (\d+)")
 
 Tell = Callable[[str], None]
@@ -73,7 +76,7 @@ class Keeper:
         with Processes(self.place.logs) as processes:
             processes.start(*connection.plans())
             probed = time.monotonic()
-            while (gone := processes.ended()) is None:
+            while (gone := processes.ended() or _gave_up(processes)) is None:
                 if self._node is None:
                     self._find_out(processes, connection)
                     if self._node is None and time.monotonic() > probed + _PROBE_S:
@@ -136,6 +139,14 @@ class Keeper:
         self.place.standing.say(state, words, **about)
 
 
+def _gave_up(processes: Processes) -> Gone | None:
+    """Return the connection's process as gone where it lives, but connects no more."""
+    if _GAVE_UP not in processes.last_words(NODE):
+        return None
+    time.sleep(_LOOK_S)  # what it says next tells why
+    return Gone(NODE, 0, processes.last_words(NODE))
+
+
 def _why(gone: Gone, *, was_joined: bool) -> tuple[str, float]:
     """Return in words why a connection ended, and after how many seconds to try again."""
     said = gone.last_words
@@ -147,6 +158,8 @@ def _why(gone: Gone, *, was_joined: bool) -> tuple[str, float]:
         )
     if "CERTIFICATE_VERIFY_FAILED" in said:
         return "the coordinator's certificate is not signed by the authority of the kit", _LONG_S
+    if _GAVE_UP in said:
+        return "the connection was cut while it was made (TLS), and given up", 1.0
     if gone.name != NODE:
         return f"the process that starts the work ended ({gone.code})", 1.0
     if gone.code < 0 or was_joined:

@@ -75,8 +75,9 @@ class _Process:
     def last_words(self) -> str:
         """Return the end of what it wrote to its log."""
         with self.log.open("rb") as file:
-            file.seek(self.begin)
-            return file.read()[-_LAST_WORDS:].decode("utf-8", errors="replace")
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(self.begin, size - _LAST_WORDS))
+            return file.read().decode("utf-8", errors="replace")
 
     def ended(self) -> bool:
         """Tell whether it has ended; if so, end what it may have left in its group."""
@@ -157,17 +158,29 @@ class Processes:
                 return Gone(process.plan.name, process.popen.returncode, process.last_words())
         return None
 
+    def last_words(self, name: str) -> str:
+        """Return the end of what a process has written since it was started.
+
+        Raises:
+            KeyError: none of that name was started.
+        """
+        return self._named(name).last_words()
+
     def said(self, name: str, most_bytes: int = 1 << 18) -> str:
         """Return the beginning of what a process has written since it was started.
 
         Raises:
             KeyError: none of that name was started.
         """
+        process = self._named(name)
+        with process.log.open("rb") as file:
+            file.seek(process.begin)
+            return file.read(most_bytes).decode("utf-8", errors="replace")
+
+    def _named(self, name: str) -> _Process:
         for process in (p for stage in self._stages for p in stage):
             if process.plan.name == name:
-                with process.log.open("rb") as file:
-                    file.seek(process.begin)
-                    return file.read(most_bytes).decode("utf-8", errors="replace")
+                return process
         raise KeyError(name)
 
     def check(self) -> None:

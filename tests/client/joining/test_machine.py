@@ -1,6 +1,7 @@
 """What a hospital does before and beside joining: checks, health, standing, words."""
 
 import os
+import sys
 import time
 from pathlib import Path
 from zipfile import ZipFile
@@ -11,14 +12,15 @@ from typer.testing import CliRunner
 
 from client.cli import site_app
 from client.joining import probe as probing
+from client.joining.connection import NODE
 from client.joining.enrol import enrol
-from client.joining.keep import _why
+from client.joining.keep import _gave_up, _why
 from client.joining.machine import check_machine
 from client.joining.place import Place
 from client.joining.words import in_words
 from client.working import Halted, at_work, stop_work, work_under_way
 from common.deployment import Kit, Offer, OfferedSite
-from common.machine.processes import Gone
+from common.machine.processes import Gone, Plan, Processes
 from common.machine.standing import Standing
 from common.study import read_study, study_hash
 from tests.runs import STUDY, write_cohort
@@ -121,6 +123,30 @@ def test_why_a_connection_ended_is_said_in_words(gone: Gone, words: str, wait_s:
     said, wait = _why(gone, was_joined=False)
     assert words in said
     assert wait == wait_s
+
+
+def test_a_connection_that_lives_but_has_given_up_is_taken_for_gone(tmp_path: Path) -> None:
+    """As Flower 1.41 does when a handshake is cut, for instance while the proxy starts again."""
+    script = tmp_path / "node.py"
+    words = "ERROR : SSL/TLS handshake error detected."
+    script.write_text(
+        "import pathlib, time\n"
+        "print('joined', flush=True)\n"
+        f"while not pathlib.Path({str(tmp_path / 'cut')!r}).exists(): time.sleep(0.02)\n"
+        f"print({words!r}, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with Processes(tmp_path) as processes:
+        processes.start(Plan(NODE, [sys.executable, str(script)], tmp_path, dict(os.environ)))
+        processes.wait_for(lambda: "joined" in processes.said(NODE), "it is joined", 30)
+        assert _gave_up(processes) is None
+        (tmp_path / "cut").touch()
+        processes.wait_for(lambda: _gave_up(processes) is not None, "it is found", 30)
+        gone = _gave_up(processes)
+    assert gone is not None
+    said, wait = _why(gone, was_joined=True)
+    assert "cut while it was made" in said
+    assert wait == 1
 
 
 def test_a_study_in_words_names_every_step_column_and_what_the_policy_refuses(
