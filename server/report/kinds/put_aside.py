@@ -40,12 +40,11 @@ def failures(title: str, values: Mapping[str, Any]) -> Iterator[Block]:
     rows += [Row(_said(code), (whole(n),), "level") for code, n in reasons.items()]
     rows.append(Row("Done", (whole(values["done"]),), "total"))
     yield Table(f"Cases, {title}", ("", "Cases"), tuple(rows))
-    n_aside = values["failed"] + values.get("n_screened", 0) - values.get("n_in_cohort", 0)
+    n_aside, total = _aside(values)
     if n_aside:
-        total = values.get("n_screened", values["n_cases"])
         text = (
             f"{plural(n_aside, 'case')} of {whole(total)} put aside: at least one region has no "
-            "features. Each site's own file `quarantine.csv` names them, those that did not fit "
+            "features. Each site's own file quarantine.csv names them, those that did not fit "
             "the cohort too, with reason and detail."
         )
         yield Note(text, "warn")
@@ -57,11 +56,19 @@ def told(answers: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[str
         for part, values in parts.items():
             if "done" not in values or "n_cases" not in values:
                 continue
-            total = values.get("n_screened", values["n_cases"])
-            if values["done"] < total:
-                n_aside = total - values["done"]
+            n_aside, total = _aside(values)
+            if n_aside:
                 where = step if part == "all" else f"{step}/{part}"
                 yield f"{where}: {values['done']} of {total} cases done, {n_aside} put aside"
+
+
+def _aside(values: Mapping[str, Any]) -> tuple[int, int]:
+    """Return how many cases were put aside, and of how many: of those the step is about.
+
+    What did not fit the cohort has no values by which a step could select it; it counts.
+    """
+    n_aside = values["failed"] + values.get("n_screened", 0) - values.get("n_in_cohort", 0)
+    return n_aside, values["done"] + n_aside
 
 
 def _said(code: str) -> str:
