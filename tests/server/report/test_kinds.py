@@ -11,6 +11,7 @@ import pytest
 from common.analyses.calibration import Calibration
 from common.analyses.combat import Combat
 from common.analyses.compare_groups import CompareGroups
+from common.analyses.compare_paired import ComparePaired
 from common.analyses.concordance import Concordance
 from common.analyses.correlate import Correlate
 from common.analyses.cox import Cox
@@ -34,6 +35,7 @@ from common.table import Table as Rows
 from server.report.blocks import Block, Figure, Items, Note, Table, Text
 from server.report.kinds import blocks_of, sentence_of
 from server.report.kinds.put_aside import told
+from server.report.numbers import fixed
 from server.report.record import read_record
 from server.report.view import StepView
 from tests.server.report.folders import SITES, write_run
@@ -118,6 +120,17 @@ def shown(folder: Path, step: Step, parts: Mapping[str, Any] | None = None) -> S
 
 def roc_step(**more: Any) -> Roc:
     return Roc(outcome="response", scores=("old", "new"), bootstrap=0, **more)
+
+
+def test_a_paired_comparison_is_a_line_a_pair_with_its_agreement(folder: Path) -> None:
+    step = ComparePaired(pairs=(("reader_a", "reader_b"), ("old", "new")), correction="holm")
+    found = shown(folder, step)
+    _, scores = run(step, [patients(300)]).values["pairs"]  # type: ignore[misc, union-attr]
+    assert "Old score \N{MINUS SIGN} New score" in found.text
+    mean = fixed(scores["t_test"]["estimate"], 3)  # type: ignore[index, call-overload]
+    assert f"{mean} (" in found.text
+    assert "Lin's concordance" in found.text
+    assert "p adjusted (Holm)" in found.text
 
 
 def test_roc_has_curves_areas_and_a_comparison(folder: Path) -> None:
