@@ -120,7 +120,8 @@ def run_deployed(
     as_json: AsJson = False,
 ) -> None:
     """Run a study over hospitals that have approved it. Ctrl-C leaves it running."""
-    begun = deployed.begin_run(deployment, study)
+    with _stops_in_words():
+        begun = deployed.begin_run(deployment, study)
     sys.stdout.write(f"run: {begun.run.folder}\n")
     if not detach:
         _follow(begun, as_json=as_json)
@@ -292,6 +293,16 @@ def _tell_losses(run: "Run") -> None:
     if run.losses():
         sys.stderr.write("The run ended, but not with everyone or everything; see the report.\n")
         raise typer.Exit(WITH_LOSSES)
+
+
+@contextmanager
+def _stops_in_words() -> Iterator[None]:
+    """Turn what stops a run before it begins into words and an exit code."""
+    try:
+        yield
+    except RuntimeError as error:
+        sys.stderr.write(f"not begun: {error}\n")
+        raise typer.Exit(STOPPED) from None
 
 
 @contextmanager

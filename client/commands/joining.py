@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -31,9 +32,10 @@ def init(
     folder: Annotated[Path, typer.Option("--folder", help="for the site; a new one")],
 ) -> None:
     """Make this site's keys and settings from the coordinator's kit."""
-    from client.joining.enrol import enrol, enrolment_file
+    from client.joining.enrol import check_folders, enrol, enrolment_file
     from common.deployment import fingerprint, site_fingerprint
 
+    check_folders(folder, cohort)
     place, enrolment = enrol(kit, folder, cohort)
     sys.stdout.write(
         f"{place.folder / 'site.yaml'}: your settings; the policy in it is strict until you "
@@ -47,7 +49,7 @@ def init(
         f"  {fingerprint(enrolment.identity)}\n"
         f"{place.approval_key}: whoever holds it lets code in; the running site does not need "
         "it, so you may keep it elsewhere\n"
-        f"Next: consortium site check {place.folder}\n"
+        f"Next: consortium site check {quote(str(place.folder))}\n"
     )
 
 
@@ -85,7 +87,8 @@ def approve_offer(
     approval = approve(place, proposal, read_approval_key(key or place.approval_key))
     sys.stdout.write(
         f"let in. Mail this to the coordinator: {approval_file(place, approval)}\n"
-        f"To take it back: consortium site approve {site} --withdraw {approval.study[:12]}\n"
+        f"To take it back: consortium site approve {quote(str(site))} "
+        f"--withdraw {approval.study[:12]}\n"
     )
 
 

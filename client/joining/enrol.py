@@ -65,6 +65,19 @@ def enrol(
     return find_place(folder), enrolment
 
 
+def check_folders(folder: Path, cohort: Path) -> None:
+    """Check where a new site is to lie.
+
+    Raises:
+        ConfigError: there is no cohort, or the site would write into it.
+    """
+    if not cohort.is_dir():
+        raise ConfigError([Finding(str(cohort), None, "", "expected the cohort's folder")])
+    if folder.resolve().is_relative_to(cohort.resolve()):
+        words = "lies in the cohort's folder, which is only read: choose another"
+        raise ConfigError([Finding(str(folder), None, "", words)])
+
+
 def enrolment_file(folder: Path, kit: Kit) -> Path:
     """Return where a site's enrolment lies, to be mailed to the coordinator."""
     return folder / f"enrolment-{kit.site}.json"

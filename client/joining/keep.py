@@ -29,6 +29,7 @@ _MOST_CLOCK_S = 240.0  # of difference; Flower refuses from 300 s on
 # Flower gives a connection up when this happens once, as when a firewall or the coordinator's
 # proxy is started again, and its process lives on without it.
 _GAVE_UP = "SSL/TLS handshake error detected"
+_AWAY = re.compile("Connection attempt failed|Connection successful|Received successfully")
 _ID = re.compile(r"SuperNode ID: (\d+)")
 
 Tell = Callable[[str], None]
@@ -83,6 +84,7 @@ class Keeper:
                         self._say("waiting", self._what_for(), connection)
                         probed = time.monotonic()
                 else:
+                    self._mind_the_connection(processes, connection)
                     self._mind_the_work()
                 time.sleep(_LOOK_S)
         return _why(gone, was_joined=self._node is not None)
@@ -96,6 +98,14 @@ class Keeper:
         if found is not None:
             self._node = int(found[1])
             self._say("joined", f"joined {self.place.kit.deployment}", connection)
+
+    def _mind_the_connection(self, processes: Processes, connection: Connection) -> None:
+        """Say when the coordinator answers no more, and when it does again."""
+        state, words = "joined", f"joined {self.place.kit.deployment}"
+        if _is_away(processes.last_words(NODE)):
+            state, words = "waiting", "the coordinator does not answer; trying again and again"
+        if words != self._words:
+            self._say(state, words, connection)
 
     def _what_for(self) -> str:
         found = probe(self.place)
@@ -137,6 +147,11 @@ class Keeper:
             self.tell(words)
         about: dict[str, Any] = {"health": connection.health} if connection else {}
         self.place.standing.say(state, words, **about)
+
+
+def _is_away(said: str) -> bool:
+    """Tell from the end of what Flower's connection says whether nobody answers it."""
+    return _AWAY.findall(said)[-1:] == ["Connection attempt failed"]
 
 
 def _gave_up(processes: Processes) -> Gone | None:

@@ -13,13 +13,14 @@ from typer.testing import CliRunner
 from client.cli import site_app
 from client.joining import probe as probing
 from client.joining.connection import NODE
-from client.joining.enrol import enrol
-from client.joining.keep import _gave_up, _why
+from client.joining.enrol import check_folders, enrol
+from client.joining.keep import _gave_up, _is_away, _why
 from client.joining.machine import check_machine
 from client.joining.place import Place
 from client.joining.words import in_words
 from client.working import Halted, at_work, stop_work, work_under_way
 from common.deployment import Kit, Offer, OfferedSite
+from common.errors import ConfigError
 from common.machine.processes import Gone, Plan, Processes
 from common.machine.standing import Standing
 from common.study import read_study, study_hash
@@ -123,6 +124,21 @@ def test_why_a_connection_ended_is_said_in_words(gone: Gone, words: str, wait_s:
     said, wait = _why(gone, was_joined=False)
     assert words in said
     assert wait == wait_s
+
+
+def test_a_coordinator_that_answers_no_more_is_seen_in_what_the_connection_says() -> None:
+    lost = "WARNING : Connection attempt failed, retrying in 2.00 seconds\n"
+    assert not _is_away("SuperNode ID: 7\n")
+    assert _is_away("Received successfully\n" + lost)
+    assert not _is_away(lost + "INFO : Connection successful after 59.74 seconds and 10 tries.\n")
+
+
+def test_a_site_is_not_laid_out_beside_no_cohort_or_inside_it(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with pytest.raises(ConfigError, match="expected the cohort's folder"):
+        check_folders(tmp_path / "site", tmp_path / "nothing")
+    with pytest.raises(ConfigError, match="only read"):
+        check_folders(tmp_path / "data" / "site", tmp_path / "data")
 
 
 def test_a_connection_that_lives_but_has_given_up_is_taken_for_gone(tmp_path: Path) -> None:
