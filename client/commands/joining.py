@@ -114,6 +114,7 @@ def status(site: Folder) -> None:
     """Say whether this site is joined, what it waits for, and what it is working on."""
     from datetime import datetime
 
+    from client import audit
     from client.joining.health import is_well
     from common.deployment import fingerprint
     from common.privacy.identity import public_text
@@ -132,4 +133,9 @@ def status(site: Folder) -> None:
     sys.stdout.write(f"studies let in: {studies}\n")
     identity = fingerprint(public_text(place.site.identity()))
     sys.stdout.write(f"fingerprint for other hospitals: {identity}\n")
+    try:
+        audit.check(place.site.workspace / "audit.jsonl")
+    except audit.AuditBroken as error:
+        sys.stdout.write(f"audit log BROKEN: {error}; nothing leaves until a person has looked\n")
+        well = False
     raise typer.Exit(0 if well else 1)

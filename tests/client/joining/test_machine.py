@@ -10,6 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from client import audit
 from client.cli import site_app
 from client.joining import probe as probing
 from client.joining.connection import NODE
@@ -79,6 +80,11 @@ def test_who_is_not_joined_says_so_and_leaves_in_peace(place: Place) -> None:
     status = CliRunner().invoke(site_app, ["status", str(place.folder)])
     assert status.exit_code == 1
     assert "not joined" in status.output
+    log = place.site.workspace / "audit.jsonl"
+    audit.record(log, event="release")
+    log.write_bytes(log.read_bytes().replace(b"release", b"refusal"))
+    status = CliRunner().invoke(site_app, ["status", str(place.folder)])
+    assert "audit log BROKEN: line 1 was changed" in status.output
     left = CliRunner().invoke(site_app, ["leave", str(place.folder)])
     assert (left.exit_code, left.output) == (0, "not joined\n")
 
