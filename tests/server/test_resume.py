@@ -166,7 +166,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     for line in process.stdout:
-        if '"exchanged"' in line:
+        if '"round"' in line:
             break
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
