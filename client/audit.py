@@ -215,7 +215,12 @@ def _whole(data: bytes) -> bytes:
 def _checked(line: bytes, number: int, previous: str) -> tuple[dict[str, Any], str]:
     """Return one line's entry and its hash."""
     body, sha256 = _unsealed(line, number, previous)
-    entry: dict[str, Any] = json.loads(body)
+    try:
+        entry = json.loads(body)
+    except ValueError:
+        raise AuditBroken(f"line {number} is not readable") from None
+    if not isinstance(entry, dict) or entry.get("previous") != previous:
+        raise AuditBroken(f"line {number} is not an entry")
     return entry, sha256
 
 

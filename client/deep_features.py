@@ -1,7 +1,6 @@
 """The site's half of `deep_features`: columns of its own table, counts to the coordinator."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,6 @@ from common.radiomics.deep_features import DeepFeatures
 from common.radiomics.faults import Fault, Faulty
 from common.radiomics.regions import Region
 from common.sums import Sums
-
-if TYPE_CHECKING:
-    pass
 
 Floats = NDArray[np.float64]
 Look = Callable[[Case, Region], Floats]

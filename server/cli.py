@@ -22,6 +22,7 @@ from common.study import Study, read_study
 from server.deploy import commands as deployed
 from server.deploy.commands import RunFolder
 from server.deploy.conduct import DeployedRun, find_deployed
+from server.deploy.control import NoAnswer
 from server.deploy.trying import dry_run
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ def main() -> None:
         for finding in error.findings:
             sys.stderr.write(f"{finding}\n")
         sys.exit(MISTAKE)
+    except NoAnswer as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(STOPPED)
     except UnicodeDecodeError as error:  # of a file that no command reads as a user's own
         sys.stderr.write(f"a file is not UTF-8 text: {error.reason} at byte {error.start}\n")
         sys.exit(MISTAKE)
@@ -120,8 +124,7 @@ def run_deployed(
     as_json: AsJson = False,
 ) -> None:
     """Run a study over hospitals that have approved it. Ctrl-C leaves it running."""
-    with _stops_in_words():
-        begun = deployed.begin_run(deployment, study)
+    begun = deployed.begin_run(deployment, study)
     sys.stdout.write(f"run: {begun.run.folder}\n")
     if not detach:
         _follow(begun, as_json=as_json)
@@ -293,16 +296,6 @@ def _tell_losses(run: "Run") -> None:
     if run.losses():
         sys.stderr.write("The run ended, but not with everyone or everything; see the report.\n")
         raise typer.Exit(WITH_LOSSES)
-
-
-@contextmanager
-def _stops_in_words() -> Iterator[None]:
-    """Turn what stops a run before it begins into words and an exit code."""
-    try:
-        yield
-    except RuntimeError as error:
-        sys.stderr.write(f"not begun: {error}\n")
-        raise typer.Exit(STOPPED) from None
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from common.radiomics.settings import Settings
 Array = npt.NDArray[Any]
 
 # Beginnings of PyRadiomics' own messages, with the cause each stands for.
+# scikit-image says so of every local binary pattern of real numbers, which may hang on rounding.
+_ROUNDING = "Applying `local_binary_pattern` to floating-point images"
 _CAUSES = (
     ("No labels found", Cause.EMPTY_MASK),
     ("Label (", Cause.EMPTY_MASK),
@@ -68,7 +70,7 @@ def extract_with_pyradiomics(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            warnings.simplefilter("ignore", UserWarning)
+            warnings.filterwarnings("ignore", _ROUNDING)
             values = extractor.execute(image, mask, label=label)
     except (ValueError, RuntimeError, IndexError) as error:
         raise RadiomicsError(_cause(str(error)), str(error)) from error
@@ -111,8 +113,7 @@ def filtered(name: str, image: Any, settings: Settings) -> Iterator[tuple[str, A
 
     make = getattr(imageoperations, f"get{name}Image")
     with warnings.catch_warnings():
-        # scikit-image warns that a local binary pattern of real numbers may hang on rounding.
-        warnings.simplefilter("ignore", UserWarning)
+        warnings.filterwarnings("ignore", _ROUNDING)
         found = list(make(image, None, **settings.as_pyradiomics()))
     for made, image_name, _ in found:
         yield image_name, sitk.GetArrayFromImage(made)

@@ -1,7 +1,6 @@
 """Put a PyRadiomics parameter file into a study, word for word, so that its hash covers it."""
 
 from collections.abc import Sequence
-from itertools import takewhile
 
 from common.errors import ConfigError, Finding
 from common.radiomics.profile import read_profile
@@ -54,11 +53,12 @@ def _way_on(rows: Sequence[str], here: int) -> str:
     """
     if not rows[here - 1].lstrip().startswith("profile"):
         return "take `profile` out of this line, write the step a setting a line, and embed again"
-    within = list(takewhile(lambda row: not row.strip() or _is_deeper(row, rows[here - 1]),
-                            rows[here:]))  # fmt: skip
-    while within and not within[-1].strip():
-        within.pop()
-    last = here + len(within)
+    last = here
+    for number, row in enumerate(rows[here:], start=here + 1):
+        if row.strip():
+            if not _is_deeper(row, rows[here - 1]):
+                break
+            last = number
     where = f"line {here}" if last == here else f"lines {here} to {last}"
     return f"take {where} out, and embed again"
 

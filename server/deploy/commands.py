@@ -155,6 +155,7 @@ def begin_run(folder: Path, study: Path) -> DeployedRun:
     if len(willing) < home.roster.quorum:
         words = f"approved by {len(willing)} developing sites, quorum {home.roster.quorum}"
         raise ConfigError([Finding(str(study), None, "", words)])
+    Control(home.link).sites()  # where nobody answers no empty run is left behind
     run = new_run(home, text)
     run.begin()
     return run

@@ -39,6 +39,10 @@ ON CONFLICT (federation_id, app_id) DO UPDATE SET fab_hash = excluded.fab_hash
 """
 
 
+class NoAnswer(RuntimeError):
+    """The coordinator's SuperLink is not up, or refuses; the message says which."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """A registered site as SuperLink sees it.
@@ -211,9 +215,9 @@ class Control:
             yield client
         except httpx.HTTPStatusError as error:
             said = error.response.text.strip()[:500]
-            raise RuntimeError(f"SuperLink refused: {said or error}") from None
+            raise NoAnswer(f"SuperLink refused: {said or error}") from None
         except httpx.HTTPError as error:
-            raise RuntimeError(
+            raise NoAnswer(
                 f"no answer from the coordinator's SuperLink on {self.link.address} "
                 f"({type(error).__name__}); is `consortium deploy up` running?"
             ) from None

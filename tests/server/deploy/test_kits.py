@@ -22,6 +22,7 @@ from common.privacy.identity import public_text
 from common.settings import parse
 from common.sites import Roster
 from common.study import study_hash
+from server.cli import STOPPED, main
 from server.deploy.__main__ import without_pooled
 from server.deploy.bundle import ROOT
 from server.deploy.conduct import missing_approvals
@@ -207,3 +208,22 @@ def test_flower_lets_in_what_a_hospital_signed_and_nothing_else(here: Localhost)
         trusted = yaml.safe_load((here.sites[name] / "trusted.yaml").read_text())
         assert _verify_fab(fab, trusted) is signed
         assert not _verify_fab(changed, trusted)
+
+
+def test_a_coordinator_that_is_not_up_is_said_in_a_line_and_leaves_no_run(
+    here: Localhost,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("server.deploy.commands.missing_approvals", lambda *_: [])
+    study = tmp_path / "study.yaml"
+    study.write_text(STUDY)
+    monkeypatch.setattr("sys.argv", ["consortium", "run", str(study), "-d", str(here.home.folder)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    said = capsys.readouterr().err
+    assert stop.value.code == STOPPED
+    assert said.count("\n") == 1
+    assert "is `consortium deploy up` running?" in said
+    assert not list(here.home.runs.glob("*/run.json"))
