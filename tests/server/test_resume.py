@@ -153,20 +153,17 @@ def _drive(
 @pytest.mark.slow
 def test_ctrl_c_leaves_a_run_that_can_be_resumed(tmp_path: Path) -> None:
     run = training_run(tmp_path)
-    resume = [
-        sys.executable,
-        "-c",
-        "from server.cli import main; main()",
-        "resume",
-        str(run.folder),
-    ]
+    # As in a terminal: what is started in a shell's background ignores Ctrl-C, and so do we then.
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program = listening + "from server.cli import main; main()"
+    resume = [sys.executable, "-c", program, "resume", str(run.folder)]
     root = Path(__file__).resolve().parents[2]
     process = subprocess.Popen(
         [*resume, "--json"], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     for line in process.stdout:
-        if '"round"' in line:
+        if '"exchanged"' in line:
             break
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
