@@ -25,8 +25,11 @@ KKT = 1e-9  # of the gradient a case and standard deviation; lambda has this uni
 # penalty; of more than the model's own number and some, the nearest.
 _NEAR = 0.9
 _SOME = 20
-# Keeps a curvature of more columns than cases solvable; only steps depend on it.
+# Keep a curvature of more columns than cases solvable, a share of it and more than it is
+# rounded by on the wire; only steps depend on them.
 _LIFT = 1e-9
+_BLUR = 2.0**-26
+_LONGEST = 1e4  # a step, in log odds a standard deviation; what is beyond no site could sum
 
 
 @dataclass
@@ -161,10 +164,12 @@ def _minimum(problem: Problem, around: Around) -> Floats:
     old = problem.beta[place]
     l1 = np.concatenate([[0.0], problem.l1[reach]])
     l2 = np.concatenate([[0.0], problem.l2[reach]])
-    curvature = around.curvature * (1.0 + _LIFT * np.eye(len(place)))
+    unit = np.eye(len(place))
+    curvature = around.curvature * (1.0 + _LIFT * unit) + _BLUR * unit
     target = around.gradient[place] + curvature @ old
     new = np.zeros_like(problem.beta)
-    new[place] = minimise(curvature + np.diag(l2), target, l1, old)
+    move = minimise(curvature + np.diag(l2), target, l1, old) - old
+    new[place] = old + move * min(1.0, _LONGEST / max(float(np.abs(move).max()), 1.0))
     return new
 
 

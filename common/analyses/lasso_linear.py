@@ -1,6 +1,7 @@
 """The linear family of a LASSO step: one Gram matrix a fold says everything."""
 
 from collections.abc import Generator
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from common.analyses.lasso_path import (
     lambdas_of,
     quadratic_path,
     sd_of,
+    twins,
 )
 from common.analyses.lasso_sums import masked
 from common.analyses.newton import Ints, n_packed, pack, unpack
@@ -55,7 +57,9 @@ def fit_path(scale: Scale, outcome: Scale, shape: Shape) -> Generator[Ask, Sums,
     moments, hessians = [], []
     for k in range(-1, len(grams)):
         moment, hessian = _centred(whole - grams[k] if k >= 0 else whole)
-        moments.append(moment)
+        # The same in every fit, so that folds are of one model.
+        twin = moments[0].twin if moments else twins(hessian)
+        moments.append(replace(moment, twin=twin))
         hessians.append(hessian)
     if not moments[0].largest_slope:
         return "no column varies with the outcome"
@@ -84,7 +88,8 @@ def _centred(gram: Floats) -> tuple[Moments, Floats]:
     about = gram[1:, 1:] - np.outer(gram[0, 1:], gram[0, 1:]) / n
     mean = gram[0, 1:-1] / n
     sd = sd_of(n, gram[0, 1:-1], np.diagonal(gram)[1:-1])
-    return Moments(round(n), mean, sd, about[:-1, -1]), about[:-1, :-1]
+    none = np.zeros(len(sd), bool)
+    return Moments(round(n), mean, sd, about[:-1, -1], none), about[:-1, :-1]
 
 
 def _with_intercept(b: Floats, moments: Moments, mean: float) -> Floats:

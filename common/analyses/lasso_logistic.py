@@ -1,7 +1,7 @@
 """The logistic family of a LASSO step: what the coordinator asks and concludes."""
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -17,6 +17,7 @@ from common.analyses.lasso_path import (
     quadratic_path,
     risen,
     sd_of,
+    twins,
 )
 from common.analyses.newton import Ints, unpack
 from common.analyses.plain import floats, whole
@@ -42,6 +43,7 @@ def fit_path(scale: Scale, shape: Shape) -> Generator[Ask, Sums, Path | str]:
     if not moments[0].largest_slope:
         return "no column varies"
     gram = yield from _gram(scale, moments)
+    moments = [replace(moment, twin=twins(gram)) for moment in moments]
     lambdas = lambdas_of(moments[0].largest_slope, shape)
     starts = [
         _starts(f, moment, _null(moment, classes, f, gram), (lambdas, shape.alpha))
@@ -78,7 +80,8 @@ def _moments(rough: Scale, classes: Ints, total: Sums) -> tuple[Scale, list[Mome
         sums, own = d[train].sum(0), sd_of(m, d[train].sum(0), d2[train].sum(0))
         slope = (dy[train].sum(0) - share * sums) / safe
         here = np.where(sd > 0, own, 0.0) / safe
-        moments.append(Moments(m, (sums / m - mean) / safe, here, slope))
+        none = np.zeros(len(sd), bool)
+        moments.append(Moments(m, (sums / m - mean) / safe, here, slope, none))
     return scale, moments
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.analyses.design import Scale
-from common.analyses.newton import Ints
+from common.analyses.newton import Bools, Ints
 from common.analyses.quadratic_lasso import minimise
 from common.table import Floats
 
 _CONSTANT = 1e-9
+_TWIN = 1e-10  # what a correlation lacks to 1 where only rounding tells two columns apart
 _ABOVE = 1.0 + 1e-12  # so that rounding selects nothing at the first lambda
 _LEAST_ALPHA = 1e-3  # with less, no lambda would bring all coefficients to 0
 
@@ -46,17 +47,23 @@ class Moments:
         mean: of the columns, shape (p,).
         sd: shape (p,), 0 where constant.
         slope: gradient at the null model, shape (p,).
+        twin: an earlier column is the same in another unit, shape (p,).
     """
 
     n: int
     mean: Floats
     sd: Floats
     slope: Floats
+    twin: Bools
 
     def penalties(self, lambda_: float, alpha: float) -> tuple[Floats, Floats]:
-        """Return the penalties on |b_j| and b_j^2 / 2, a constant column's infinite."""
-        constant = self.sd == 0
-        l1 = np.where(constant, np.inf, self.n * lambda_ * alpha * self.sd)
+        """Return the penalties on |b_j| and b_j^2 / 2, infinite where b_j is to stay 0.
+
+        Of a constant column, and without a ridge part of a twin: any share of a weight
+        between the two would be a minimum, and rounding would choose.
+        """
+        left_out = (self.sd == 0) | (self.twin if alpha == 1.0 else False)
+        l1 = np.where(left_out, np.inf, self.n * lambda_ * alpha * self.sd)
         return l1, self.n * lambda_ * (1.0 - alpha) * self.sd**2
 
     @property
@@ -70,6 +77,18 @@ def sd_of(n: int, total: Floats, squares: Floats) -> Floats:
     """Return SDs (of n, not n - 1), 0 where nothing but rounding is left."""
     variance = squares / n - (total / n) ** 2
     return np.sqrt(np.where(variance > _CONSTANT**2, variance, 0.0))
+
+
+def twins(gram: Floats) -> Bools:
+    """Return which columns are an earlier one in another unit, shape (p,).
+
+    Args:
+        gram: products of centred columns, shape (p, p); zeros for one that is not known.
+    """
+    size = np.sqrt(np.diagonal(gram))
+    unit = np.where(size > 0, size, np.inf)
+    alike = np.abs(gram / unit[:, None] / unit) > 1.0 - _TWIN
+    return np.asarray(np.tril(alike, -1).any(1))
 
 
 def quadratic_path(

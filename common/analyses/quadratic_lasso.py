@@ -16,6 +16,8 @@ from common.table import Floats
 _GUESSES = 12
 _STEPS_A_COORDINATE = 20
 _ROUNDING = 1e-14
+_LARGEST = 1e11  # solutions, in units of what they solve; above it digits are rounding
+_SOLVED = 1e-9
 
 
 def minimise(hessian: Floats, c: Floats, penalty: Floats, start: Floats) -> Floats:
@@ -59,12 +61,26 @@ def _guess(hessian: Floats, c: Floats, penalty: Floats, b: Floats) -> Floats | N
         sign = np.where(np.abs(moved) > penalty, np.sign(moved), 0.0)
         sign = np.where(penalty == 0, 2.0, sign)
         if (sign == before).all():
-            return b
+            return b if _settled(hessian, c, penalty, b) else None
         active, before = np.flatnonzero(sign), sign
         target = c[active] - np.where(penalty[active] == 0, 0.0, penalty[active]) * sign[active]
         b = np.zeros(len(c))
         b[active] = _solve(hessian[np.ix_(active, active)], target)
     return None
+
+
+def _settled(hessian: Floats, c: Floats, penalty: Floats, b: Floats) -> bool:
+    """Return whether the slope of every coordinate that is not 0 is its penalty.
+
+    It is, unless the system with these signs has no solution: as of columns of which one is
+    the difference of two others, all three with a sign of their own.
+    """
+    on = np.flatnonzero(b)
+    part = hessian[np.ix_(on, on)]
+    cost = np.where(penalty[on] == 0, 0.0, penalty[on]) * np.sign(b[on])
+    off = np.abs(c[on] - part @ b[on] - cost)
+    size = np.abs(c[on]) + np.abs(cost) + np.abs(part) @ np.abs(b[on])
+    return bool((off <= _SOLVED * size).all())
 
 
 def _settle(
@@ -90,10 +106,18 @@ def _settle(
 
 
 def _solve(part: Floats, target: Floats) -> Floats:
+    """Return the solution, the shortest one where rounding leaves it open."""
     try:
-        return np.asarray(np.linalg.solve(part, target), np.float64)
+        found = np.asarray(np.linalg.solve(part, target), np.float64)
     except np.linalg.LinAlgError:
-        return np.asarray(np.linalg.lstsq(part, target, rcond=1e-13)[0], np.float64)
+        return _shortest(part, target)
+    # A system that is singular but for rounding has solutions as large as rounding is small.
+    size = np.abs(np.diagonal(part)).max(initial=0.0) * np.abs(found).max(initial=0.0)
+    return found if size <= _LARGEST * np.abs(target).max(initial=0.0) else _shortest(part, target)
+
+
+def _shortest(part: Floats, target: Floats) -> Floats:
+    return np.asarray(np.linalg.lstsq(part, target, rcond=1.0 / _LARGEST)[0], np.float64)
 
 
 def _lowest(

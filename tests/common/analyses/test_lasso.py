@@ -194,6 +194,39 @@ def test_a_constant_column_is_never_selected() -> None:
     assert answer["n_selected"] == 10
 
 
+def dependent(table: Table) -> Table:
+    """Return a table in which columns say again what others say, as radiomics features do."""
+    columns = dict(table.columns)
+    columns["f5"] = 8.0 * columns["f4"]  # as total energy, energy times a voxel's volume
+    columns["f6"] = columns["f7"] - columns["f8"]  # as range, of maximum and minimum
+    columns["f9"] = -0.3 * columns["f4"]
+    return replace(table, columns=columns)
+
+
+@pytest.mark.parametrize("family", ["logistic", "linear"])
+def test_columns_that_say_the_same_take_one_weight(family: str) -> None:
+    outcome = {"logistic": "response", "linear": "grade"}[family]
+    lasso = step(family=family, outcome=outcome, smallest=0.001)
+    table = dependent(radiomics(220, 20, seed=1))
+    answer = run(lasso, [table])
+    beta = answer.arrays["coefficients"]
+    found = run(lasso, split_unevenly(table, 5)).arrays["coefficients"]
+    np.testing.assert_allclose(found, beta, rtol=1e-7, atol=1e-9 * np.abs(beta).max())
+    beta = beta[:, 1:]
+    assert (beta[:, [5, 9]] == 0).all()
+    assert (beta[:, 4] != 0).any()
+    assert answer.values["kkt"] < 2e-9
+
+
+def test_a_ridge_part_shares_between_columns_that_say_the_same() -> None:
+    table = dependent(radiomics(220, 20, seed=1))
+    answer = run(step(alpha=0.5, family="linear", outcome="grade"), [table])
+    weight = answer.arrays["coefficients"][0, 1:]
+    sd = np.nanstd(table.matrix(("f4", "f5", "f9")), axis=0)
+    np.testing.assert_allclose(weight[5] * sd[1], weight[4] * sd[0], rtol=1e-6)
+    np.testing.assert_allclose(weight[9] * sd[2], -weight[4] * sd[0], rtol=1e-6)
+
+
 def test_a_site_of_one_class_takes_part() -> None:
     table = radiomics(220, 20, seed=8)
     last = (table.columns["response"] == 1) & (np.arange(table.n) > 180)
