@@ -28,7 +28,7 @@ def foreseen_refusals(study: Study, roster: Roster) -> Iterator[tuple[str, str]]
         groups = _groups(roster, step)
         for site, policy in policies.items():
             yield from ((site, f"steps.{step_name}: {said}") for said in _columns(policy, step))
-            for said in _group_sizes(site, policy, groups):
+            for said in (*_group_sizes(site, policy, groups), *_shapes(policy, step)):
                 yield site, f"steps.{step_name}: {said}"
             if isinstance(step, Train) and roster.sites[site].role == "develop":
                 yield from ((site, f"steps.{step_name}: {t}") for t in _networks(policy, step))
@@ -79,6 +79,12 @@ def _group_sizes(
         elif len(group) < policy.fewest_sites:
             few = f"a sum of {len(group)} sites, and its policy asks for {policy.fewest_sites}"
             yield f"{word}: too_few_sites: {few}"
+
+
+def _shapes(policy: PolicySettings, step: Any) -> Iterator[str]:
+    if step.kind == "site_shapes" and (cost := step.most_epsilon) > policy.most_shapes_epsilon:
+        limit = f"its policy allows {policy.most_shapes_epsilon:g}, `most_shapes_epsilon`"
+        yield f"budget_spent: epsilon {cost:g} over all columns, and {limit}"
 
 
 def _networks(policy: PolicySettings, step: Train) -> Iterator[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from common.deployment import Approval, Enrolment, as_text, site_fingerprint
 from common.errors import ConfigError, Finding
-from common.settings import parse, read_yaml
+from common.settings import decoded, parse, read_yaml
 from server.arrays import write_file
 from server.deploy.home import Home
 
@@ -36,7 +36,7 @@ def take(home: Home, path: Path, *, replace: bool = False) -> str:
 
 
 def _read(path: Path) -> Enrolment | Approval:
-    text = path.read_text(encoding="utf-8")
+    text = decoded(path.read_bytes(), str(path))
     data = read_yaml(text, str(path))[0]
     kind = data.get("kind") if isinstance(data, dict) else None
     if kind not in _MODELS:

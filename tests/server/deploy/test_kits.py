@@ -10,7 +10,9 @@ import yaml
 from flwr.supercore.fab import Fab
 from flwr.supercore.primitives.asymmetric_ed25519 import create_message_to_sign
 from flwr.supernode.start_client_internal import _verify_fab
+from typer.testing import CliRunner
 
+from client.cli import site_app
 from client.joining.approve import approve, read_proposal, withdraw
 from client.joining.enrol import enrol
 from client.joining.place import find_place, read_approval_key
@@ -169,6 +171,23 @@ def test_an_offer_with_another_study_is_not_shown_for_approval(
             archive.writestr(name, data)
     with pytest.raises(ConfigError, match="not the one the offer names"):
         read_proposal(find_place(here.sites["east"]), path)
+
+
+def test_who_cannot_be_asked_is_told_of_yes_and_a_missing_file_is_said_in_words(
+    here: Localhost, tmp_path: Path
+) -> None:
+    south = str(here.sites["south"])
+    asked = CliRunner().invoke(site_app, ["approve", south, str(here.offered.archive)], input="")
+    assert asked.exit_code == 1
+    assert "no answer; where there is no terminal, say it beforehand: --yes" in asked.output
+    assert "nothing was let in" in asked.output
+    for missing in (tmp_path / "offer.zip", tmp_path):
+        with pytest.raises(ConfigError) as said:
+            read_proposal(find_place(here.sites["south"]), missing)
+        assert "Errno" not in str(said.value)
+    (tmp_path / "offer.zip").write_text("no zip")
+    with pytest.raises(ConfigError, match="no offer: this is no zip file"):
+        read_proposal(find_place(here.sites["south"]), tmp_path / "offer.zip")
 
 
 def test_an_approval_can_be_withdrawn(here: Localhost) -> None:
