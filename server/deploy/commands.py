@@ -56,7 +56,7 @@ def init(
 
 @deploy_app.command()
 def take(
-    files: Annotated[list[Path], typer.Argument(help="enrolments and approvals that sites sent")],
+    files: Annotated[list[Path], typer.Argument(help="enrolments, approvals, dry runs of sites")],
     folder: InFolder = _HERE,
     replace: Annotated[bool, typer.Option(help="a site has made new keys")] = False,
 ) -> None:

@@ -19,10 +19,10 @@ from server.deploy.control import COMPLETED, FINISHED, STOPPED, Control
 from server.deploy.follow import Follower
 from server.deploy.home import Home, find_home
 from server.deploy.offers import Offered, find_offer
-from server.run import Run, create_run
+from server.run import DEPLOYED, Run, create_run
 from server.simulate import versions
 
-_NOTE, _ENDED = "deployed.json", "ended.json"
+_NOTE, _ENDED = DEPLOYED, "ended.json"
 _SILENCE_S = 30.0
 _ENDING_S = 0.5  # between the journal's last line and Flower's word that all is done
 _POLL_S = 0.2
@@ -73,18 +73,23 @@ class DeployedRun:
         """
         if self.is_under_way():
             raise RuntimeError(f"{self.run.id} is under way already; see: consortium status")
-        bundle, _ = find_offer(self.home, self.run.study_hash).signed(self.home)
-        number = Control(self.home.link).begin(bundle, self.run.folder)
-        begun = [*self.numbers(), number]
-        when = datetime.now(UTC).isoformat(timespec="seconds")
+        offered = find_offer(self.home, self.run.study_hash)
+        bundle, _ = offered.signed(self.home)
         note = {
             "deployment": str(self.home.folder),
             "bundle": bundle.sha256,
-            "begun": [{"number": str(n)} for n in begun],
-            "last_begun": when,
+            "not_approved": missing_approvals(self.home, offered),
         }
-        write_file(self.run.folder / _NOTE, json.dumps(note, indent=1).encode())
+        self._note(note, self.numbers())  # the ServerApp reads it as soon as it begins
+        number = Control(self.home.link).begin(bundle, self.run.folder)
+        self._note(note, [*self.numbers(), number])
         return number
+
+    def _note(self, note: Mapping[str, Any], numbers: list[int]) -> None:
+        when = datetime.now(UTC).isoformat(timespec="seconds")
+        begun = [{"number": str(n)} for n in numbers]
+        text = json.dumps({**note, "begun": begun, "last_begun": when}, indent=1)
+        write_file(self.run.folder / _NOTE, text.encode())
 
     def stop(self) -> bool:
         """Stop it; sites let go of their work within seconds. Tell whether it ran."""
