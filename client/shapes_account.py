@@ -22,7 +22,7 @@ def account(job: Job) -> Mapping[str, object]:
     taken = round(job.step.most_epsilon, 3)
     total = round(spent(audit.entries(job.site.workspace / "audit.jsonl")) + taken, 3)
     limit = job.site.policy.most_shapes_epsilon
-    if total > limit:
+    if limit is not None and total > limit:
         raise Refused(
             Reason.BUDGET_SPENT, f"site_shapes: epsilon {total:g} with this, policy: {limit:g}"
         )

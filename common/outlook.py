@@ -82,9 +82,10 @@ def _group_sizes(
 
 
 def _shapes(policy: PolicySettings, step: Any) -> Iterator[str]:
-    if step.kind == "site_shapes" and (cost := step.most_epsilon) > policy.most_shapes_epsilon:
-        limit = f"its policy allows {policy.most_shapes_epsilon:g}, `most_shapes_epsilon`"
-        yield f"budget_spent: epsilon {cost:g} over all columns, and {limit}"
+    limit = policy.most_shapes_epsilon
+    if limit is not None and step.kind == "site_shapes" and step.most_epsilon > limit:
+        allowed = f"its policy allows {limit:g}, `most_shapes_epsilon`"
+        yield f"budget_spent: epsilon {step.most_epsilon:g} over all columns, and {allowed}"
 
 
 def _networks(policy: PolicySettings, step: Train) -> Iterator[str]:

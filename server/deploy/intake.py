@@ -74,14 +74,18 @@ def _read(path: Path) -> Received:
 
 
 def _wrong(home: Home, received: Received, *, replace: bool) -> list[str]:
-    stranger = f'"{received.site}" is not in the roster'
+    wrong = []
+    if received.site not in home.roster.sites:
+        wrong.append(f'"{received.site}" is not in the roster')
     if isinstance(received, DryRun):
-        return [] if received.site in home.roster.sites else [stranger]
+        return wrong
+    return [*wrong, *_not_genuine(home, received, replace=replace)]
+
+
+def _not_genuine(home: Home, received: Enrolment | Approval, *, replace: bool) -> list[str]:
     wrong = []
     if received.deployment != home.settings.name:
         wrong.append(f'is for "{received.deployment}", this is "{home.settings.name}"')
-    if received.site not in home.roster.sites:
-        wrong.append(stranger)
     enrolled = home.enrolments().get(received.site)
     if isinstance(received, Enrolment):
         if not received.is_genuine():
