@@ -32,7 +32,8 @@ _PEM, _SSH = serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH
 _NO_PASSWORD = serialization.NoEncryption()
 _HEADING = """\
 This hospital's own settings; never sent. Written by `consortium site init`, yours to change.
-`consortium schema site` prints every setting, for editors; README.md explains the policy.
+`consortium schema site` prints every setting, for editors; without `policy:` the
+strict defaults hold, which README.md names ("The site's file").
 Studies and partners that were let in by `consortium site approve` stand in approved.yaml."""
 
 
