@@ -16,6 +16,7 @@ from client.masking import join
 from client.site import Site, load_site
 from client.working import Halted, at_work
 from common.codec import joined_packet, read_hello, read_round, replies_packet
+from common.deployment import APPROVED
 from common.errors import Reason
 from common.messages import Packet
 from common.wire import from_records, to_records
@@ -80,13 +81,19 @@ def _site(context: Context) -> Site:
     if named is None:
         names = json.loads(os.environ[SIMULATION])
         named = names[int(context.node_config["partition-id"])]
-    site = _load(str(named))
+    file = Path(str(named))
+    site = _load(str(file), _stamp(file), _stamp(file.parent / APPROVED))
     log_as(site)
     return site
 
 
+def _stamp(file: Path) -> int:
+    return file.stat().st_mtime_ns if file.exists() else 0
+
+
 @lru_cache(maxsize=1024)
-def _load(path: str) -> Site:
+def _load(path: str, *_stamps: int) -> Site:
+    """Read a site's file, and again once it or what was approved has changed."""
     site = load_site(Path(path))
     site.room()
     return site

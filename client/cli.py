@@ -13,6 +13,7 @@ from client import audit
 from client.audit_words import in_words
 from client.cases import Case
 from client.check import Checked, check
+from client.check_plain import check_plain
 from client.check_training import doubts
 from client.check_words import in_words as problems_in_words
 from client.check_words import placed, strange_renames
@@ -338,11 +339,14 @@ def check_site(
     site: Annotated[Path, typer.Argument(help="the site's folder, or its site.yaml")],
     study: Annotated[Path | None, typer.Argument(help="the study file")] = None,
 ) -> None:
-    """Check this machine, and the cohort against a study; nothing of it leaves the site."""
+    """Check this machine and the cohort, against a study if given; nothing leaves the site."""
     fit = check_here(site)
-    if study is None:
-        raise typer.Exit(0 if fit else 1)
     here = load_site(site_file(site))
+    if study is None:
+        for text, is_mistake in check_plain(here):
+            fit = fit and not is_mistake
+            sys.stdout.write(f"{text}\n")
+        raise typer.Exit(0 if fit else 1)
     wanted: Study = read_study(decoded(study.read_bytes(), str(study)), str(study))
     wrong = False
     for own, why in strange_renames(here.settings.columns, here.cohorts).items():

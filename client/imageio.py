@@ -150,6 +150,19 @@ def read_image(path: Path) -> Volume:
     return Volume(sitk.GetArrayFromImage(image), _grid(image))
 
 
+def header_problem(path: Path) -> str:
+    """Return why an image's header cannot be read, or ""; its voxels are not looked at."""
+    try:
+        names = [str(path)] if not path.is_dir() else _series(path)
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(names[0])
+        reader.ReadImageInformation()
+    except (RuntimeError, ValueError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return str(lines[-1])[:200] if lines else type(error).__name__
+    return ""
+
+
 def read_slices(files: Sequence[Path]) -> Volume:
     """Return the volume of DICOM files, one a slice, in this order.
 
@@ -196,12 +209,16 @@ def resample(
 def _read(path: Path) -> Any:
     if not path.is_dir():
         return sitk.ReadImage(str(path))
+    return sitk.ReadImage(_series(path))
+
+
+def _series(path: Path) -> Any:
+    """Return the files of the one DICOM series in a folder, in order."""
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(path))
     if len(series) != 1:
         n = len(series)
         raise ValueError(f"{path.name}: expected a folder with one DICOM series, got {n}")
-    names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(path), series[0])
-    return sitk.ReadImage(names)
+    return sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(path), series[0])
 
 
 def _grid(image: Any) -> Grid:

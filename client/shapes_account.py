@@ -19,7 +19,7 @@ def account(job: Job) -> Mapping[str, object]:
     Raises:
         Refused: BUDGET_SPENT: more than the policy's `most_shapes_epsilon`.
     """
-    taken = round(job.step.epsilon * len(job.step.of), 3)
+    taken = round(job.step.most_epsilon, 3)
     total = round(spent(audit.entries(job.site.workspace / "audit.jsonl")) + taken, 3)
     limit = job.site.policy.most_shapes_epsilon
     if limit is not None and total > limit:

@@ -85,6 +85,26 @@ class Approval(Frozen):
         )
 
 
+class DryTry(Frozen):
+    """What came of one try of a study at a site."""
+
+    answered: tuple[str, ...] = Field(description="steps that gave an answer")
+    failed: dict[str, str] = Field(description="why others did not")
+    seconds: float
+    longest_work_s: float = Field(description="of one round")
+
+
+class DryRun(Frozen):
+    """What `consortium site dry-run` found; not signed. No path, no number of a patient."""
+
+    kind: Literal["dry_run"] = "dry_run"
+    site: Name
+    study: Hex
+    machine: dict[str, int | str]
+    versions: dict[str, str]
+    tries: dict[Literal["phantoms", "own"], DryTry]
+
+
 class Approved(Frozen):
     """`approved.yaml`, beside site.yaml: what `consortium site approve` has let in."""
 

@@ -83,6 +83,17 @@ class Finding:
         return f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
 
 
+def why_not_opened(error: OSError) -> str:
+    """Return in words, without the file's name, why a file could not be opened."""
+    known: dict[type[OSError], str] = {
+        FileNotFoundError: "there is no such file; see its name and the folder you are in",
+        IsADirectoryError: "is a folder, expected a file",
+        NotADirectoryError: "lies in a file, not in a folder",
+        PermissionError: "this user may not open it",
+    }
+    return known.get(type(error), error.strerror or str(error))
+
+
 class ConfigError(Exception):
     """A user's file has mistakes; `findings` holds every one of them."""
 

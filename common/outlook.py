@@ -28,7 +28,7 @@ def foreseen_refusals(study: Study, roster: Roster) -> Iterator[tuple[str, str]]
         groups = _groups(roster, step)
         for site, policy in policies.items():
             yield from ((site, f"steps.{step_name}: {said}") for said in _columns(policy, step))
-            for said in _group_sizes(site, policy, groups):
+            for said in (*_group_sizes(site, policy, groups), *_shapes(policy, step)):
                 yield site, f"steps.{step_name}: {said}"
             if isinstance(step, Train) and roster.sites[site].role == "develop":
                 yield from ((site, f"steps.{step_name}: {t}") for t in _networks(policy, step))
@@ -79,6 +79,13 @@ def _group_sizes(
         elif len(group) < policy.fewest_sites:
             few = f"a sum of {len(group)} sites, and its policy asks for {policy.fewest_sites}"
             yield f"{word}: too_few_sites: {few}"
+
+
+def _shapes(policy: PolicySettings, step: Any) -> Iterator[str]:
+    limit = policy.most_shapes_epsilon
+    if limit is not None and step.kind == "site_shapes" and step.most_epsilon > limit:
+        allowed = f"its policy allows {limit:g}, `most_shapes_epsilon`"
+        yield f"budget_spent: epsilon {step.most_epsilon:g} over all columns, and {allowed}"
 
 
 def _networks(policy: PolicySettings, step: Train) -> Iterator[str]:

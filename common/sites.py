@@ -54,10 +54,10 @@ class PolicySettings(Frozen):
         1e-5, gt=0, le=1e-3, description="chance with which the loss may be larger"
     )
     most_shapes_epsilon: float | None = Field(
-        None,
+        100.0,
         ge=0,
         description="largest sum of epsilon, over columns and runs, that steps of kind "
-        "site_shapes may take; nothing: no limit but that of per_site",
+        "site_shapes may take; they need per_site too; null: no limit",
     )
     share_network: bool = Field(False, description="may a network trained here alone go out?")
 

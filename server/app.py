@@ -81,7 +81,10 @@ def _join(run: Run, grid: Grid, journal: Journal) -> Exchange:
         journal.write(kind, site=site, **more, **wait)
         progress.tell({"event": kind, "site": site, **more, **wait})
 
-    members = post.join(hello, run.keys, run.roster.wait_s, told)
+    for site in run.unapproved:  # it would refuse, and where it is offline nobody waits for it
+        told(Reason.STUDY_NOT_APPROVED, site)
+    keys = {site: key for site, key in run.keys.items() if site not in why}
+    members = post.join(hello, keys, run.roster.wait_s, told, run.unapproved)
     for site in sorted(set(run.keys) - set(members)):
         reason = str(why.get(site, Reason.UNREACHABLE))
         journal.write("absent", site=site, why=reason)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from common.errors import ConfigError, Finding
+from common.errors import ConfigError, Finding, why_not_opened
 from common.outlook import foreseen_refusals
 from common.settings import Frozen, decoded, look_at_yaml, parse
 from common.sites import Roster
@@ -71,7 +71,7 @@ def main() -> None:
         sys.stderr.write(f"a file is not UTF-8 text: {error.reason} at byte {error.start}\n")
         sys.exit(MISTAKE)
     except OSError as error:
-        sys.stderr.write(f"{error.filename or 'disk'}: {error.strerror or error}\n")
+        sys.stderr.write(f"{error.filename or 'disk'}: {why_not_opened(error)}\n")
         sys.exit(MISTAKE)
 
 

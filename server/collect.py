@@ -6,7 +6,7 @@ Here Flower's node ids and error codes end; the rest of the server knows sites a
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import httpx
@@ -49,6 +49,7 @@ class Post:
         keys: Mapping[str, str],
         wait_s: float,
         tell: Callable[[str, str], None],
+        skip: Collection[str] = (),
     ) -> dict[str, Joined]:
         """Greet every node until all sites have joined or refused, or `wait_s` is over.
 
@@ -60,6 +61,7 @@ class Post:
             hello: the session to open.
             keys: public identity key of each site of the roster.
             wait_s: longest wait in seconds.
+            skip: sites that are not greeted, where they are connected.
             tell: told "joined" or a reason, and the site; "waiting", and for whom.
 
         Returns:
@@ -73,6 +75,7 @@ class Post:
             time.monotonic() < deadline
         ):
             fresh = set(self.grid.get_node_ids()) - set(self.nodes.values()) - set(refused)
+            fresh -= self._of_others(fresh, skip)
             packets, silent = dict.fromkeys(fresh, hello_packet(hello)), False
             for node, reply in self._exchange(packets, HELLO, min(patience_s, wait_s)):
                 member = _member(reply, hello, keys)
@@ -92,6 +95,10 @@ class Post:
                 told = time.monotonic()
                 tell("waiting", ", ".join(still))
         return joined
+
+    def _of_others(self, nodes: set[int], skip: Collection[str]) -> set[int]:
+        """Return the nodes that are registered for sites which are not greeted."""
+        return {node for node in nodes if self._name(node) in skip} if skip else set()
 
     def _name(self, node: int) -> str:
         """Return the name under which a node is registered; that is what its key stands for."""

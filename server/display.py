@@ -78,6 +78,13 @@ class _Display:
     def _absent(self, event: Mapping[str, Any]) -> None:
         self.progress.console.print(f"[red]did not join: {event['site']}")
 
+    def _away(self, event: Mapping[str, Any]) -> None:
+        text = "the coordinator does not answer; is `consortium deploy up` running?"
+        self.progress.console.print(f"[yellow]{text} Ctrl-C ends this watching alone")
+
+    def _back(self, event: Mapping[str, Any]) -> None:
+        self.progress.console.print("the coordinator answers again")
+
     def _lost(self, event: Mapping[str, Any]) -> None:
         reason = event["reason"]
         text = f"{event['site']} gave no answer to {event['problem']}: {reason_in_words(reason)}"
@@ -101,13 +108,26 @@ class _Display:
         """Go on by one round; a step's first part leads, its other parts keep pace."""
         step = _step(event["problem"])
         if self.leading.get(step) == event["problem"]:
-            self.progress.update(self.bars[step], advance=1, note=_note(event.get("line") or {}))
+            bar = self.bars[step]
+            self.progress.update(bar, advance=1, note=_note(event.get("line") or {}))
+            if not isinstance(self.study.bound[step], Train):  # nobody knows how many
+                self.progress.update(bar, total=self._done(bar) + 1)
+
+    def _checkpoint(self, event: Mapping[str, Any]) -> None:
+        """Go on by a round of a training that another process drives: its journal says so."""
+        history = event.get("values", {}).get("history") or [{}]
+        self._total({"problem": event["problem"], "line": history[-1]})
 
     def _answer(self, event: Mapping[str, Any]) -> None:
         step = _step(event["problem"])
         if self.leading.get(step) == event["problem"]:
-            done = self._rounds(step)
-            self.progress.update(self.bars[step], total=done, completed=done)
+            bar = self.bars[step]
+            trains = isinstance(self.study.bound[step], Train)
+            done = self._rounds(step) if trains else self._done(bar) + 1
+            self.progress.update(bar, total=done, completed=done)
+
+    def _done(self, bar: TaskID) -> float:
+        return next(task.completed for task in self.progress.tasks if task.id == bar)
 
     def _rounds(self, name: str) -> int:
         step = self.study.bound[name]

@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from common.deployment import DryRun, as_text
 from common.settings import read_yaml
 from common.sites import PolicySettings
 from common.study import Study, read_study, study_hash
@@ -112,14 +113,13 @@ def shortened(study: str) -> str:
 def report(study: str, site: str, tries: Mapping[str, Tried]) -> str:
     """Return the file for the coordinator: no path, no count, no number of a patient."""
     said = {
-        "kind": "dry_run",
         "site": site,
         "study": study_hash(study),
         "machine": _machine(),
         "versions": {"python": platform.python_version(), **versions()},
         "tries": {
             name: {
-                "answered": list(tried.answered),
+                "answered": tried.answered,
                 "failed": dict(tried.failed),
                 "seconds": round(tried.seconds),
                 "longest_work_s": round(tried.work_s, 1),
@@ -127,7 +127,7 @@ def report(study: str, site: str, tries: Mapping[str, Tried]) -> str:
             for name, tried in tries.items()
         },
     }
-    return json.dumps(said, indent=1) + "\n"
+    return as_text(DryRun.model_validate(said))
 
 
 def write_report(path: Path, text: str) -> None:

@@ -24,6 +24,9 @@ KEPT_BY_POLICY = {
     Reason.DIFFERENCING,
 }
 
+DEPLOYED = "deployed.json"
+"""What a deployment notes of a run: Flower's numbers of it, and who has not approved it."""
+
 _ID = re.compile(r"[a-z0-9_-]{1,60}")
 
 
@@ -65,6 +68,13 @@ class Run:
         """What `run.json` says: when, with which versions, how simulated."""
         about: dict[str, Any] = json.loads(self._text("run.json"))
         return about
+
+    @property
+    def unapproved(self) -> tuple[str, ...]:
+        """Sites known not to have approved it, as it was when the run last began."""
+        note = self.folder / DEPLOYED
+        said = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
+        return tuple(said.get("not_approved", ()))
 
     def write_answers(
         self, answers: dict[str, dict[str, Answer]], failed: dict[str, dict[str, str]]

@@ -81,7 +81,7 @@ def approve_offer(
     sys.stdout.write(in_words(proposal.study, proposal.offer, place.site.settings) + "\n")
     if show:
         return
-    if not yes and not typer.confirm("Let this study and this code run at this site?"):
+    if not yes and not _says_yes():
         sys.stdout.write("nothing was let in\n")
         raise typer.Exit(1)
     approval = approve(place, proposal, read_approval_key(key or place.approval_key))
@@ -90,6 +90,14 @@ def approve_offer(
         f"To take it back: consortium site approve {quote(str(site))} "
         f"--withdraw {approval.study[:12]}\n"
     )
+
+
+def _says_yes() -> bool:
+    try:
+        return typer.confirm("Let this study and this code run at this site?")
+    except typer.Abort:  # Ctrl-C, or nobody is there to answer
+        sys.stdout.write("\nno answer; where there is no terminal, say it beforehand: --yes\n")
+        return False
 
 
 def join(site: Folder) -> None:

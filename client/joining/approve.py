@@ -21,7 +21,7 @@ from common.deployment import (
     as_text,
     signed_approval,
 )
-from common.errors import ConfigError, Finding
+from common.errors import ConfigError, Finding, why_not_opened
 from common.settings import parse
 from common.study import Study, read_study, study_hash
 
@@ -141,5 +141,7 @@ def _unpacked(path: Path) -> dict[str, bytes]:
                 words = f"lacks {', '.join(sorted(missing))}" if missing else "is too large"
                 raise ConfigError([Finding(str(path), None, "", f"no offer: it {words}")])
             return {name: archive.read(name) for name in (OFFER, STUDY, BUNDLE)}
-    except (OSError, BadZipFile) as error:
-        raise ConfigError([Finding(str(path), None, "", f"no offer: {error}")]) from None
+    except BadZipFile:
+        raise ConfigError([Finding(str(path), None, "", "no offer: this is no zip file")]) from None
+    except OSError as error:
+        raise ConfigError([Finding(str(path), None, "", why_not_opened(error))]) from None

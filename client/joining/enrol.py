@@ -22,7 +22,7 @@ from common.deployment import (
     signed_enrolment,
     ssh_text,
 )
-from common.errors import ConfigError, Finding
+from common.errors import ConfigError, Finding, why_not_opened
 from common.privacy.identity import new_identity, private_text
 from common.settings import parse
 
@@ -32,7 +32,8 @@ _PEM, _SSH = serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH
 _NO_PASSWORD = serialization.NoEncryption()
 _HEADING = """\
 This hospital's own settings; never sent. Written by `consortium site init`, yours to change.
-`consortium schema site` prints every setting, for editors; README.md explains the policy.
+`consortium schema site` prints every setting, for editors; without `policy:` the
+strict defaults hold, which README.md names ("The site's file").
 Studies and partners that were let in by `consortium site approve` stand in approved.yaml."""
 
 
@@ -90,8 +91,12 @@ def _unpacked(kit_file: Path) -> dict[str, bytes]:
             if any(info.file_size > _MOST_BYTES for info in infos):
                 raise ConfigError([Finding(str(kit_file), None, "", "a file in it is too large")])
             files = {info.filename: archive.read(info) for info in infos}
-    except (OSError, BadZipFile) as error:
-        raise ConfigError([Finding(str(kit_file), None, "", f"no start-up kit: {error}")]) from None
+    except BadZipFile:
+        raise ConfigError(
+            [Finding(str(kit_file), None, "", "no start-up kit: this is no zip file")]
+        ) from None
+    except OSError as error:
+        raise ConfigError([Finding(str(kit_file), None, "", why_not_opened(error))]) from None
     missing = [name for name in (KIT, AUTHORITY) if name not in files]
     if missing:
         text = f"no start-up kit: expected {', '.join(missing)} in it"

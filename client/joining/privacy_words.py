@@ -46,10 +46,11 @@ def _shapes(name: str, step: Any, policy: PolicySettings) -> str:
     return (
         f"{name}: histograms of this site alone, with noise of epsilon {step.epsilon:g} a column. "
         f"That blurs a patient in one column; over {len(step.of)} columns it adds up to epsilon "
-        f"{step.epsilon * len(step.of):g}, which hides nobody from one who knows the patient's "
-        "other columns. It is in an account of its own; your policy "
+        f"{step.most_epsilon:g}, which hides nobody from one who knows the patient's "
+        "other columns. It is in an account of its own, over all runs; your policy "
         + ("sets no limit to it" if limit is None else f"allows {limit:g}")
-        + " (most_shapes_epsilon)."
+        + " (most_shapes_epsilon)"
+        + (", so this site refuses." if limit is not None and step.most_epsilon > limit else ".")
     )
 
 

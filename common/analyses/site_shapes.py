@@ -45,6 +45,11 @@ class SiteShapes(Step):
     epsilon: float = Field(1.0, gt=0, le=20, description="privacy of one column")
     over: tuple[Over, ...] = ("each",)
 
+    @property
+    def most_epsilon(self) -> float:
+        """The sum of epsilon over its columns: what a policy counts."""
+        return self.epsilon * len(self.of)
+
     def needs(self) -> tuple[str, ...]:
         """Return the step that says mean and SD."""
         return (self.scale,)

@@ -56,7 +56,7 @@ def init(
 
 @deploy_app.command()
 def take(
-    files: Annotated[list[Path], typer.Argument(help="enrolments and approvals that sites sent")],
+    files: Annotated[list[Path], typer.Argument(help="enrolments, approvals, dry runs of sites")],
     folder: InFolder = _HERE,
     replace: Annotated[bool, typer.Option(help="a site has made new keys")] = False,
 ) -> None:
@@ -80,7 +80,7 @@ def offer(
 
 @deploy_app.command()
 def up(folder: Folder = _HERE) -> None:
-    """Keep the coordinator up: SuperLink, nginx; Ctrl-C stops both."""
+    """Keep the coordinator up: SuperLink, nginx; Ctrl-C stops both, and runs under way."""
     from server.deploy.up import keep_up
 
     raise typer.Exit(keep_up(folder))
@@ -88,9 +88,11 @@ def up(folder: Folder = _HERE) -> None:
 
 @deploy_app.command()
 def down(folder: Folder = _HERE) -> None:
-    """Stop the coordinator. Sites wait until it is up again."""
-    stopped = find_home(folder).standing.stop(_STOPPING_S)
-    sys.stdout.write("stopped\n" if stopped else "was not up\n")
+    """Stop the coordinator and runs under way. Sites wait until it is up again."""
+    standing = find_home(folder).standing
+    stopped = standing.stop(_STOPPING_S)
+    words = "\n".join(standing.state().get("words", "stopped").split("; ", 1))
+    sys.stdout.write(f"{words}\n" if stopped else "was not up\n")
 
 
 @deploy_app.command("renew")

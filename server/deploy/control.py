@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from common.machine.flower import HOST
 from server.deploy.flower import Link
 
-FINISHED, COMPLETED = "finished", "finished:completed"
+FINISHED, COMPLETED, STOPPED = "finished", "finished:completed", "finished:stopped"
 _NOBODY = "<id:none>"  # the only account there is without accounts
 _FEDERATION = "@none/default"
 _BUSY_S = 30.0
@@ -162,6 +162,14 @@ class Control:
             runs = client.ListRuns(ListRunsRequest(run_id=number)).run_dict
         status = runs[number].status
         return ":".join(filter(None, [str(status.status), str(status.sub_status)]))
+
+    def under_way(self) -> set[int]:
+        """Return Flower's numbers of all runs that have not finished."""
+        from flwr.proto.control_pb2 import ListRunsRequest
+
+        with self._client() as client:
+            runs = client.ListRuns(ListRunsRequest()).run_dict
+        return {int(n) for n, run in runs.items() if str(run.status.status) != FINISHED}
 
     def stop(self, number: int) -> bool:
         """Stop a run; return whether it was under way."""

@@ -10,7 +10,7 @@ import yaml
 from pydantic import Field
 
 from common.cohort import Name
-from common.deployment import Approval, Enrolment
+from common.deployment import Approval, DryRun, Enrolment
 from common.errors import ConfigError, Finding
 from common.machine.standing import Standing
 from common.settings import Frozen, parse, read_yaml
@@ -103,8 +103,10 @@ class Home:
         found = self._read(Approval, "approvals")
         return {a.site: a for a in found if (a.study, a.bundle) == (study, bundle)}
 
-    def file_of(self, received: Enrolment | Approval) -> Path:
+    def file_of(self, received: Enrolment | Approval | DryRun) -> Path:
         """Return where something that a site has sent is kept."""
+        if isinstance(received, DryRun):
+            return self.folder / "dry_runs" / f"{received.site}-{received.study[:12]}.json"
         if isinstance(received, Enrolment):
             return self.folder / "enrolled" / f"{received.site}.json"
         name = f"{received.site}-{received.study[:12]}-{received.bundle[:12]}.json"

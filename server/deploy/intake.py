@@ -1,14 +1,23 @@
-"""Take in what sites mail to the coordinator: enrolments and approvals, checked."""
+"""Take in what sites mail to the coordinator: enrolments, approvals, dry runs; checked."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from common.deployment import Approval, Enrolment, as_text, site_fingerprint
+from common.deployment import Approval, DryRun, Enrolment, as_text, site_fingerprint
 from common.errors import ConfigError, Finding
-from common.settings import parse, read_yaml
+from common.settings import decoded, parse, read_yaml
 from server.arrays import write_file
 from server.deploy.home import Home
+from server.report.words import failure_in_words
 
-_MODELS: dict[str, type[Enrolment | Approval]] = {"enrolment": Enrolment, "approval": Approval}
+Received = Enrolment | Approval | DryRun
+
+_MODELS: dict[str, type[Received]] = {
+    "enrolment": Enrolment,
+    "approval": Approval,
+    "dry_run": DryRun,
+}
+_WHERE = {"phantoms": "on made-up patients", "own": "on its own cases"}
 
 
 def take(home: Home, path: Path, *, replace: bool = False) -> str:
@@ -32,25 +41,51 @@ def take(home: Home, path: Path, *, replace: bool = False) -> str:
             f"{received.site}: keys taken in. Have the hospital read you its fingerprint over "
             f"the phone: {site_fingerprint(received)}"
         )
+    if isinstance(received, DryRun):
+        lines = (f"{received.site}: {line}" for line in _tried(home, received))
+        return "\n".join("".join(c for c in line if c.isprintable()) for line in lines)
     return f"{received.site}: approves study {received.study[:12]} and code {received.bundle[:12]}"
 
 
-def _read(path: Path) -> Enrolment | Approval:
-    text = path.read_text(encoding="utf-8")
+def _tried(home: Home, received: DryRun) -> Iterator[str]:
+    """Yield a dry run in words: the machine, what is installed, what came of the study."""
+    yield f"dry run of study {received.study[:12]} (not signed), kept as {home.file_of(received)}"
+    machine = received.machine
+    yield "machine: " + ", ".join(f"{name} {value}" for name, value in machine.items())
+    yield "versions: " + ", ".join(f"{name} {v}" for name, v in received.versions.items())
+    for name, tried in received.tries.items():
+        seconds = f"{tried.seconds:.0f} s, work at most {tried.longest_work_s:.1f} s a round"
+        ok = ", ".join(tried.answered) or "none"
+        yield f"{_WHERE[name]}: {seconds}; steps that worked: {ok}"
+        for step, why in tried.failed.items():
+            yield f"  FAILED {step}: {failure_in_words(why)}"
+    if "own" not in received.tries:
+        yield "its own cases were not tried (--phantoms-only)"
+
+
+def _read(path: Path) -> Received:
+    text = decoded(path.read_bytes(), str(path))
     data = read_yaml(text, str(path))[0]
     kind = data.get("kind") if isinstance(data, dict) else None
     if kind not in _MODELS:
-        message = f"expected an enrolment or an approval, got kind {kind!r}"
+        message = f"expected an enrolment, an approval or a dry run, got kind {kind!r}"
         raise ConfigError([Finding(str(path), None, "kind", message)])
     return parse(_MODELS[kind], text, str(path))
 
 
-def _wrong(home: Home, received: Enrolment | Approval, *, replace: bool) -> list[str]:
+def _wrong(home: Home, received: Received, *, replace: bool) -> list[str]:
+    wrong = []
+    if received.site not in home.roster.sites:
+        wrong.append(f'"{received.site}" is not in the roster')
+    if isinstance(received, DryRun):
+        return wrong
+    return [*wrong, *_not_genuine(home, received, replace=replace)]
+
+
+def _not_genuine(home: Home, received: Enrolment | Approval, *, replace: bool) -> list[str]:
     wrong = []
     if received.deployment != home.settings.name:
         wrong.append(f'is for "{received.deployment}", this is "{home.settings.name}"')
-    if received.site not in home.roster.sites:
-        wrong.append(f'"{received.site}" is not in the roster')
     enrolled = home.enrolments().get(received.site)
     if isinstance(received, Enrolment):
         if not received.is_genuine():

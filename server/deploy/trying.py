@@ -34,7 +34,8 @@ def dry_run(
             _show("on this site's own cases, with made-up partners", tries["own"])
     path = site_file.parent / f"dry-run-{name}.json"
     write_report(path, report(text, name, tries))
-    sys.stdout.write(f"{path}: mail this to the coordinator; it holds no patient's data\n")
+    sys.stdout.write(f"{path}: mail this to the coordinator, who looks at it with\n")
+    sys.stdout.write("`consortium deploy take`; it holds no patient's data\n")
     raise typer.Exit(1 if tries["phantoms"].failed else 0)
 
 

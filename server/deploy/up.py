@@ -13,6 +13,7 @@ from pathlib import Path
 
 from common.errors import ConfigError
 from common.machine.processes import Processes, stopped_by_signals
+from server.deploy.conduct import NOT_LOST, runs_under_way
 from server.deploy.control import Control
 from server.deploy.home import Home, find_home
 from server.deploy.proxy import nginx
@@ -21,6 +22,7 @@ _START_S = 60.0
 _LOOK_S = 0.2
 _TAKE_S = 2.0  # between two looks for sites that have enrolled
 _AGAIN_S = 2.0
+_HEARD_S = 4.0  # sites ask every two seconds whether the run they work for is still on
 
 Tell = Callable[[str], None]
 
@@ -38,6 +40,7 @@ class Upkeep:
     tell: Tell
     _let_in: dict[str, str] = field(default_factory=dict)
     _looked: float = 0.0
+    _ended: list[str] = field(default_factory=list)
 
     def run(self) -> None:
         """Stay up until told to stop.
@@ -52,12 +55,32 @@ class Upkeep:
             try:
                 with Processes(self.home.logs) as processes:
                     self._start(processes)
-                    while True:
-                        self._mend(processes)
-                        self._let_sites_in()
-                        time.sleep(_LOOK_S)
+                    try:
+                        while True:
+                            self._mend(processes)
+                            self._let_sites_in()
+                            time.sleep(_LOOK_S)
+                    except KeyboardInterrupt:
+                        self._end_runs()
+                        raise
             finally:
-                self._say("down", "stopped")
+                self._say("down", "; ".join(["stopped", *self._ended]))
+
+    def _end_runs(self) -> None:
+        """Stop the runs under way while Flower can still tell the sites so, and say it."""
+        try:
+            under_way = runs_under_way(self.home)
+        except RuntimeError as error:
+            self.tell(f"runs could not be asked for: {error}")
+            return
+        for run in under_way:
+            run.end_with_coordinator()
+            words = f"{run.run.id} was under way and is ended; {NOT_LOST}"
+            again = f"consortium deploy up {self.home.folder}"
+            self._ended.append(f"{words}: {again}, then: consortium resume {run.run.folder}")
+            self.tell(self._ended[-1])
+        if under_way:
+            time.sleep(_HEARD_S)
 
     def _start(self, processes: Processes) -> None:
         home = self.home

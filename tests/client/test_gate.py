@@ -5,10 +5,14 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
+import yaml
 
+from client import app as client_app
 from client import audit, gate
 from client.gate import answer, safely
 from client.masking import join
@@ -16,9 +20,11 @@ from client.site import Site, load_site
 from client.steps import Work, find_work
 from common.analyses.analysis import Ask
 from common.codec import replies_packet
+from common.deployment import APPROVED
 from common.errors import Reason, Refused
 from common.messages import Hello, Posed, Replies, Round
 from common.wire import to_records
+from server.report.words import reason_in_words
 from server.run import Run
 from tests.runs import make_run
 
@@ -124,6 +130,23 @@ def test_a_study_that_was_not_approved_is_refused(run: Run) -> None:
         return replace(message, hello=replace(message.hello, study="0" * 64))
 
     assert _reason(_reply(run, other)) is Reason.STUDY_NOT_APPROVED
+
+
+def test_an_approval_withdrawn_during_a_run_holds_from_the_next_ask_on(run: Run) -> None:
+    """Its `approved.yaml` is looked at before each answer, and the coordinator says why."""
+    sites, file = _sites(run), run.folder / "sites" / "east" / "site.yaml"
+    data = yaml.safe_load(file.read_text())
+    data["policy"]["approved_studies"] = []
+    file.write_text(yaml.safe_dump(data))
+    approved = file.parent / APPROVED
+    approved.write_text(yaml.safe_dump({"studies": [run.study_hash]}))
+    context = cast("Any", SimpleNamespace(node_config={"site": str(file)}))
+    message = _round(run, sites)
+    assert _reason(answer(client_app._site(context), message)) is None
+    approved.write_text("studies: []\n")
+    reason = _reason(answer(client_app._site(context), message))
+    assert reason is Reason.STUDY_NOT_APPROVED
+    assert reason_in_words(reason) == "the hospital has not approved this version of the study"
 
 
 def test_an_approved_study_whose_copy_was_changed_is_refused(run: Run) -> None:

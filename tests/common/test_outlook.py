@@ -31,6 +31,21 @@ def test_policies_that_open_everything_refuse_nothing() -> None:
     assert _foreseen(STUDY, "per_site: true") == []
 
 
+def test_noisy_histograms_beyond_the_limit_are_foreseen() -> None:
+    study = """
+name: shapes
+cohort: {columns: {age: {type: number}, size: {type: number}}}
+steps:
+  spread: {kind: moments, of: [age, size]}
+  shapes: {kind: site_shapes, of: [age, size], scale: spread, epsilon: 2}
+"""
+    assert not any("epsilon" in said for said in _foreseen(study, "per_site: true"))
+    said = _foreseen(study, "per_site: true, most_shapes_epsilon: 3")
+    assert any(
+        "budget_spent: epsilon 4 over all columns, and its policy allows 3" in s for s in said
+    )
+
+
 def test_numbers_of_one_site_and_of_a_lone_external_site_are_foreseen() -> None:
     said = _foreseen(STUDY, "per_site: false")
     each = [t for t in said if "over: each: per_site_not_allowed" in t]

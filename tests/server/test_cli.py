@@ -131,7 +131,11 @@ def test_a_file_that_is_not_there_is_said_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert _consortium(monkeypatch, "check", tmp_path / "no.yaml") == MISTAKE
-    assert capsys.readouterr().err.strip().endswith("no.yaml: No such file or directory")
+    assert (
+        capsys.readouterr()
+        .err.strip()
+        .endswith("no.yaml: there is no such file; see its name and the folder you are in")
+    )
 
 
 def test_help_says_what_an_argument_is(

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+import yaml
 from flwr.app import Error, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
@@ -15,9 +17,12 @@ from common.errors import Reason
 from common.messages import Hello, Joined, Posed
 from common.privacy.identity import new_identity, public_text
 from common.wire import to_records
-from server import collect
+from server import app, collect
 from server.collect import Post
+from server.journal import Journal
 from server.rounds import Exchange, Wanted
+from server.run import DEPLOYED, create_run
+from tests.runs import STUDY
 
 HELLO = Hello("run", "session", "0" * 64)
 NOT_VERIFIED, LOST = 7, 5
@@ -74,6 +79,29 @@ def test_nobody_waits_for_a_site_that_refuses_and_a_lost_answer_is_asked_again()
     assert set(members) == {"east", "north"}
     assert ("study_not_approved", "west") in told
     assert time.monotonic() - begin < 30
+
+
+def test_a_site_known_not_to_have_approved_is_neither_greeted_nor_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is connected (west) or not (south): what it has not signed it would refuse."""
+    identities = {name: new_identity() for name in ("east", "north", "west")}
+    public = {name: public_text(one) for name, one in identities.items()}
+    roster = {name: {"key": key} for name, key in public.items()}
+    roster["south"] = {"key": public_text(new_identity())}
+    text = yaml.safe_dump({"sites": roster, "quorum": 2, "wait_s": 600})
+    run = create_run(tmp_path, STUDY, text, {})
+    (run.folder / DEPLOYED).write_text('{"not_approved": ["south", "west"]}')
+    grid, journal = _Grid(identities, {name: [] for name in identities}), Journal(run.folder)
+    monkeypatch.setattr(app, "Hello", lambda *_: HELLO)
+    begin = time.monotonic()
+    exchange = app._join(run, cast("Any", grid), journal)
+    assert time.monotonic() - begin < 30
+    assert set(exchange.members) == {"east", "north"}
+    assert not any(one.startswith("west") for one in grid.replies)
+    absent = {e["site"]: e["why"] for e in journal.events if e["event"] == "absent"}
+    assert absent == dict.fromkeys(("south", "west"), "study_not_approved")
+    assert exchange.refused["south"] is Reason.STUDY_NOT_APPROVED
 
 
 def test_it_is_said_who_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

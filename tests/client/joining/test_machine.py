@@ -25,6 +25,7 @@ from common.errors import ConfigError
 from common.machine.processes import Gone, Plan, Processes
 from common.machine.standing import Standing
 from common.study import read_study, study_hash
+from tests.client.small_cases import case
 from tests.runs import STUDY, write_cohort
 
 
@@ -58,6 +59,30 @@ def test_a_coordinator_that_cannot_be_reached_fails_in_words(place: Place) -> No
     assert "127.0.0.1:1 cannot be reached" in found["network"].words
     assert found["disk"].verdict != "fails"
     assert "clock" not in found
+
+
+def test_a_cohort_is_looked_at_without_a_study(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    cases = [case(tmp_path / "data", seed) for seed in range(3)]
+    cases[1].images["t1"].write_text("no image")
+    cases[2].images["t1"].unlink()
+    rows = [f"{c.case_id},p0,train,{c.images['t1'].name}" for c in cases]
+    table = tmp_path / "data" / "cohort.csv"
+    table.write_text("\n".join(["case_id,patient_id,split,t1", *rows, rows[0]]) + "\n")
+    (tmp_path / "site.yaml").write_text("name: north\ncohort: data\n")
+    said = CliRunner().invoke(site_app, ["check", str(tmp_path / "site.yaml")])
+    assert said.exit_code == 1
+    assert '"c0" stands already in row 2' in said.output
+    assert 'no such file: "2_t1.nii.gz"' in said.output
+    table.write_text("\n".join(["case_id,patient_id,split,t1", *rows[:2]]) + "\n")
+    said = CliRunner().invoke(site_app, ["check", str(tmp_path / "site.yaml")])
+    assert said.exit_code == 1
+    assert "1_t1.nii.gz: not readable: " in said.output
+    table.write_text("\n".join(["case_id,patient_id,split,t1", rows[0]]) + "\n")
+    said = CliRunner().invoke(site_app, ["check", str(tmp_path / "site.yaml")])
+    assert said.exit_code == 0
+    assert "1 of 1 cases sound, 1 patients; 1 files in t1" in said.output
+    assert "only with the study can be checked" in said.output
 
 
 def test_keys_that_others_may_read_fail(place: Place) -> None:

@@ -43,4 +43,5 @@ steps:
     words = _words(text, PolicySettings(per_site=True, most_shapes_epsilon=3))
     assert "epsilon 2 a column" in words
     assert "over 2 columns it adds up to epsilon 4" in words
-    assert "allows 3" in words
+    assert "allows 3 (most_shapes_epsilon), so this site refuses" in words
+    assert "allows 100 (most_shapes_epsilon)." in _words(text, PolicySettings(per_site=True))

@@ -1,6 +1,7 @@
 """What changes hands when hospitals join: each owner's own files, and nobody's secrets."""
 
 import json
+import shutil
 import stat
 from pathlib import Path
 from zipfile import ZipFile
@@ -10,7 +11,9 @@ import yaml
 from flwr.supercore.fab import Fab
 from flwr.supercore.primitives.asymmetric_ed25519 import create_message_to_sign
 from flwr.supernode.start_client_internal import _verify_fab
+from typer.testing import CliRunner
 
+from client.cli import site_app
 from client.joining.approve import approve, read_proposal, withdraw
 from client.joining.enrol import enrol
 from client.joining.place import find_place, read_approval_key
@@ -25,10 +28,13 @@ from common.study import study_hash
 from server.cli import STOPPED, main
 from server.deploy.__main__ import without_pooled
 from server.deploy.bundle import ROOT
-from server.deploy.conduct import missing_approvals
+from server.deploy.conduct import missing_approvals, new_run
+from server.deploy.control import Control
 from server.deploy.intake import take
 from server.deploy.kits import lay_out
 from server.deploy.localhost import Localhost, lay_out_localhost
+from server.dry_run import Tried, report
+from server.run import Run
 from tests.runs import STUDY, write_cohort
 
 SITES = ("east", "north", "south")
@@ -169,6 +175,56 @@ def test_an_offer_with_another_study_is_not_shown_for_approval(
             archive.writestr(name, data)
     with pytest.raises(ConfigError, match="not the one the offer names"):
         read_proposal(find_place(here.sites["east"]), path)
+
+
+def test_who_cannot_be_asked_is_told_of_yes_and_a_missing_file_is_said_in_words(
+    here: Localhost, tmp_path: Path
+) -> None:
+    south = str(here.sites["south"])
+    asked = CliRunner().invoke(site_app, ["approve", south, str(here.offered.archive)], input="")
+    assert asked.exit_code == 1
+    assert "no answer; where there is no terminal, say it beforehand: --yes" in asked.output
+    assert "nothing was let in" in asked.output
+    for missing in (tmp_path / "offer.zip", tmp_path):
+        with pytest.raises(ConfigError) as said:
+            read_proposal(find_place(here.sites["south"]), missing)
+        assert "Errno" not in str(said.value)
+    (tmp_path / "offer.zip").write_text("no zip")
+    with pytest.raises(ConfigError, match="no offer: this is no zip file"):
+        read_proposal(find_place(here.sites["south"]), tmp_path / "offer.zip")
+
+
+def test_a_dry_run_is_taken_in_and_shown_in_words(here: Localhost, tmp_path: Path) -> None:
+    tries = {"phantoms": Tried(("table1",), {"age": "too few sites: no_reply"}, 12.2, 3.4)}
+    path = tmp_path / "dry-run-north.json"
+    path.write_text(report(STUDY, "north", tries))
+    said = take(here.home, path)
+    assert "on made-up patients: 12 s, work at most 3.4 s a round; steps that worked: tabl" in said
+    assert "FAILED age: no reply within the deadline" in said
+    assert "memory_gb" in said
+    assert "flwr 1.41" in said
+    assert "own cases were not tried" in said
+    (kept,) = (here.home.folder / "dry_runs").glob("north-*.json")
+    assert kept.read_text() == path.read_text()
+    path.write_text(report(STUDY, "nobody", tries))
+    with pytest.raises(ConfigError, match="not in the roster"):
+        take(here.home, path)
+
+
+def test_a_run_notes_who_has_not_approved_it_before_it_begins(
+    here: Localhost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(here.home, STUDY)
+    seen: list[tuple[str, ...]] = []
+
+    def begin(_control: object, _bundle: object, folder: Path) -> int:
+        seen.append(Run(folder).unapproved)
+        return 7
+
+    monkeypatch.setattr(Control, "begin", begin)
+    run.begin()
+    shutil.rmtree(run.run.folder)
+    assert seen == [("south",)]
 
 
 def test_an_approval_can_be_withdrawn(here: Localhost) -> None:
