@@ -61,6 +61,8 @@ def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Hashable, Any]
     seen: set[Any] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, Hashable):
+            continue  # told by construct_mapping, with its line
         if key in seen:
             loader.twice.append((key_node.start_mark.line + 1, str(key)))
         seen.add(key)

@@ -146,6 +146,7 @@ def test_a_text_that_is_no_yaml_or_says_a_key_twice_is_told_with_its_own_line() 
     for text, said in (
         ("setting: {}\n      setting: {binWidth: 5}", 'line 2 of this text: the key "setting"'),
         ("setting: [1,", "not readable as YAML"),
+        ("setting: {{}}", "found unhashable key"),
     ):
         with pytest.raises(ConfigError, match=r"s\.yaml:10: steps\.radiomics\.profile: ") as caught:
             read_study(f"{STUDY} |\n      {text}\n", "s.yaml")
