@@ -118,12 +118,15 @@ def _figure(
 
 
 def _ticks(axes: Any) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     low, high = axes.get_xlim()
     narrow = high / low < 30
     subs = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if narrow else (1.0, 2.0, 5.0)
-    axes.xaxis.set_major_locator(LogLocator(base=10, subs=subs))
+    evenly = high / low < 3  # too narrow for two ticks of a decade
+    axes.xaxis.set_major_locator(
+        MaxNLocator(5, steps=(1, 2, 5, 10)) if evenly else LogLocator(base=10, subs=subs)
+    )
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
 
