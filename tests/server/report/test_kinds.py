@@ -395,14 +395,3 @@ def test_crossed_categories_are_one_table(folder: Path) -> None:
     assert "Cross Death with Response." in found.sentence
     assert f"{values['counts']['dead']['yes']} (" in found.text
     assert "p adjusted (Holm)" in found.text
-
-
-def test_many_scores_leave_their_areas_to_the_table(folder: Path) -> None:
-    values: Any = dict(run(roc_step(), [patients(300)]).values)
-    names = ("old", "new", "age", "reader_a", "reader_b")
-    values["scores"] = dict.fromkeys(names, values["scores"]["new"])
-    step = Roc(outcome="response", scores=names, bootstrap=0)
-    (figure,) = shown(folder, step, {"development": values}).figures
-    assert ">AUC 0." not in figure.svg
-    assert "AUC 0." in shown(folder, roc_step()).figures[0].svg
-    assert "stands in the table below" in figure.caption
