@@ -108,6 +108,21 @@ def style_of(i: int) -> dict[str, Any]:
     return {"color": COLOURS[i % len(COLOURS)], "linestyle": LINES[i % len(LINES)]}
 
 
+def plain_ticks(axes: Axes) -> None:
+    """Write plain numbers along a logarithmic axis of ratios, near 1 evenly."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    low, high = axes.get_xlim()
+    narrow = high / low < 30
+    subs = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if narrow else (1.0, 2.0, 5.0)
+    evenly = high / low < 3  # too narrow for two ticks of a decade
+    axes.xaxis.set_major_locator(
+        MaxNLocator(5, steps=(1, 2, 5, 10)) if evenly else LogLocator(base=10, subs=subs)
+    )
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
 def _cleaned(svg: str, name: str, title: str, description: str) -> str:
     """Return the bare element, fit to stand in a page beside others."""
     svg = svg[svg.index("<svg") :]

@@ -98,7 +98,7 @@ def _figure(
             )
         axes.axvline(1, color=charts.INK, lw=0.9)
         axes.set_xscale("log")
-        _ticks(axes)
+        charts.plain_ticks(axes)
         axes.set_yticks(range(len(labels)), labels)
         axes.set_ylim(len(labels) - 0.4, -0.6)
         axes.set_xlabel(f"{_title(ratio).lower()} (log scale)")
@@ -115,20 +115,6 @@ def _figure(
         caption=f"{_title(ratio)}s with confidence intervals, {view.title(part)}; numbers per unit "
         "of the column, levels against the column's first one.",
     )
-
-
-def _ticks(axes: Any) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
-
-    low, high = axes.get_xlim()
-    narrow = high / low < 30
-    subs = (1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if narrow else (1.0, 2.0, 5.0)
-    evenly = high / low < 3  # too narrow for two ticks of a decade
-    axes.xaxis.set_major_locator(
-        MaxNLocator(5, steps=(1, 2, 5, 10)) if evenly else LogLocator(base=10, subs=subs)
-    )
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _table(view: StepView, part: str, values: Values, ratio: str) -> Table:

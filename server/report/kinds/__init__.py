@@ -8,11 +8,13 @@ A file has `blocks(view)`, which returns the blocks of a step's answer, and may 
 import inspect
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
-from server.report.blocks import Block, Note, Text
+from server.report.blocks import Block, Note, Table, Text
+from server.report.exactness import exactness
 from server.report.generic import generic_blocks
 from server.report.view import StepView
 from server.report.words import failure_in_words, listed
@@ -50,7 +52,16 @@ def blocks_of(view: StepView) -> list[Block]:
     blocks = _try(lambda v: list(made(v)), view) if made else None
     if not isinstance(blocks, list):
         blocks = list(generic_blocks(view))
-    return [*blocks, *_missing(view)]
+    return [*_with_exactness(blocks, exactness(view)), *_missing(view)]
+
+
+def _with_exactness(blocks: list[Block], said: str | None) -> list[Block]:
+    """Return blocks with what is exact or binned said below the last of them."""
+    if said is None:
+        return blocks
+    if blocks and isinstance(blocks[-1], Table):
+        return [*blocks[:-1], replace(blocks[-1], notes=(*blocks[-1].notes, said))]
+    return [*blocks, Text(said)]
 
 
 def _module(kind: str) -> ModuleType | None:

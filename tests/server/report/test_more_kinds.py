@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from common.analyses.compare_groups import CompareGroups
+from common.analyses.cutoff_scan import CutoffScan
 from common.analyses.histogram import Histogram
+from common.analyses.meta import Meta
 from common.analyses.roc import Roc
 from common.analyses.runner import run
 from tests.server.report.test_kinds import patients, roc_step, shown
@@ -49,3 +52,31 @@ def test_a_histogram_has_bars_and_says_its_noise(folder: Path) -> None:
     noisy = {"n": 40, "noise": {"sd": 4.0}, "columns": {"old": bars}}
     (figure,) = shown(folder, Histogram(of=("old",), edges=(0, 1, 2)), {"all": noisy}).figures
     assert "8.00) of the random noise" in figure.caption
+
+
+def test_a_page_says_binned_with_its_bound_or_exact(folder: Path) -> None:
+    step = CompareGroups(of=("new", "reader_a"), by="response", test="mann_whitney")
+    values: Any = dict(run(step, [patients(300)]).values)
+    values["columns"]["reader_a"] |= {"mode": "binned", "bound": 0.0123, "bound_of": "auc"}
+    text = shown(folder, step, {"development": values}).text
+    assert "Binned" in text
+    assert "Reader A (its AUC within \N{PLUS-MINUS SIGN}0.013)" in text
+    exact = shown(folder, CompareGroups(of=("age",), by="response", test="t"))
+    assert "Exact: no value was binned" in exact.text
+
+
+def test_a_meta_analysis_is_a_forest_of_ratios(folder: Path) -> None:
+    step = Meta(effect="log_odds_ratio", of="died", outcome="response")
+    values: Any = run(step, [patients(300), patients(250), patients(200)]).values
+    found = shown(folder, step, {"development": dict(values)})
+    assert f"{np.exp(values['fixed']['estimate']):.2f}" in found.text
+    assert "Hartung, Knapp, Sidik and Jonkman" in found.text
+    assert [figure.name for figure in found.figures] == ["step-forest-development"]
+    assert "the odds ratio of Death for Response" in found.sentence
+
+
+def test_a_scan_of_cut_offs_names_its_best_and_the_adjusted_p(folder: Path) -> None:
+    step = CutoffScan(time="days", event="died", marker="age", cutoffs=(50, 60, 70))
+    text = shown(folder, step).text
+    assert "Best cut-off: " in text
+    assert "Lausen and Schumacher p " in text
