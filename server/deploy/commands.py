@@ -10,7 +10,7 @@ import typer
 from common.errors import ConfigError, Finding
 from server.deploy.conduct import DeployedRun, find_deployed, missing_approvals, new_run
 from server.deploy.control import Control
-from server.deploy.home import DeploymentSettings, Home, find_home
+from server.deploy.home import Home, find_home, settings_of
 from server.deploy.offers import find_offer, make_offer
 
 deploy_app = typer.Typer(no_args_is_help=True, help="The coordinator of hospitals far apart.")
@@ -46,7 +46,7 @@ def init(
     """Make certificates, secrets, units and a start-up kit for each site."""
     from server.deploy.kits import lay_out
 
-    settings = DeploymentSettings(name=name, host=host, port=port, link_port=link_port)
+    settings = settings_of({"name": name, "host": host, "port": port, "link_port": link_port})
     home = lay_out(folder, settings, sites.read_text(encoding="utf-8"), str(sites))
     sys.stdout.write(f"{home.folder}: keep it to yourself\nMail each site its kit:\n")
     for kit in sorted(home.kits.glob("*.zip")):
