@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 from client.cli import site_app
 from client.files import write_atomically
 from client.joining.approve import approve, read_proposal, withdraw
-from client.joining.enrol import enrol
 from client.joining.place import Place, find_place, read_own_approval_key
-from common.deployment import Kit, Offer, OfferedSite
+from common.deployment import Offer, OfferedSite
 from common.errors import ConfigError
 from common.study import study_hash
+from tests.client.joining.sites import new_site
 from tests.runs import STUDY
 
 
@@ -24,15 +24,7 @@ from tests.runs import STUDY
 def sites(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Place]:
     folder = tmp_path_factory.mktemp("sites")
     (folder / "data").mkdir()
-    return {name: _site(folder, name) for name in ("north", "south")}
-
-
-def _site(folder: Path, name: str) -> Place:
-    kit = Kit(deployment="trial", site=name, coordinator="127.0.0.1:1")
-    with ZipFile(folder / f"{name}.zip", "w") as archive:
-        archive.writestr("kit.yaml", yaml.safe_dump(kit.model_dump()))
-        archive.writestr("ca.pem", "")
-    return enrol(folder / f"{name}.zip", folder / name, folder / "data")[0]
+    return {name: new_site(folder, name) for name in ("north", "south")}
 
 
 @pytest.fixture
