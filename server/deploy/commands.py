@@ -9,7 +9,8 @@ import typer
 
 from common.errors import ConfigError, Finding
 from server.deploy.conduct import DeployedRun, find_deployed, missing_approvals, new_run
-from server.deploy.control import Control
+from server.deploy.control import COMPLETED, FINISHED, Control
+from server.deploy.control import STOPPED as STOPPED_RUN
 from server.deploy.home import Home, find_home, settings_of
 from server.deploy.offers import find_offer, make_offer
 
@@ -192,7 +193,24 @@ def status(
         found = sorted(home.runs.glob("*/deployed.json"))
         runs = [DeployedRun(existing(path.parent).run, home) for path in found]
     for one in runs:
-        sys.stdout.write(f"{one.run.folder}: {one.status()}; {_so_far(one)}\n")
+        sys.stdout.write(f"{one.run.folder}: {_standing(one)}; {_so_far(one)}\n")
+
+
+def _standing(run: DeployedRun) -> str:
+    """Return how a run stands in words, and how to go on with one that may."""
+    from server.ending import gaps_in_words, going_on
+
+    status, go_on = run.status(), f"go on with: {going_on(run.run)}"
+    if status == COMPLETED:
+        gaps = gaps_in_words(run.run)
+        return f"ended, {gaps}" if gaps else "ended"
+    if not status.startswith(FINISHED):
+        return status
+    if run.ended_with_coordinator():
+        return f"ended as the coordinator was taken down; {go_on}"
+    if status == STOPPED_RUN:
+        return f"stopped; {go_on}"
+    return f"ended on an error (see: consortium log {run.run.folder}); {go_on}"
 
 
 def _so_far(run: DeployedRun) -> str:
