@@ -1,5 +1,7 @@
 """How a run ended, in words: what has no answer, and whether going on may give it one."""
 
+from typing import Any
+
 from common.errors import Reason
 from server.journal import read_events
 from server.report.words import BY_POLICY, failure_in_words, reasons_of
@@ -14,7 +16,8 @@ def unanswered(run: Run) -> dict[str, str]:
     Empty while it goes on. What a site keeps to itself, as its policy says, is no gap.
     """
     events = read_events(run.folder / "journal.jsonl")
-    last = next((e for e in reversed(events) if e["event"] in {"end", "session"}), {})
+    ends: list[dict[str, Any]] = [e for e in events if e["event"] in {"end", "session"}]
+    last = ends[-1] if ends else {}
     return {
         f"{step}/{part}": str(why)
         for step, parts in last.get("failed", {}).items()

@@ -254,7 +254,7 @@ def _why(error: httpx.HTTPError) -> str:
         return "nobody listens there" if refused else f"it cannot be connected to ({error})"
     if isinstance(error, httpx.TimeoutException):
         return "it took too long"
-    return f"the connection broke ({error or type(error).__name__})"
+    return f"the connection broke ({str(error) or type(error).__name__})"
 
 
 def _pem(public_key: str) -> bytes:
