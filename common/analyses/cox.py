@@ -35,7 +35,7 @@ from common.analyses.nested import (
     unfitted,
 )
 from common.analyses.newton import CONVERGED, Fit, Ints, climb, maximise
-from common.analyses.outcome import complete, event_level, events
+from common.analyses.outcome import NO_CASE, complete, event_level, events
 from common.analyses.partial_likelihood import (
     concordant,
     derivatives,
@@ -176,7 +176,8 @@ class Cox(Step):
         first = yield Ask("scale")
         n_events = int(first["classes"][1])
         if not n_events:
-            empty = unfitted(self.models, "there are no events")
+            why = "there are no events" if int(first["n"]) else NO_CASE
+            empty = unfitted(self.models, why)
             return Answer({**_counts(first), "models": empty, "tests": []})
         scale = rough_scale(int(first["n"]), floats(first["sum"]), floats(first["sum_abs"]))
         climbing = Climbing({"centre": scale.centre, "spread": scale.spread})

@@ -16,7 +16,7 @@ from common.analyses.max_selected import (
     lausen_schumacher,
 )
 from common.analyses.merging import shown_cuts
-from common.analyses.outcome import complete, event_level, events
+from common.analyses.outcome import NO_CASE, complete, event_level, events
 from common.analyses.publish import SMALLEST_CELL
 from common.analyses.survival import leaving, log_rank
 from common.cohort import Column
@@ -140,7 +140,11 @@ class CutoffScan(Step):
             "events": None if small else int(mine["events"]),
         }
         if not used.size:
-            return head | {"cutoffs": [], "best": None, "note": "no cut-off to look at"}
+            return head | {
+                "cutoffs": [],
+                "best": None,
+                "note": "no cut-off to look at" if n else NO_CASE,
+            }
         tests = [self._test(mine, below, n, int(k)) for k in used]
         z = mine["off"][used] / np.sqrt(mine["spread"][used])
         best, largest = int(np.argmax(np.abs(z))), float(np.abs(z).max())

@@ -30,10 +30,10 @@ class KaplanMeier(Step):
     Time is whole days within a declared range; counts a day add over sites, so curves
     and tests are exact (formulas: `common.analyses.survival`). Published are the exact
     values at days between which five patients have the event, or none, and five are
-    censored, or none, as long as ten are left; a median
-    is the day between two of these. Tests are given as of one cohort (`log_rank`) and
-    stratified by site (`log_rank_by_site`). Cases that miss time, event, group or
-    stratum are left out.
+    censored, or none, as long as ten are left; a median is binned: known to lie between
+    two of these, and read off the line between them. Tests are given as of one cohort
+    (`log_rank`) and stratified by site (`log_rank_by_site`). Cases that miss time, event,
+    group or stratum are left out.
 
     Rounds: 1.
     """

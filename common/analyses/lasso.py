@@ -19,7 +19,7 @@ from common.analyses.design import (
 from common.analyses.lasso_answer import Choice, answer_of, without_path
 from common.analyses.lasso_path import Shape
 from common.analyses.logit import probability
-from common.analyses.outcome import complete, event_level, events
+from common.analyses.outcome import NO_CASE, complete, event_level, events
 from common.analyses.plain import floats
 from common.cohort import Column
 from common.step import Step, expand_patterns
@@ -151,7 +151,7 @@ class Lasso(Step):
         first = yield Ask("scale")
         n, total, size = int(first["n"]), floats(first["sum"]), floats(first["sum_abs"])
         if not n or (self.family == "logistic" and not (first["classes"] > 0).all()):
-            return without_path(first, "the outcome has one class only")
+            return without_path(first, "the outcome has one class only" if n else NO_CASE)
         scale = rough_scale(n, total[:-1], size[:-1])
         shape = Shape(self.alpha, self.lambdas, self.smallest)
         if self.family == "linear":

@@ -20,7 +20,7 @@ from common.analyses.logistic_fit import Plan, Rules, fit_all, plan_of
 from common.analyses.logit import probability
 from common.analyses.logit_asks import logit_schema, logit_sums
 from common.analyses.newton import Ints
-from common.analyses.outcome import complete, event_level, events
+from common.analyses.outcome import NO_CASE, complete, event_level, events
 from common.analyses.plain import floats
 from common.cohort import Column, Name
 from common.step import Step
@@ -133,7 +133,8 @@ class Logistic(Step):
         first = yield Ask("scale")
         n0, n1 = (int(c) for c in first["classes"])
         if not (n0 and n1):
-            return without_models(self.models, first, "the outcome has one class only")
+            note = "the outcome has one class only" if n0 + n1 else NO_CASE
+            return without_models(self.models, first, note)
         scale = rough_scale(n0 + n1, floats(first["sum"]), floats(first["sum_abs"]))
         rules = Rules(self.firth, self.ridge, self.level)
         fitted = yield from fit_all(plan, scale, n1 / (n0 + n1), rules)

@@ -7,6 +7,8 @@ import numpy as np
 from common.cohort import Column
 from common.table import Floats, Table
 
+NO_CASE = "no case has all columns"
+
 
 def event_level(contract: Mapping[str, Column], outcome: str, positive: str) -> int:
     """Return the value of the outcome that counts as the event.

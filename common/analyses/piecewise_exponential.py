@@ -26,7 +26,7 @@ from common.analyses.nested import (
     unfitted,
 )
 from common.analyses.newton import Bools, climb, maximise
-from common.analyses.outcome import complete, event_level, events
+from common.analyses.outcome import NO_CASE, complete, event_level, events
 from common.analyses.person_time import (
     cut_days,
     derivatives,
@@ -141,7 +141,7 @@ class PiecewiseExponential(Step):
             "events": n_events if n_events >= SMALLEST_CELL else None,
         }
         if n_events < SMALLEST_CELL:
-            empty = unfitted(self.models, "there are too few events")
+            empty = unfitted(self.models, "there are too few events" if n else NO_CASE)
             return Answer({**counts, "models": empty, "tests": []})
         cuts = cut_days(whole(first["events"]), self.intervals)
         scale = rough_scale(n, floats(first["sum"]), floats(first["sum_abs"]))

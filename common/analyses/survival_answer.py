@@ -44,8 +44,8 @@ def group_answer(mine: Mapping[str, Floats], marks: Sequence[int], level: float)
     return {
         "n": n,
         "events": None if few else n_events,
-        "median": {**median, "ci_low": early, "ci_high": late},
-        "median_follow_up": crossing(days, rows[:, FOLLOWED], 0.5),
+        "median": {**median, "ci_low": early, "ci_high": late, "mode": "binned"},
+        "median_follow_up": {**crossing(days, rows[:, FOLLOWED], 0.5), "mode": "binned"},
         "restricted_mean": _mean(mine["means"], level),
         "curve": columns_of(rows, n),
         "at_risk": marks_of(rows, marks, n),

@@ -173,7 +173,13 @@ class Svm(Step):
         q = 1 + (len(self.of) if self.kernel == "linear" else self.features)
         if q <= MOST_COEFFICIENTS_A_CASE * n:
             return None
-        return f"{q} coefficients are more than a third of {n} cases: select columns before"
+        most = int(MOST_COEFFICIENTS_A_CASE * n) - 1
+        mend = f"lower `features` to {most} or fewer"
+        if self.kernel == "linear":
+            mend = "select columns before"
+        elif most < 10:
+            mend = "even the fewest `features`, 10, are too many"
+        return f"{q} coefficients are more than a third of {n} cases: {mend}"
 
     def _machine(self, moments: ClassMoments) -> Machine:
         p, width = len(self.of), self.features if self.kernel == "rbf_features" else 0

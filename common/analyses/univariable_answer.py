@@ -15,10 +15,11 @@ from common.analyses.publish import SMALLEST_CELL, shown_counts
 from common.sums import Sums
 from common.table import Floats
 
-_NO_CLASSES, _CONSTANT, _FEW = 10, 11, 12
+_NO_CLASSES, _CONSTANT, _FEW, _EMPTY = 10, 11, 12, 13
 _NOTES = {
     CONVERGED: None,
     SEPARATED: "separated: the column tells the classes apart",
+    _EMPTY: "no case has the column",
     _NO_CLASSES: "the cases that have the column are of one class",
     _FEW: f"fewer than {SMALLEST_CELL} cases of a class have the column",
     _CONSTANT: "constant, or collinear with the columns adjusted for",
@@ -71,6 +72,7 @@ def nothing_yet(classes: Ints) -> Screened:
     p = len(classes)
     none = np.full(p, np.nan)
     state = np.where((classes > 0).all(axis=1), _FEW, _NO_CLASSES)
+    state[~classes.any(axis=1)] = _EMPTY
     return Screened(
         classes,
         beta=none.copy(),

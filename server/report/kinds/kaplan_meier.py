@@ -8,6 +8,7 @@ from matplotlib.figure import Figure as Canvas
 
 from server.report import charts
 from server.report.blocks import Block, Figure, Row, Table
+from server.report.median_survival import LATER, NOT_REACHED, follow_up, median_survival
 from server.report.numbers import NONE, estimate, fixed, is_number, p_value, whole
 from server.report.table_one import HIDDEN
 from server.report.view import StepView
@@ -85,8 +86,9 @@ def _figure(
         paint,
         height=3.3 + _LINE_IN * len(curves),
         caption=f"Kaplan-Meier curves, {title}, with {100 * view.step.confidence:g} % "
-        "confidence bands and the numbers at risk. Values are exact on the days shown, "
-        "between which five patients leave; a curve ends where fewer than ten are left.",
+        "confidence bands and the numbers at risk. Values are exact on the days with a point; "
+        "between two of them five patients leave, and a straight line stands for the steps that "
+        "are not shown. A curve ends where fewer than ten are left.",
     )
 
 
@@ -98,15 +100,10 @@ def _emptier_corner(curves: Mapping[str, Values]) -> str:
 
 def _curve(axes: Axes, curve: Values, label: str, i: int) -> None:
     style = charts.style_of(i)
-    axes.step(curve["days"], curve["survival"], where="post", label=label, **style)
+    days = curve["days"]  # a step held to the next shown day would lie above the true curve
+    axes.plot(days, curve["survival"], label=label, marker="o", ms=2.6, **style)
     axes.fill_between(
-        curve["days"],
-        curve["ci_low"],
-        curve["ci_high"],
-        step="post",
-        color=style["color"],
-        alpha=0.13,
-        lw=0,
+        days, curve["ci_low"], curve["ci_high"], color=style["color"], alpha=0.13, lw=0
     )
 
 
@@ -142,14 +139,35 @@ def _table(view: StepView, one: Values, title: str) -> Table:
             notes.append(f"{words}: chi-square {chi2}, df {df}, p {p_value(test['p'])}.")
     if any(HIDDEN in row.cells for row in rows):
         notes.append("Hidden: a group, or its patients with or without the event, is too small.")
-    if any("not reached" in row.cells for row in rows):
-        notes.append("Not reached: the curve is above one half where it ends.")
+    notes += _of_medians(rows)
     tau = next(
         (g["restricted_mean"].get("tau") for g in one["groups"].values() if "curve" in g), None
     )
     if is_number(tau):
         notes.append(f"Restricted mean up to day {whole(tau)}.")
     return Table(f"Survival, {title}", head, rows, tuple(notes))
+
+
+def _of_medians(rows: Sequence[Row]) -> list[str]:
+    cells = " ".join(row.cells[2] for row in rows)
+    notes = []
+    if "between days" in cells:
+        notes.append(
+            "A median is known to lie between the two shown days below it; the number itself, "
+            "and the ends of its interval, are read off straight lines between shown days."
+        )
+    if LATER in cells or "?" in cells:
+        notes.append(
+            "Not shown: the curve, or an end of its interval (?), is above one half on the last "
+            "day that may be shown: on the next one fewer than ten patients would be left. "
+            "This does not say that the median was not reached."
+        )
+    if NOT_REACHED in cells:
+        notes.append(
+            "Not reached: the curve is above one half where it ends, and nobody has the event "
+            "after that."
+        )
+    return notes
 
 
 def _pairs(view: StepView, one: Values, title: str) -> Table:
@@ -173,11 +191,10 @@ def _pairs(view: StepView, one: Values, title: str) -> Table:
 def _cells(found: Values) -> tuple[str, ...]:
     if "curve" not in found:
         return (HIDDEN, *[NONE] * 4)
-    median = found["median"]
     return (
         whole(found.get("n")),
         whole(found.get("events")),
-        estimate(median, "estimate", 0) if is_number(median.get("estimate")) else "not reached",
-        whole(found["median_follow_up"].get("estimate")),
+        median_survival(found),
+        follow_up(found),
         estimate(found["restricted_mean"], "estimate", 0),
     )

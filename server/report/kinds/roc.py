@@ -17,6 +17,7 @@ from server.report.words import correction_words, listed
 
 Values = Mapping[str, Any]
 _MOST_PANELS = 6
+_MOST_LABELS = 4  # areas written into a panel; more would lie over the curves
 _COARSE = 0.05  # by which the area under a drawn curve may be off before the page says so
 
 
@@ -111,7 +112,8 @@ def _figure(view: StepView, parts: Mapping[str, Values]) -> Figure:
                 axes.plot(*points, label=names[name], **charts.style_of(i))
                 area = f"AUC {estimate(score, 'auc', 2)}{'' if points[0] else '*'}"
                 place = 0.05 + 0.075 * (len(parts[part]["scores"]) - 1 - i)
-                axes.text(0.98, place, area, ha="right", size=7.5, color=charts.COLOURS[i % 7])
+                if len(names) <= _MOST_LABELS:
+                    axes.text(0.98, place, area, ha="right", size=7.5, color=charts.COLOURS[i % 7])
             axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
             axes.set_xlabel(f"1 {MINUS} specificity")
             axes.set_ylabel("sensitivity")
@@ -129,10 +131,16 @@ def _figure(view: StepView, parts: Mapping[str, Values]) -> Figure:
         f"{view.title(first)}: {'; '.join(said)}.",
         paint,
         height=panels_height(parts),
-        caption=f"ROC curves for {outcome_words(view)}. AUC with "
-        f"{_percent(view)} confidence interval (DeLong), of all cases. {_cut(parts)}"
+        caption=f"ROC curves for {outcome_words(view)}. {_labels(view)} {_cut(parts)}"
         f"{_left_out(parts)}",
     )
+
+
+def _labels(view: StepView) -> str:
+    """Say what the areas in a panel are, or where they stand."""
+    if len(view.step.scores) > _MOST_LABELS:
+        return "The area under each curve (AUC) stands in the table below."
+    return f"AUC with {_percent(view)} confidence interval (DeLong), of all cases."
 
 
 def _drawn(score: Values) -> tuple[list[float], list[float]]:
@@ -151,8 +159,9 @@ def _cut(parts: Mapping[str, Values]) -> str:
     off = max((s["curve"].get("bound", 0.0) for s in scores if _drawn(s)[0]), default=0.0)
     if off > _COARSE:
         text += f": the area under the line can be up to {_up(off)} away from the AUC"
+    mark = " *:" if max(len(v["scores"]) for v in parts.values()) <= _MOST_LABELS else " Some have"
     bare = any(not _drawn(s)[0] for s in scores)
-    return f"{text}.{' *: too few patients to draw the curve.' if bare else ''}"
+    return f"{text}.{f'{mark} too few patients to draw the curve.' if bare else ''}"
 
 
 def _left_out(parts: Mapping[str, Values]) -> str:
