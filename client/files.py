@@ -3,6 +3,7 @@
 import os
 import secrets
 import threading
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -33,8 +34,13 @@ def write_atomically(path: Path, *data: Buffer, mode: int = 0o644, durable: bool
                 file.flush()
                 os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:  # said of the file that people know
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be written, nothing was
+            temporary.unlink(missing_ok=True)
 
 
 @lru_cache(maxsize=1)

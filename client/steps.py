@@ -15,11 +15,13 @@ from threadpoolctl import ThreadpoolController
 
 from client.cases import Case
 from client.cohorts import SiteCohort, select
+from client.derived import check_left_out
 from client.disclosure import in_clear
 from client.quarantine import Aside, write_asides
 from client.site import Site
 from client.tables import Source, keep_columns, make_table, require
 from common.analyses.analysis import APPLY, Answer
+from common.analyses.derive import Derive
 from common.messages import Posed, Round
 from common.radiomics.faults import Fault, Faulty
 from common.study import Study, schema_of
@@ -180,6 +182,8 @@ def _apply(job: Job) -> Sums:
     table = replace(table, chosen=np.array([c.case_id in chosen for c in job.cases], np.bool_))
     ask = job.posed.ask
     answer = Answer(ask.values, ask.arrays)
+    if isinstance(job.step, Derive):
+        check_left_out(job.site, job.study, job.run, job.cases, job.posed.step)
     columns = job.step.columns_from(table, answer)
     if job.step.kind in PICTURES:
         import_module(PICTURES[job.step.kind]).draw(job, table, answer, columns)

@@ -4,6 +4,7 @@ Refused       a site will not answer; only its Reason ever leaves the site
 ConfigError   a file the user wrote has mistakes; carries all of them
 """
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -91,7 +92,13 @@ def why_not_opened(error: OSError) -> str:
         NotADirectoryError: "lies in a file, not in a folder",
         PermissionError: "this user may not open it",
     }
-    return known.get(type(error), error.strerror or str(error))
+    by_number = {
+        errno.ENOSPC: "the disk is full",
+        errno.EDQUOT: "this user may store no more here (quota)",
+        errno.EROFS: "can only be read, the disk it is on is mounted read-only",
+    }
+    said = error.strerror or str(error)
+    return known.get(type(error)) or by_number.get(error.errno or 0, said)
 
 
 class ConfigError(Exception):

@@ -293,8 +293,12 @@ def _report(run: "Run") -> None:
 
 
 def _tell_losses(run: "Run") -> None:
+    from server.ending import gaps_in_words
+
     if run.losses():
         sys.stderr.write("The run ended, but not with everyone or everything; see the report.\n")
+        if gaps := gaps_in_words(run):
+            sys.stderr.write(f"{gaps}\n")
         raise typer.Exit(WITH_LOSSES)
 
 

@@ -95,13 +95,14 @@ class Run:
         """
         events = read_events(self.folder / "journal.jsonl")
         lost = (e for e in events if e["event"] in {"lost", "failed", "absent"})
-        return any(not _kept_by_policy(e) for e in lost)
+        return any(not kept_by_policy(e) for e in lost)
 
     def _text(self, name: str) -> str:
         return (self.folder / name).read_text(encoding="utf-8")
 
 
-def _kept_by_policy(event: dict[str, Any]) -> bool:
+def kept_by_policy(event: dict[str, Any]) -> bool:
+    """Tell whether an event only says that a site kept its own numbers, as its policy says."""
     said = str(event.get("reason") or event.get("why", "")).removeprefix("too few sites: ")
     alone = str(event.get("problem", "")).partition("/")[2].startswith("site.")
     return alone and said in KEPT_BY_POLICY

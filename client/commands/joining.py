@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
-from client.joining.place import find_place, read_approval_key
+from client.joining.place import find_place, read_own_approval_key
 from client.working import work_under_way
 
 Folder = Annotated[Path, typer.Argument(help="the site's folder, or its site.yaml")]
 _LEAVING_S = 60.0
+_AFTER_WITHDRAWAL = (
+    "This site refuses it from the next question on. Nothing was sent: the coordinator still "
+    "holds your approval\nand learns of this when it asks; you may want to tell it.\n"
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -66,25 +70,35 @@ def approve_offer(
     withdraw: Annotated[str, typer.Option(help="let this study in no more (its sha256)")] = "",
 ) -> None:
     """Show in words what a study asks; let it and its code in if you say yes."""
-    from client.joining.approve import approval_file, approve, read_proposal
+    from client.joining.approve import (
+        approval_file,
+        approve,
+        check_can_be_noted,
+        read_proposal,
+    )
     from client.joining.approve import withdraw as take_back
     from client.joining.words import in_words
 
     place = find_place(site)
     if withdraw:
         gone = take_back(place, withdraw)
-        sys.stdout.write("withdrawn\n" if gone else "no such study was let in by command\n")
+        sys.stdout.write("".join(f"withdrawn: {study}\n" for study in gone))
+        sys.stdout.write(_AFTER_WITHDRAWAL if gone else "no such study was let in by command\n")
         raise typer.Exit(0 if gone else 1)
     if offer is None:
         raise typer.BadParameter("which offer?")
     proposal = read_proposal(place, offer)
+    own_key = None
+    if not show:  # whoever reads all of it and says yes is not to hear only then that it cannot be
+        own_key = read_own_approval_key(place, key or place.approval_key)
+        check_can_be_noted(place)
     sys.stdout.write(in_words(proposal.study, proposal.offer, place.site.settings) + "\n")
-    if show:
+    if own_key is None:
         return
     if not yes and not _says_yes():
         sys.stdout.write("nothing was let in\n")
         raise typer.Exit(1)
-    approval = approve(place, proposal, read_approval_key(key or place.approval_key))
+    approval = approve(place, proposal, own_key)
     sys.stdout.write(
         f"let in. Mail this to the coordinator: {approval_file(place, approval)}\n"
         f"To take it back: consortium site approve {quote(str(site))} "

@@ -1,6 +1,7 @@
 """Let a study and its code in: read the offer, sign it, note it. Nothing else lets anything in."""
 
 import hashlib
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,8 +106,24 @@ def approve(place: Place, proposal: Proposal, key: Ed25519PrivateKey) -> Approva
     return approval
 
 
-def withdraw(place: Place, study: str) -> bool:
-    """Let a study in no more; tell whether it was let in by command.
+def check_can_be_noted(place: Place) -> None:
+    """Check that a yes can be written down, before anybody is asked for it.
+
+    Raises:
+        ConfigError: the site's folder or its workspace cannot be written.
+    """
+    closed = [f for f in (place.folder, place.site.workspace) if f.exists() and not _is_open(f)]
+    if closed:
+        words = "this user may not write in this folder, where a yes is noted"
+        raise ConfigError([Finding(str(folder), None, "", words) for folder in closed])
+
+
+def _is_open(folder: Path) -> bool:
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def withdraw(place: Place, study: str) -> tuple[str, ...]:
+    """Let a study in no more; return in words which were let in by command, and are not now.
 
     Args:
         place: the site.
@@ -115,12 +132,22 @@ def withdraw(place: Place, study: str) -> bool:
     before = place.approved()
     gone = [s for s in before.studies if len(study) >= 8 and s.startswith(study)]
     if not gone:
-        return False
+        return ()
     kept = tuple(s for s in before.studies if s not in gone)
     _write(place, before.model_copy(update={"studies": kept}))
     for sha256 in gone:
         audit.record(place.site.workspace / "audit.jsonl", event="withdrawal", study=sha256)
-    return True
+    return tuple(_named(place, sha256) for sha256 in gone)
+
+
+def _named(place: Place, sha256: str) -> str:
+    """Return what a person calls a study that was let in: its title, where it is kept here."""
+    kept = place.site.workspace / "studies" / f"{sha256}.yaml"
+    try:
+        study = read_study(kept.read_text(encoding="utf-8"), str(kept))
+    except (OSError, UnicodeDecodeError, ConfigError):
+        return f"study {sha256[:12]}"  # its file is gone or of another time; the hash names it
+    return f'study "{study.title or study.name}" ({sha256[:12]})'
 
 
 def approval_file(place: Place, approval: Approval) -> Path:

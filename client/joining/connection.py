@@ -5,16 +5,47 @@ starts the process that answers a message. Both listen on this machine only.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from client.joining.place import SITE_FILE, Place
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from client.joining.place import SITE_FILE, Place, read_private_key
+from common.errors import ConfigError, Finding, why_not_opened
 from common.machine.flower import HOST, environment, program, setting, superexec
 from common.machine.processes import Plan, free_ports
 
 _POLL = {"FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.25"}  # seconds; Flower's own choice is 1
 _FORKING = ("-P", "-m", "client.joining.worker")
 NODE, WORKER = "supernode", "supernode-app"
+
+
+def check_files(place: Place) -> None:
+    """Check what a connection is made with, so that nobody tries for ever without it.
+
+    Raises:
+        ConfigError: with every file that is missing, not to be read, or not what it should be.
+    """
+    findings = list(_mistakes(place))
+    if findings:
+        raise ConfigError(findings)
+
+
+def _mistakes(place: Place) -> Iterator[Finding]:
+    again = "it was made by `consortium site init`; take it from your backup"
+    try:
+        key = read_private_key(place.connection_key)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            yield Finding(str(place.connection_key), None, "", f"expected an ECDSA key; {again}")
+    except ConfigError as error:
+        for one in error.findings:
+            yield Finding(one.file, None, "", f"{one.message}; {again}")
+    for path in (place.secret, place.authority, place.trusted):
+        try:
+            if not path.read_bytes():
+                yield Finding(str(path), None, "", f"is empty; {again}")
+        except OSError as error:
+            yield Finding(str(path), None, "", f"{why_not_opened(error)}; {again}")
 
 
 def _two_ports() -> tuple[int, int]:

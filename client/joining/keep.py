@@ -14,6 +14,7 @@ import httpx
 
 from client.joining.connection import NODE, Connection
 from client.joining.fleet import Fleet
+from client.joining.lagging import lags_behind
 from client.joining.place import Place
 from client.joining.probe import probe
 from client.working import kill_work, stop_work, work_under_way
@@ -155,8 +156,13 @@ def _is_away(said: str) -> bool:
 
 
 def _gave_up(processes: Processes) -> Gone | None:
-    """Return the connection's process as gone where it lives, but connects no more."""
-    if _GAVE_UP not in processes.last_words(NODE):
+    """Return the connection's process as gone where it lives, but is of no more use.
+
+    It connects no more, or its replies are a message behind. A new process has a log of its
+    own to be judged by and an empty queue; what a site has answered it keeps, and gives again.
+    """
+    said = processes.last_words(NODE)
+    if _GAVE_UP not in said and not lags_behind(said):
         return None
     time.sleep(_LOOK_S)  # what it says next tells why
     return Gone(NODE, 0, processes.last_words(NODE))
@@ -165,7 +171,9 @@ def _gave_up(processes: Processes) -> Gone | None:
 def _why(gone: Gone, *, was_joined: bool) -> tuple[str, float]:
     """Return in words why a connection ended, and after how many seconds to try again."""
     said = gone.last_words
-    if "2004" in said:
+    if lags_behind(said):
+        return "a run ended while a message of it was coming in; connecting anew", 1.0
+    if "[code: 2004]" in said:
         return (
             "the coordinator does not let this site in: either it has not taken up this site's "
             "enrolment, or it still counts a connection that was killed as alive (a minute)",

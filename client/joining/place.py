@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from client.files import write_atomically
 from client.site import Site, load_site
 from common.deployment import APPROVED, AUTHORITY, KIT, Approved, Kit, entity, ssh_text
-from common.errors import ConfigError, Finding
+from common.errors import ConfigError, Finding, why_not_opened
 from common.machine.standing import Standing
 from common.settings import parse
 
@@ -100,7 +101,36 @@ def find_place(path: Path) -> Place:
     if not kit.exists():
         text = "no start-up kit beside site.yaml; the coordinator sends one: site init"
         raise ConfigError([Finding(str(kit), None, "", text)])
-    return Place(load_site(file.resolve()), parse(Kit, kit.read_text("utf-8"), str(kit)))
+    place = Place(load_site(file.resolve()), parse(Kit, kit.read_text("utf-8"), str(kit)))
+    if place.kit.site != place.site.name:
+        text = (
+            f'is the kit of "{place.kit.site}", and this is the folder of "{place.site.name}" '
+            f"({SITE_FILE}); ask the coordinator for kit-{place.site.name}.zip"
+        )
+        raise ConfigError([Finding(str(kit), None, "site", text)])
+    return place
+
+
+def read_own_approval_key(place: Place, path: Path) -> Ed25519PrivateKey:
+    """Return the private approval key in a file, if it is the one this site trusts.
+
+    Raises:
+        ConfigError: the file is no such key, or another hospital's; the coordinator and this
+            site's own SuperNode would refuse what it signs.
+    """
+    key = read_approval_key(path)
+    try:
+        trusted = yaml.safe_load(place.trusted.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        why = why_not_opened(error) if isinstance(error, OSError) else "not readable as YAML"
+        raise ConfigError([Finding(str(place.trusted), None, "", why)]) from None
+    if not isinstance(trusted, dict) or ssh_text(key) not in trusted.values():
+        text = (
+            "is not this site's approval key: its public half is not the one this site has "
+            f"enrolled with ({place.trusted})"
+        )
+        raise ConfigError([Finding(str(path), None, "", text)])
+    return key
 
 
 def read_approval_key(path: Path) -> Ed25519PrivateKey:
@@ -109,13 +139,27 @@ def read_approval_key(path: Path) -> Ed25519PrivateKey:
     Raises:
         ConfigError: the file is no such key.
     """
-    try:
-        key = serialization.load_ssh_private_key(path.read_bytes(), None)
-    except (OSError, ValueError) as error:
-        raise ConfigError([Finding(str(path), None, "", f"no readable key: {error}")]) from None
+    key = read_private_key(path)
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigError([Finding(str(path), None, "", "expected an Ed25519 key")])
     return key
+
+
+def read_private_key(path: Path) -> object:
+    """Return the private key in a file.
+
+    Raises:
+        ConfigError: there is none in OpenSSH's form, or a password protects it.
+    """
+    try:
+        return serialization.load_ssh_private_key(path.read_bytes(), None)
+    except OSError as error:
+        why = why_not_opened(error)
+    except TypeError:
+        why = "a password protects this key; expected one without"
+    except (ValueError, UnsupportedAlgorithm):
+        why = "holds no private key in OpenSSH's form; was it cut off, or changed?"
+    raise ConfigError([Finding(str(path), None, "", why)])
 
 
 def trust_only(key: Ed25519PrivateKey) -> bytes:

@@ -1,13 +1,15 @@
 """A study in words, for the hospital that is to approve it: what it asks, what would leave."""
 
 import inspect
+import json
 import textwrap
 from collections.abc import Iterator
 from typing import Any
 
 from client.joining.privacy_words import privacy_in_words
 from client.site import SiteSettings
-from common.cohort import Column
+from common.analyses.derive import Derive
+from common.cohort import MISSING, Column
 from common.deployment import Offer, fingerprint
 from common.study import Study, schema_of
 from common.tasks.predict import Predict
@@ -53,7 +55,9 @@ def _reads(study: Study) -> Iterator[str]:
     read = {c for step in study.bound.values() for c in (*step.columns(), *step.cases.where)}
     for name, column in cohort.columns.items():
         unused = "" if name in read else ", read by no step"
-        yield f"  column {name}: {_kind(column)}{unused}"
+        coded = column.missing if column.missing != MISSING else ()
+        taken = f", taken as missing: {', '.join(repr(code) for code in coded)}" if coded else ""
+        yield f"  column {name}: {_kind(column)}{taken}{unused}"
 
 
 def _kind(column: Column) -> str:
@@ -69,11 +73,24 @@ def _steps(study: Study, settings: SiteSettings) -> Iterator[list[str]]:
         lines = [f"  {name} ({step.kind})", f"    {what}"]
         if step.columns():
             lines += _wrapped(f"columns: {', '.join(step.columns())}", 4)
+        lines += [line for text in _selects(step) for line in _wrapped(text, 4)]
         lines += _wrapped(f"rounds: {_rounds(step, rounds)}", 4)
         lines += _wrapped(f"over: {', '.join(step.over)}", 4)
         lines += _wrapped(f"leaves this site: {_what_leaves(study, step)}", 4)
         lines += [f"    ! {text}" for text in _against_policy(step, settings)]
         yield lines
+
+
+def _selects(step: Any) -> Iterator[str]:
+    """Say of which cases a step is, where not of all, and what it makes of their columns."""
+    said = step.cases.model_dump(mode="json", exclude_defaults=True)
+    for what, of in said.items():
+        yield f"only cases of {what}: {json.dumps(of, ensure_ascii=False)}"
+    if isinstance(step, Derive):
+        for name, formula in step.make.items():
+            words = formula.model_dump(mode="json", exclude={"op", "title", "unit"})
+            words = {key: value for key, value in words.items() if value not in (None, "")}
+            yield f"makes {name}, a {formula.op}: {json.dumps(words, ensure_ascii=False)}"
 
 
 def _about(step: Any) -> tuple[str, str]:
@@ -104,7 +121,9 @@ def _what_leaves(study: Study, step: Any) -> str:
     if step.needs():
         return "sums of the kind that this step's description names"
     contract = study.contract()
-    ask = next(step.solve(contract, alone=False))
+    ask = next(step.solve(contract, alone=False), None)
+    if ask is None:
+        return "how many rows its columns fill; the columns stay here"
     schema = schema_of(step, ask, contract)
     n_values = sum(field.size for field in schema.values())
     names = list(schema)
@@ -117,6 +136,8 @@ def _against_policy(step: Any, settings: SiteSettings) -> Iterator[str]:
     policy = settings.policy
     if "each" in step.over and not policy.per_site:
         yield "this site's own answer: refused by your policy (per_site: false)"
+        if len(step.over) > 1:
+            yield "where all other sites let theirs out, the total less theirs is yours"
     if isinstance(step, Train) and step.baselines and not policy.per_site:
         yield "baselines of this site alone: refused by your policy (per_site: false)"
     if isinstance(step, Train) and "ensemble" in step.baselines and not policy.share_network:

@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from common.analyses.analysis import Answer, Ask, Solve
+from common.analyses.newton import Bools
 from common.cohort import Column, Name
 from common.holdings import Holdings
 from common.settings import Frozen
@@ -130,8 +131,9 @@ class Derive(Step):
 
     `product` (of powers), `sum` (weighted), `log`, `below` (a cut-off, by sex for
     instance). A formula may name columns, and the ones above it in the same step. A value
-    that is not finite or out of range becomes missing. Nothing leaves a site but how many
-    rows it filled.
+    that is not finite or out of range becomes missing; a site refuses where that leaves out
+    one to four of its patients, as a filter would. Nothing leaves a site but how many rows it
+    filled.
 
     Rounds: 0, and one in which sites fill the columns.
     """
@@ -178,16 +180,24 @@ class Derive(Step):
     def columns_from(self, table: Table, answer: Answer) -> Mapping[str, Floats]:
         """Return the new columns of this site's rows."""
         del answer
+        return {name: values for name, values, _ in self._made(table)}
+
+    def left_out(self, table: Table) -> Mapping[str, Bools]:
+        """Return the rows that a formula makes missing though all it reads is there."""
+        return {name: known & np.isnan(values) for name, values, known in self._made(table)}
+
+    def _made(self, table: Table) -> Iterator[tuple[str, Floats, Bools]]:
+        """Give the new columns, and the rows in which all that they read is there."""
         columns, contract = dict(table.columns), dict(table.contract)
-        made: dict[str, Floats] = {}
         for name, formula in self.make.items():
             with np.errstate(all="ignore"):  # what is not finite becomes missing
                 values = formula.of_table(columns, contract)
             low, high = formula.range or (-np.inf, np.inf)
             fits = np.isfinite(values) & (values >= low) & (values <= high)
-            made[name] = columns[name] = np.where(fits, values, np.nan)
+            known = ~np.any([np.isnan(columns[read]) for read in formula.reads()], axis=0)
+            columns[name] = np.where(fits, values, np.nan)
             contract[name] = formula.column()
-        return made
+            yield name, columns[name], known
 
     def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[str]:
         """Yield arithmetic on categories and cut-offs for unknown levels."""

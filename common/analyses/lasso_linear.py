@@ -54,7 +54,8 @@ def fit_path(scale: Scale, outcome: Scale, shape: Shape) -> Generator[Ask, Sums,
     unit = np.append(np.ones(1 + len(scale.centre)), outcome.spread)
     grams *= unit[:, None] * unit
     whole = grams.sum(0)
-    moments, hessians = [], []
+    moments: list[Moments] = []
+    hessians: list[Floats] = []
     for k in range(-1, len(grams)):
         moment, hessian = _centred(whole - grams[k] if k >= 0 else whole)
         # The same in every fit, so that folds are of one model.

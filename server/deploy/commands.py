@@ -9,8 +9,9 @@ import typer
 
 from common.errors import ConfigError, Finding
 from server.deploy.conduct import DeployedRun, find_deployed, missing_approvals, new_run
-from server.deploy.control import Control
-from server.deploy.home import DeploymentSettings, Home, find_home
+from server.deploy.control import COMPLETED, FINISHED, Control
+from server.deploy.control import STOPPED as STOPPED_RUN
+from server.deploy.home import Home, find_home, settings_of
 from server.deploy.offers import find_offer, make_offer
 
 deploy_app = typer.Typer(no_args_is_help=True, help="The coordinator of hospitals far apart.")
@@ -46,7 +47,7 @@ def init(
     """Make certificates, secrets, units and a start-up kit for each site."""
     from server.deploy.kits import lay_out
 
-    settings = DeploymentSettings(name=name, host=host, port=port, link_port=link_port)
+    settings = settings_of({"name": name, "host": host, "port": port, "link_port": link_port})
     home = lay_out(folder, settings, sites.read_text(encoding="utf-8"), str(sites))
     sys.stdout.write(f"{home.folder}: keep it to yourself\nMail each site its kit:\n")
     for kit in sorted(home.kits.glob("*.zip")):
@@ -192,7 +193,24 @@ def status(
         found = sorted(home.runs.glob("*/deployed.json"))
         runs = [DeployedRun(existing(path.parent).run, home) for path in found]
     for one in runs:
-        sys.stdout.write(f"{one.run.folder}: {one.status()}; {_so_far(one)}\n")
+        sys.stdout.write(f"{one.run.folder}: {_standing(one)}; {_so_far(one)}\n")
+
+
+def _standing(run: DeployedRun) -> str:
+    """Return how a run stands in words, and how to go on with one that may."""
+    from server.ending import gaps_in_words, going_on
+
+    status, go_on = run.status(), f"go on with: {going_on(run.run)}"
+    if status == COMPLETED:
+        gaps = gaps_in_words(run.run)
+        return f"ended, {gaps}" if gaps else "ended"
+    if not status.startswith(FINISHED):
+        return status
+    if run.ended_with_coordinator():
+        return f"ended as the coordinator was taken down; {go_on}"
+    if status == STOPPED_RUN:
+        return f"stopped; {go_on}"
+    return f"ended on an error (see: consortium log {run.run.folder}); {go_on}"
 
 
 def _so_far(run: DeployedRun) -> str:

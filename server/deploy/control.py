@@ -225,9 +225,10 @@ class Control:
             said = error.response.text.strip()[:500]
             raise NoAnswer(f"SuperLink refused: {said or error}") from None
         except httpx.HTTPError as error:
+            why = _why(error)
             raise NoAnswer(
-                f"no answer from the coordinator's SuperLink on {self.link.address} "
-                f"({type(error).__name__}); is `consortium deploy up` running?"
+                f"no answer from the coordinator's SuperLink on {self.link.address}: {why}; "
+                "is `consortium deploy up` running?"
             ) from None
         finally:
             client.close()
@@ -245,6 +246,15 @@ def _directly() -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+
+
+def _why(error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.ConnectError):
+        refused = "refused" in str(error)
+        return "nobody listens there" if refused else f"it cannot be connected to ({error})"
+    if isinstance(error, httpx.TimeoutException):
+        return "it took too long"
+    return f"the connection broke ({str(error) or type(error).__name__})"
 
 
 def _pem(public_key: str) -> bytes:

@@ -1,13 +1,14 @@
 """The coordinator's folder: settings, roster, keys, what sites have sent, offers, runs."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from common.cohort import Name
 from common.deployment import Approval, DryRun, Enrolment
@@ -19,18 +20,45 @@ from server.deploy.flower import Link
 from server.deploy.proxy import Proxy
 
 SETTINGS, SITES = "deployment.yaml", "sites.yaml"
+_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_LONGEST_HOST = 253  # RFC 1035
+
+
+def _host(value: str) -> str:
+    if len(value) > _LONGEST_HOST or not all(map(_LABEL.fullmatch, value.split("."))):
+        raise ValueError(
+            "expected the name or the IPv4 address of this machine as sites see it, such as "
+            f"trials.example.org, without https:// and port; got {value[:60]!r}"
+        )
+    return value
+
+
+Host = Annotated[str, AfterValidator(_host)]
 
 
 class DeploymentSettings(Frozen):
     """`deployment.yaml`: where sites find the coordinator."""
 
     name: Name = Field(description="the consortium's name")
-    host: str = Field(description="name or address by which sites call the coordinator")
+    host: Host = Field(description="name or address by which sites call the coordinator")
     port: int = Field(443, ge=1, le=65535, description="the one port that sites connect to")
     listen: str = Field("0.0.0.0", description="address on which the proxy listens")  # noqa: S104
     link_port: int = Field(
         8000, ge=1, le=65535, description="SuperLink's own port, on this machine only"
     )
+
+
+def settings_of(options: Mapping[str, str | int]) -> DeploymentSettings:
+    """Return the settings that the options of a command name.
+
+    Raises:
+        ConfigError: with every mistake, by the option's name.
+    """
+    try:
+        return parse(DeploymentSettings, yaml.safe_dump(dict(options)), "")
+    except ConfigError as error:
+        named = [(f"--{f.path.replace('_', '-')}", f.message) for f in error.findings]
+        raise ConfigError([Finding(option, None, "", words) for option, words in named]) from None
 
 
 @dataclass(frozen=True)

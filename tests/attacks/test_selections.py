@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from client import gate
+from client import gate, steps
+from common.analyses.analysis import APPLY, Ask
 from common.errors import Reason, Refused
-from tests.attacks.coordinator import VICTIM, Coordinator, cohorts, coordinator
+from tests.attacks.coordinator import COLUMNS, VICTIM, Coordinator, cohorts, coordinator
 
 ALL_BUT_ONE = """
   everyone: {kind: describe, of: [marker]}
@@ -23,6 +24,22 @@ THREE_PARTS = """
 OTHER_SPLITS = THREE_PARTS.replace("{where: {sex: [f]}}", "{where: {sex: [f]}, split: [train]}")
 STRATUM = """
   rare: {kind: describe, of: [marker], cases: {where: {code: [c]}}}
+"""
+# A range leaves out the victim, whose marker is the largest, as a filter would.
+BY_RANGE = """
+  made: {kind: derive, make: {most: {op: sum, of: {marker: 1}, range: [0, 30]}}}
+  everyone: {kind: describe, of: [marker]}
+  but_one: {kind: describe, of: [made.most]}
+"""
+# Each range leaves out five of east, or six: the sixth is the victim.
+BY_TWO_RANGES = """
+  made:
+    kind: derive
+    make:
+      five: {op: sum, of: {days: 1}, range: [0, 1000]}
+      six: {op: sum, of: {days: 1, flag: 1000}, range: [0, 1000]}
+  five: {kind: describe, of: [made.five]}
+  six: {kind: describe, of: [made.six]}
 """
 SPLITS = """
   everyone: {kind: describe, of: [marker]}
@@ -77,6 +94,44 @@ def test_the_site_of_the_patient_refuses(
     with pytest.raises(Refused, match="east") as refused:
         attack(coordinator(tmp_path, steps, splits=("",)))
     assert refused.value.reason is reason
+
+
+def _by_range(attacker: Coordinator) -> float:
+    attacker.total("made", Ask(APPLY))
+    return _subtract(attacker)
+
+
+def test_a_range_of_a_formula_shows_the_largest_where_nothing_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "check_left_out", lambda *_: None)
+    assert _by_range(coordinator(tmp_path, BY_RANGE)) == pytest.approx(VICTIM, abs=1e-9)
+
+
+def test_a_formula_that_leaves_out_a_few_patients_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="selection_too_small: east"):
+        _by_range(coordinator(tmp_path, BY_RANGE))
+
+
+def test_formulas_that_leave_out_five_and_six_are_refused(tmp_path: Path) -> None:
+    patients = cohorts()
+    for i in range(5):
+        patients["east"][i]["days"] = 1001 + i
+    patients["east"][-1]["days"] = 211
+    columns = COLUMNS.replace("[0, 400]", "[0, 2000]")
+    attacker = coordinator(tmp_path, BY_TWO_RANGES, patients, columns=columns)
+    with pytest.raises(Refused, match="selection_too_small: east"):
+        attacker.total("made", Ask(APPLY))
+
+
+def test_a_formula_that_leaves_out_five_or_nobody_is_answered(tmp_path: Path) -> None:
+    patients = cohorts()
+    for i in range(5):
+        patients["east"][i]["days"] = 1001 + i
+    columns = COLUMNS.replace("[0, 400]", "[0, 2000]")
+    made = BY_TWO_RANGES.replace("flag: 1000", "flag: 0")
+    attacker = coordinator(tmp_path, made, patients, columns=columns)
+    assert attacker.total("made", Ask(APPLY))["filled"] == 83
 
 
 def test_the_step_before_is_answered_all_the_same(tmp_path: Path) -> None:

@@ -210,3 +210,25 @@ def test_a_study_in_words_names_every_step_column_and_what_the_policy_refuses(
     assert "this site's own answer: refused by your policy" in words
     assert "no epsilon is spent" in words
     assert study_hash(STUDY) in words
+
+
+def test_a_study_in_words_shows_every_selection_formula_and_code_of_a_missing_value(
+    place: Place,
+) -> None:
+    text = """
+name: words
+cohort:
+  columns:
+    age: {type: number, range: [18, 100], missing: ["80"]}
+    sex: {type: category, levels: [f, m]}
+steps:
+  made: {kind: derive, make: {young: {op: sum, of: {age: 1}, range: [18, 79.5]}}}
+  few: {kind: describe, of: [made.young], cases: {where: {sex: [f]}}, over: [development, each]}
+"""
+    sites = {"north": OfferedSite(role="develop", key="a" * 64)}
+    offer = Offer(deployment="trial", study=study_hash(text), bundle="b" * 64, sites=sites)
+    words = in_words(read_study(text, "study.yaml"), offer, place.site.settings)
+    assert "column age: number, 18 to 100, taken as missing: '80'" in words
+    assert 'makes young, a sum: {"range": [18.0, 79.5], "of": {"age": 1.0}' in words
+    assert 'only cases of where: {"sex": ["f"]}' in words
+    assert "the total less theirs is yours" in words

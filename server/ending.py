@@ -1,0 +1,42 @@
+"""How a run ended, in words: what has no answer, and whether going on may give it one."""
+
+from typing import Any
+
+from common.errors import Reason
+from server.journal import read_events
+from server.report.words import BY_POLICY, failure_in_words, reasons_of
+from server.run import Run, kept_by_policy
+
+_STAYS = {str(reason) for reason in BY_POLICY - {Reason.STUDY_NOT_APPROVED}}
+
+
+def unanswered(run: Run) -> dict[str, str]:
+    """Return why parts of steps had no answer when a run last ended, by `step/part`.
+
+    Empty while it goes on. What a site keeps to itself, as its policy says, is no gap.
+    """
+    events = read_events(run.folder / "journal.jsonl")
+    ends: list[dict[str, Any]] = [e for e in events if e["event"] in {"end", "session"}]
+    last = ends[-1] if ends else {}
+    return {
+        f"{step}/{part}": str(why)
+        for step, parts in last.get("failed", {}).items()
+        for part, why in parts.items()
+        if not kept_by_policy({"problem": f"{step}/{part}", "why": why})
+    }
+
+
+def gaps_in_words(run: Run) -> str:
+    """Return which parts of steps have no answer and how to go on for them; "" where all have."""
+    gaps = unanswered(run)
+    if not gaps:
+        return ""
+    said = "; ".join(f"{name} ({failure_in_words(why)})" for name, why in sorted(gaps.items()))
+    may_yet = [name for name, why in gaps.items() if set(reasons_of(why)) - _STAYS]
+    tip = f"; once enough sites can answer, go on with: {going_on(run)}" if may_yet else ""
+    return f"no answer to {said}{tip}"
+
+
+def going_on(run: Run) -> str:
+    """Return the command that goes on with a run."""
+    return f"consortium resume {run.folder}"
