@@ -1,6 +1,7 @@
 """Whether a step's numbers are exact or binned, and within which bound."""
 
 from collections.abc import Iterator, Mapping
+from math import ceil, floor, log10
 from typing import Any
 
 from server.report.numbers import is_number, significant
@@ -37,7 +38,8 @@ def _binned(binned: Mapping[str, float]) -> str:
     said = []
     for key, bound in worst[:_MOST]:
         name, _, of = key.partition("|")
-        within = f"{of or 'each estimate' if not name else of or 'it'} within ±{_up(bound)}"
+        what = of if of or name else "each estimate"
+        within = f"{what} within ±{_up(bound)}".strip()
         said.append(f"{name} ({within})" if name else within)
     more = f" and {len(worst) - _MOST} more, within less" if len(worst) > _MOST else ""
     text = f"Binned, as values that share a cell of a grid count as ties: {listed(said)}{more}"
@@ -58,4 +60,7 @@ def _modes(values: Any, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _up(bound: float) -> str:
     """Return a bound, rounded up: rounded down it would not hold."""
-    return significant(bound * 1.05, 2) if bound else "0"
+    if not bound:
+        return "0"
+    step = 10.0 ** (floor(log10(bound)) - 1)
+    return significant(ceil(bound / step) * step, 2)
