@@ -16,17 +16,18 @@ from common.errors import Reason, Refused
 from common.study import Study
 
 
-def check_left_out(site: Site, study: Study, run: str, cases: tuple[Case, ...], step: str) -> None:
+def check_left_out(site: Site, study: Study, run: str, cases: tuple[Case, ...]) -> None:
     """Check that formulas leave out nobody, or no fewer than `smallest_cell` patients.
 
     Neither one column's missing patients nor what they have, or have not, in common with
-    those of another column, of this step or one before it in the study, may be fewer.
+    those of another column, of any formula of the study whose columns are there by now, may
+    be fewer.
 
     Raises:
         Refused: SELECTION_TOO_SMALL.
     """
     least = site.policy.smallest_cell
-    sets = dict(_left_out(Source(site, study, run), cases, step))
+    sets = dict(_left_out(Source(site, study, run), cases))
     for name, patients in sets.items():
         if 0 < len(patients) < least:
             raise Refused(Reason.SELECTION_TOO_SMALL, _DETAIL.format(name, len(patients)))
@@ -44,15 +45,13 @@ _DETAIL = (
 )
 
 
-def _left_out(
-    source: Source, cases: tuple[Case, ...], last: str
-) -> Iterator[tuple[str, frozenset[str]]]:
-    """Give the patients that each formula, up to those of a step, makes missing."""
+def _left_out(source: Source, cases: tuple[Case, ...]) -> Iterator[tuple[str, frozenset[str]]]:
+    """Give the patients that each formula makes missing; one that must wait makes nothing."""
     for name, step in source.study.bound.items():
-        if isinstance(step, Derive):
-            columns = tuple(dict.fromkeys(step.columns()))
-            table = make_table(source, cases, columns, alone=False)
+        if not isinstance(step, Derive):
+            continue
+        columns = tuple(dict.fromkeys(step.columns()))
+        table = make_table(source, cases, columns, alone=False)
+        if table.columns.keys() >= set(columns):
             for made, rows in step.left_out(table).items():
                 yield f"{name}.{made}", frozenset(table.patients[rows].tolist())
-        if name == last:
-            return

@@ -183,7 +183,7 @@ def _apply(job: Job) -> Sums:
     ask = job.posed.ask
     answer = Answer(ask.values, ask.arrays)
     if isinstance(job.step, Derive):
-        check_left_out(job.site, job.study, job.run, job.cases, job.posed.step)
+        check_left_out(job.site, job.study, job.run, job.cases)
     columns = job.step.columns_from(table, answer)
     if job.step.kind in PICTURES:
         import_module(PICTURES[job.step.kind]).draw(job, table, answer, columns)

@@ -134,6 +134,17 @@ def test_a_formula_that_leaves_out_five_or_nobody_is_answered(tmp_path: Path) ->
     assert attacker.total("made", Ask(APPLY))["filled"] == 83
 
 
+def test_a_formula_does_not_wait_for_one_whose_columns_are_not_there_yet(tmp_path: Path) -> None:
+    made = """
+  first: {kind: derive, make: {twice: {op: sum, of: {marker: 2}}}}
+  second: {kind: derive, make: {again: {op: sum, of: {first.twice: 2}}}}
+  third: {kind: derive, make: {older: {op: sum, of: {age: 1}, offset: 1}}}
+"""
+    attacker = coordinator(tmp_path, made)
+    for step in ("third", "first", "second"):
+        assert attacker.total(step, Ask(APPLY))["filled"] == 88
+
+
 def test_the_step_before_is_answered_all_the_same(tmp_path: Path) -> None:
     attacker = coordinator(tmp_path, ALL_BUT_ONE)
     with pytest.raises(Refused):
