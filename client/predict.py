@@ -101,15 +101,23 @@ def find_chances(
     Raises:
         ValueError: an image cannot be used.
     """
+    views, frame = find_views(bench, ensemble, case, flips)
+    return np.mean(views, axis=0, dtype=np.float32), frame
+
+
+def find_views(
+    bench: Bench, ensemble: Sequence[Weights], case: Case, flips: Sequence[str]
+) -> tuple[list[Floats], Frame]:
+    """Return what `find_chances` is the mean of: of the image, then of each mirror image."""
     image, frame = load_image(bench, case)
     axes = [(), *((-3 + "zyx".index(flip),) for flip in flips)]
     with steady(bench) as device:
         networks = [_network(bench, weights, device) for weights in ensemble]
-        found = [
+        views = [
             np.flip(_together(bench, networks, np.flip(image, axis).copy(), device), axis)
             for axis in axes
         ]
-    return np.mean(found, axis=0, dtype=np.float32), frame
+    return views, frame
 
 
 def write_prediction(path: Path, prediction: Prediction) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from client.bench import Bench
 from client.cases import Case
 from client.imageio import Volume, read_image
-from client.predict import find_chances
+from client.predict import find_views
 from client.predicting import networks_here
 from client.preprocess import Floats, restore
 from client.products import product_path, write_product
@@ -65,16 +65,32 @@ def _one(
     """Return a case's mask, how sure of it networks are, and the share they are not."""
     step: PseudoLabel = job.step
     try:
-        chances, frame = find_chances(bench, networks, case, step.flips)
+        views, frame = find_views(bench, networks, case, step.flips)
         onto = read_image(case.images[bench.mask.on]).grid
     except ValueError as error:
         job.put_aside(case.case_id, error)
         return None
+    chances = np.mean(views, axis=0, dtype=np.float32)
     gated, confidence, ignored = gate(chances, step.voxel_confidence)
+    if step.case_judged_by == "agreement":
+        confidence = agreement(views)
     classes = restore(gated, frame, onto, bench.task.recipe)
     values = np.array([0, *bench.mask.labels.values(), unused_value(bench.mask)])
     kind = np.uint8 if values.max() < 256 else np.uint16
     return Volume(values.astype(kind)[classes], onto), confidence, ignored
+
+
+def agreement(views: Sequence[Floats]) -> float:
+    """Return the mean Dice of what the first view and each other finds, labels told apart.
+
+    Args:
+        views: chances of every class, (classes, Z, Y, X), the background first.
+    """
+    first, *others = (view.argmax(axis=0) for view in views)
+    shared = [2 * np.count_nonzero((first == o) & (o > 0)) for o in others]
+    marked = [np.count_nonzero(first) + np.count_nonzero(o) for o in others]
+    scores = [s / m if m else 0.0 for s, m in zip(shared, marked, strict=True)]
+    return float(np.mean(scores))
 
 
 def gate(chances: Floats, voxel_confidence: float) -> tuple[Floats, float, float]:

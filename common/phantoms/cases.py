@@ -128,7 +128,7 @@ def draw(spec: PhantomSpec, plan: Plan) -> Pictures:
         image: expose(
             body,
             spec.anatomy.weighting(image),
-            site.scanner,
+            site.scanner.of(image),
             grid,
             stream(*names, "scan", image),
         )

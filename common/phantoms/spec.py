@@ -9,7 +9,7 @@ from common.cohort import Name
 from common.phantoms.anatomies import AnyAnatomy
 from common.phantoms.organ_lesion import OrganLesion
 from common.seeds import LARGEST_SEED
-from common.settings import Frozen, parse
+from common.settings import Frozen, nearest, parse
 
 GENERATOR = 1  # one more whenever the same spec would give other data
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -31,6 +31,14 @@ class Split(Frozen):
         return self
 
 
+class Look(Frozen):
+    """What a scanner does otherwise in one of its images."""
+
+    contrast: float | None = Field(None, gt=0, le=3)
+    noise: float | None = Field(None, ge=0, le=5)
+    bias: float | None = Field(None, ge=0, lt=1)
+
+
 class Scanner(Frozen):
     """How a site's machine shows the body."""
 
@@ -47,6 +55,7 @@ class Scanner(Frozen):
         0.0, ge=-45, le=45, description="tilt of the slices about the left-right axis"
     )
     stored_as: VoxelType = "int16"
+    images: dict[Name, Look] | None = Field(None, description="other settings of some images")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -57,6 +66,11 @@ class Scanner(Frozen):
                 f"got {self.scale:g}"
             )
         return self
+
+    def of(self, image: str) -> "Scanner":
+        """Return the settings of one image."""
+        look = (self.images or {}).get(image, Look())
+        return self.model_copy(update=look.model_dump(exclude_none=True))
 
 
 class Patients(Frozen):
@@ -115,10 +129,24 @@ class PhantomSpec(Frozen):
     effects: Effects = Effects()
     sites: dict[Name, Site] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _images_are_there(self) -> Self:
+        known = list(self.anatomy.images())
+        strange = [
+            f'sites.{site}.scanner.images: unknown image "{name}"{nearest(name, known)}'
+            for site, its in self.sites.items()
+            for name in its.scanner.images or {}
+            if name not in known
+        ]
+        if strange:
+            raise ValueError("; ".join(strange))
+        return self
+
     def stamp(self, site: str) -> str:
         """Return the hash of everything that the data of one site depend on."""
         alone = self.model_copy(update={"sites": {site: self.sites[site]}})
-        text = f"{GENERATOR}\n{alone.model_dump_json()}"
+        # A setting that is not there does not count: a new one leaves old phantoms as they are.
+        text = f"{GENERATOR}\n{alone.model_dump_json(exclude_none=True)}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 

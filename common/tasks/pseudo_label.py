@@ -8,10 +8,10 @@ cases it was how sure of.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from common.analyses.analysis import Answer, Ask, Solve
 from common.cohort import Column, Mask
@@ -33,9 +33,10 @@ class PseudoLabel(Step):
 
     Probabilities are the mean over the image and its mirror images, mapped back. A voxel
     below `voxel_confidence` is ignored by whatever learns from the mask. A case counts by
-    the mean probability of the voxels that are not background; one with none of them, or
-    below `case_confidence`, is rejected (Lee, ICML workshop 2013; thresholds as in Sohn
-    et al., FixMatch, NeurIPS 2020). True masks are taken over as they are.
+    the mean probability of the voxels that are not background, or by the Dice of what is
+    found in the image and in its mirror images; one with no such voxel, or below
+    `case_confidence`, is rejected (Lee, ICML workshop 2013; thresholds as in Sohn et al.,
+    FixMatch, NeurIPS 2020). True masks are taken over as they are.
 
     Rounds: 1.
     """
@@ -48,12 +49,23 @@ class PseudoLabel(Step):
         0.75, ge=0, le=1, description="smallest probability of a voxel that is not ignored"
     )
     case_confidence: float = Field(
-        0.8, ge=0, le=1, description="smallest mean probability of a case that is accepted"
+        0.8, ge=0, le=1, description="smallest probability or agreement of a case that is accepted"
+    )
+    case_judged_by: Literal["probability", "agreement"] = Field(
+        "probability",
+        description="mean probability of its voxels that are not background, or the Dice of "
+        "what is found in the image and in its mirror images",
     )
     flips: tuple[Literal["z", "y", "x"], ...] = Field(
         ("x",), description="mirrored axes, in the recipe's orientation; nothing: none"
     )
     cases: Cases = Cases(split=("train",))
+
+    @model_validator(mode="after")
+    def _has_views(self) -> Self:
+        if self.case_judged_by == "agreement" and not self.flips:
+            raise ValueError("case_judged_by: agreement needs a mirror image; name axes in flips")
+        return self
 
     def needs(self) -> tuple[str, ...]:
         """Return the step that trained the network."""

@@ -9,13 +9,13 @@ from client.dataset import prepare
 from client.imageio import Volume, read_image, write_image
 from client.learners.segmentation import Learner
 from client.predict import find_chances, predict, validate
-from client.pseudo_labelling import gate
+from client.pseudo_labelling import agreement, gate
 from client.trainer import Start, train
 from common.cohort import Mask
 from common.networks.weights import initial_weights
 from common.tasks.local import Local
 from common.tasks.loss import IGNORED
-from common.tasks.pseudo_label import unused_value
+from common.tasks.pseudo_label import PseudoLabel, unused_value
 from tests.client.small_cases import LABELS, bench, case
 
 MADE = Mask(on="t1", labels=LABELS, ignored=255, truth="ball")
@@ -43,6 +43,16 @@ def test_only_sure_voxels_keep_their_chance() -> None:
     assert confidence == pytest.approx(0.7)  # mean of 0.6 and 0.8, the marked voxels
     assert ignored == pytest.approx(1 / 3)
     assert gate(chances[:, ..., :1], 0.7)[1] == 0.0  # nothing marked: not sure of anything
+
+
+def test_views_agree_as_far_as_they_find_the_same_label() -> None:
+    one, two, three = (np.eye(3, dtype=np.float32)[:, c] for c in ([0, 1, 2], [0, 1, 1], [0, 0, 0]))
+    assert agreement([one, one]) == 1.0
+    assert agreement([one, two]) == pytest.approx(0.5)
+    assert agreement([one, one, two]) == pytest.approx(0.75)
+    assert agreement([three, three]) == 0.0  # nothing found: not sure of anything
+    with pytest.raises(ValueError, match="name axes in flips"):
+        PseudoLabel(network="a", case_judged_by="agreement", flips=())
 
 
 def test_an_unused_value_marks_what_nobody_knows() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure as Canvas
 
-from common.tasks.pseudo_label import COUNTS, N_BINS
+from common.tasks.pseudo_label import COUNTS, N_BINS, PseudoLabel
 from server.report import charts
 from server.report.blocks import Block, Figure, Row, Table
 from server.report.numbers import fixed, share, whole
@@ -26,9 +26,15 @@ def sentence(view: StepView) -> str:
     return (
         f"Every site applies the network of {step.network} to its own cases without a mask, as "
         f"they are{mirrored}. Voxels with a probability below {step.voxel_confidence:g} are "
-        f"ignored, cases with a mean probability below {step.case_confidence:g} rejected. Masks "
+        f"ignored, cases with {_measure(step)} below {step.case_confidence:g} rejected. Masks "
         "stay there; masks of readers are kept as they are."
     )
+
+
+def _measure(step: PseudoLabel) -> str:
+    if step.case_judged_by == "agreement":
+        return "a Dice between image and mirror image"
+    return "a mean probability"
 
 
 def blocks(view: StepView) -> Iterator[Block]:
@@ -51,6 +57,10 @@ def _accepted(values: Mapping[str, Any]) -> str:
 
 def _figure(view: StepView, part: str, counts: Sequence[int]) -> Figure:
     threshold = view.step.case_confidence
+    if view.step.case_judged_by == "agreement":
+        means = "the Dice of what is found in the image and in its mirror images"
+    else:
+        means = "the mean probability of the voxels that are not background"
 
     def paint(canvas: Canvas) -> None:
         axes = canvas.subplots()
@@ -70,6 +80,6 @@ def _figure(view: StepView, part: str, counts: Sequence[int]) -> Figure:
         f"Cases without a mask by the network's confidence; {fixed(threshold, 2)} accepts them.",
         paint,
         height=2.4,
-        caption=f"Cases by confidence, {view.title(part)}: the mean probability of the voxels "
-        f"that are not background. Dashed: {threshold:g}, from where on a case is accepted.",
+        caption=f"Cases by confidence, {view.title(part)}: {means}. Dashed: {threshold:g}, "
+        "from where on a case is accepted.",
     )

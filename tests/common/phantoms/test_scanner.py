@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from common.errors import ConfigError
 from common.phantoms.anatomy import Traits
 from common.phantoms.fields import Grid, stream
 from common.phantoms.organ_lesion import OrganLesion
 from common.phantoms.scanner import draw_masks, expose, fine_grid
-from common.phantoms.spec import Scanner
+from common.phantoms.spec import Scanner, load_spec
 
 ANATOMY = OrganLesion()
 GRID = Grid.over(ANATOMY.size_mm, (1.0, 1.0, 1.0))
@@ -78,3 +79,11 @@ def test_a_heterogeneous_lesion_is_patchier():
         return float(np.std(image[core]))
 
     assert deviation(2.0) > 1.3 * deviation(-2.0)
+
+
+def test_one_image_may_be_worse_than_the_others():
+    scanner = Scanner.model_validate({"noise": 0.1, "images": {"t1": {"noise": 0.4, "bias": 0.0}}})
+    assert (scanner.of("t1").noise, scanner.of("t1").bias) == (0.4, 0.0)
+    assert (scanner.of("flair").noise, scanner.of("flair").bias) == (0.1, 0.1)
+    with pytest.raises(ConfigError, match='unknown image "t3"'):
+        load_spec("seed: 1\nsites: {a: {n_patients: 1, scanner: {images: {t3: {}}}}}", "p.yaml")
