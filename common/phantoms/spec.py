@@ -35,7 +35,7 @@ class Look(Frozen):
     """What a scanner does otherwise in one of its images."""
 
     contrast: float | None = Field(None, gt=0, le=3)
-    noise: float | None = Field(None, ge=0, le=5)
+    noise: float | None = Field(None, ge=0, le=1)
     bias: float | None = Field(None, ge=0, lt=1)
 
 
