@@ -25,6 +25,7 @@ from common.sums import Array, Schema, Sums, real
 from common.table import Floats
 
 _BEHIND = "n_patients"
+FEW_EVENTS = "there are too few events"
 _SEPARATED = (
     "separated: along a combination of the columns the likelihood rises for ever, so "
     "there is no estimate"
@@ -44,6 +45,10 @@ class Models:
     columns: Mapping[str, tuple[str, ...]]
     terms: tuple[Term, ...]
     used: Bools
+
+    def columns_used(self) -> tuple[str, ...]:
+        """Return the columns of all models."""
+        return tuple(dict.fromkeys(term.column for term in self.terms))
 
 
 def models_of(models: Mapping[str, tuple[str, ...]], contract: Contract) -> Models:

@@ -28,6 +28,7 @@ from common.analyses.newton import SEPARATED, Ints, Point, climb, maximise
 from common.analyses.outcome import complete, event_level, events
 from common.analyses.plain import floats, whole
 from common.analyses.publish import SMALLEST_CELL
+from common.analyses.rare_levels import rare_binary, refuse_rare_levels, without_rare_columns
 from common.analyses.univariable_answer import Screened, answer_of, nothing_yet
 from common.step import Step, expand_patterns
 from common.sums import Array, Schema, Sums, cells, count, real
@@ -107,7 +108,7 @@ class UnivariableLogistic(Step):
 
     def summarise(self, table: Table, ask: Ask) -> Sums:
         """Return one site's sums over the cases with outcome and adjusting columns."""
-        here = complete(table, (self.outcome, *self.adjust))
+        here = without_rare_columns(complete(table, (self.outcome, *self.adjust)), self.of)
         y = events(here, self.outcome, self.positive)
         z = matrix_of(here, terms_of(self.adjust, table.contract))
         counts = {"n": np.array(here.n), "n_patients": np.array(here.n_patients)}
@@ -115,6 +116,7 @@ class UnivariableLogistic(Step):
             return counts | self._derivatives(here, ask, z, y)
         x = here.matrix(self.of)
         refuse_saturated(here, 2 + z.shape[1])
+        refuse_rare_levels(here, self.adjust)
         has = ~np.isnan(x)
         both = np.column_stack([np.where(has, x, 0.0), z])
         return counts | {
@@ -154,15 +156,17 @@ class UnivariableLogistic(Step):
             if len(contract[name].levels) > 2:
                 raise ValueError(f'"{name}" has more than two levels: use a step of kind logistic')
         first = yield Ask("scale")
-        screened = yield from self._screen(first, 2 + len(terms_of(self.adjust, contract)))
+        screened = yield from self._screen(first, contract)
         answer = answer_of(self.of, screened, first, (self.correction, self.level))
         return with_significant(answer, self.select_p)
 
-    def _screen(self, first: Sums, q: int) -> Generator[Ask, Sums, Screened]:
-        """Fit every column that five cases of both classes have."""
-        classes = whole(first["classes"])
-        screened = nothing_yet(classes)
-        rows = np.flatnonzero((classes >= SMALLEST_CELL).all(1))
+    def _screen(self, first: Sums, contract: Contract) -> Generator[Ask, Sums, Screened]:
+        """Fit every column that five cases of both classes have, and of both its values."""
+        classes, q = whole(first["classes"]), 2 + len(terms_of(self.adjust, contract))
+        total = floats(first["sum"])[: len(self.of)]
+        rare = rare_binary(self.of, contract, classes.sum(1), total)
+        screened = nothing_yet(classes, rare)
+        rows = np.flatnonzero((classes >= SMALLEST_CELL).all(1) & ~rare)
         if not rows.size:
             return screened
         share = classes[rows, 1] / classes[rows].sum(1)
