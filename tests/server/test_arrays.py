@@ -37,7 +37,7 @@ def test_a_file_that_was_changed_is_not_read(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_named_as_it_was(tmp_path: Path) -> None:
     folder = tmp_path / "closed"
     (folder / ".answers.json.tmp").mkdir(parents=True)
-    with pytest.raises(IsADirectoryError, match="answers.json") as failed:
+    with pytest.raises(IsADirectoryError, match=r"answers\.json") as failed:
         write_file(folder / "answers.json", b"1")
     assert failed.value.filename == str(folder / "answers.json")
     assert list(folder.iterdir()) == [folder / ".answers.json.tmp"]
