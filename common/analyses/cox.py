@@ -45,7 +45,7 @@ from common.analyses.partial_likelihood import (
 )
 from common.analyses.plain import floats, plain, whole
 from common.analyses.publish import SMALLEST_CELL, shown_counts
-from common.analyses.rare_levels import hide_rare_levels, refuse_rare_levels
+from common.analyses.rare_levels import hide_rare_levels, merged_matrix
 from common.cohort import Column, Name
 from common.step import Step
 from common.sums import Array, Schema, Sums, cells, count, fine_grid, real
@@ -145,11 +145,10 @@ class Cox(Step):
         models = models_of(self.models, table.contract)
         here = complete(table, self.columns())
         died = events(here, self.event, self.positive)
-        x = matrix_of(here, models.terms)
+        x = merged_matrix(here, models.terms)
         counts = {"n": np.array(here.n), "n_patients": np.array(here.n_patients)}
         if ask.phase == "scale":
             refuse_saturated(here, int(models.used.sum(1).max()))
-            refuse_rare_levels(here, models.columns_used())
             return counts | {
                 "n_cases": np.array(table.n),
                 "classes": np.bincount(died.astype(np.int64), minlength=2),

@@ -23,7 +23,7 @@ from common.analyses.newton import Ints
 from common.analyses.outcome import NO_CASE, complete, event_level, events
 from common.analyses.plain import floats
 from common.analyses.publish import SMALLEST_CELL
-from common.analyses.rare_levels import hide_rare_levels, refuse_rare_levels
+from common.analyses.rare_levels import hide_rare_levels, merged_matrix
 from common.cohort import Column, Name
 from common.step import Step
 from common.sums import Array, Schema, Sums, cells, count, real
@@ -112,12 +112,11 @@ class Logistic(Step):
         """Return one site's sums over its complete cases."""
         plan = self._plan(table.contract)
         here = complete(table, self.columns())
-        y, x = events(here, self.outcome, self.positive), matrix_of(here, plan.terms)
+        y, x = events(here, self.outcome, self.positive), merged_matrix(here, plan.terms)
         counts = {"n": np.array(here.n), "n_patients": np.array(here.n_patients)}
         fold = here.folds(max(self.folds, 1))
         if ask.phase == "scale":
             refuse_saturated(here, int(plan.used.sum(1).max()))
-            refuse_rare_levels(here, sorted({term.column for term in plan.terms}))
             return {
                 "n_cases": np.array(table.n),
                 **counts,

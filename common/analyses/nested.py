@@ -46,10 +46,6 @@ class Models:
     terms: tuple[Term, ...]
     used: Bools
 
-    def columns_used(self) -> tuple[str, ...]:
-        """Return the columns of all models."""
-        return tuple(dict.fromkeys(term.column for term in self.terms))
-
 
 def models_of(models: Mapping[str, tuple[str, ...]], contract: Contract) -> Models:
     """Return the models of a step."""

@@ -9,7 +9,6 @@ from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.design import (
     Contract,
     Scale,
-    matrix_of,
     refuse_saturated,
     rough_scale,
 )
@@ -37,7 +36,7 @@ from common.analyses.person_time import (
 )
 from common.analyses.plain import floats, whole
 from common.analyses.publish import SMALLEST_CELL
-from common.analyses.rare_levels import hide_rare_levels, refuse_rare_levels
+from common.analyses.rare_levels import hide_rare_levels, merged_matrix
 from common.cohort import Name
 from common.step import Step
 from common.sums import Array, Schema, Sums, count, fine_grid, real
@@ -103,11 +102,10 @@ class PiecewiseExponential(Step):
         models = models_of(self.models, table.contract)
         here = complete(table, self.columns())
         died, days = events(here, self.event, self.positive), here.columns[self.time]
-        x = matrix_of(here, models.terms)
+        x = merged_matrix(here, models.terms)
         counts = {"n": np.array(here.n), "n_patients": np.array(here.n_patients)}
         if ask.phase == "scale":
             refuse_saturated(here, int(models.used.sum(1).max()))
-            refuse_rare_levels(here, models.columns_used())
             n_days = _n_days(table.contract, self.time)
             when = np.clip(days[died > 0], 0, n_days - 1).astype(np.int64)
             return counts | {

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses.analysis import Answer, Json
-from common.analyses.design import INTERCEPT, Contract, Term
+from common.analyses.design import INTERCEPT, Contract, Term, matrix_of
 from common.analyses.publish import SMALLEST_CELL
-from common.errors import Reason, Refused
 from common.table import Floats, Table
 
 Ints = NDArray[np.int64]
@@ -30,24 +29,42 @@ def is_binary(column: str, contract: Contract) -> bool:
     return of.type == "integer" and of.range is not None and tuple(of.range) == (0, 1)
 
 
-def refuse_rare_levels(table: Table, columns: Sequence[str]) -> None:
-    """Refuse sums in clear that count a level which few of this site's patients have.
+def merged_matrix(table: Table, terms: Sequence[Term]) -> Floats:
+    """Return the design matrix; where its sums go out in clear, with rare levels merged.
+
+    A level that few of this site's patients have becomes the one that levels are compared
+    with, and that one, if few have it, the largest level. Its column is then of zeros, which
+    a fit leaves out and says so.
 
     Args:
-        table: complete cases; nothing is refused where their sums will be masked.
-        columns: covariates.
-
-    Raises:
-        Refused: CELL_TOO_SMALL.
+        table: complete cases.
+        terms: columns of the design, shape (n, len(terms)).
     """
-    for name in columns if table.smallest_cell else ():
-        if table.contract[name].type != "category" and not is_binary(name, table.contract):
-            continue
-        values = table.columns[name]
-        for level in np.unique(values[~np.isnan(values)]):
-            n = len(np.unique(table.patients[values == level]))
-            if n < table.smallest_cell:
-                raise Refused(Reason.CELL_TOO_SMALL, f'"{name}": {n} patients in a level')
+    x = matrix_of(table, terms)
+    by_column: dict[str, list[int]] = defaultdict(list)
+    for j, term in enumerate(terms if table.smallest_cell else ()):
+        if term.level or is_binary(term.column, table.contract):
+            by_column[term.column].append(j)
+    for of in by_column.values():
+        _merge(table, x, of)
+    return x
+
+
+def _merge(table: Table, x: Floats, of: Sequence[int]) -> None:
+    """Set to zero, in place, the columns of one category whose levels are merged."""
+    while True:
+        inside = {j: _n_patients(table, x[:, j] > 0) for j in of}
+        few = [j for j, n in inside.items() if 0 < n < table.smallest_cell]
+        rest = _n_patients(table, np.asarray(x[:, of].max(axis=1) <= 0))
+        if not few and 0 < rest < table.smallest_cell:
+            few = [max(of, key=lambda j: inside[j])]
+        if not few or not any(inside.values()):
+            return
+        x[:, few] = 0.0
+
+
+def _n_patients(table: Table, rows: NDArray[np.bool_]) -> int:
+    return len(np.unique(table.patients[rows]))
 
 
 def without_rare_columns(table: Table, columns: Sequence[str]) -> Table:
@@ -57,13 +74,17 @@ def without_rare_columns(table: Table, columns: Sequence[str]) -> Table:
     """
     if not table.smallest_cell:
         return table
-    gone = {}
-    for name in columns:
-        try:
-            refuse_rare_levels(table, [name])
-        except Refused:
-            gone[name] = np.full(table.n, np.nan)
+    gone = {
+        name: np.full(table.n, np.nan)
+        for name in columns
+        if is_binary(name, table.contract) and _few_of_a_value(table, table.columns[name])
+    }
     return replace(table, columns={**table.columns, **gone}) if gone else table
+
+
+def _few_of_a_value(table: Table, values: Floats) -> bool:
+    counts = (_n_patients(table, values == value) for value in (0.0, 1.0))
+    return any(0 < n < table.smallest_cell for n in counts)
 
 
 def rare_binary(

@@ -12,7 +12,6 @@ from common.analyses.correction import Correction, with_significant
 from common.analyses.design import (
     Contract,
     Scale,
-    matrix_of,
     refuse_saturated,
     rough_scale,
     terms_of,
@@ -28,7 +27,7 @@ from common.analyses.newton import SEPARATED, Ints, Point, climb, maximise
 from common.analyses.outcome import complete, event_level, events
 from common.analyses.plain import floats, whole
 from common.analyses.publish import SMALLEST_CELL
-from common.analyses.rare_levels import rare_binary, refuse_rare_levels, without_rare_columns
+from common.analyses.rare_levels import merged_matrix, rare_binary, without_rare_columns
 from common.analyses.univariable_answer import Screened, answer_of, nothing_yet
 from common.step import Step, expand_patterns
 from common.sums import Array, Schema, Sums, cells, count, real
@@ -110,13 +109,12 @@ class UnivariableLogistic(Step):
         """Return one site's sums over the cases with outcome and adjusting columns."""
         here = without_rare_columns(complete(table, (self.outcome, *self.adjust)), self.of)
         y = events(here, self.outcome, self.positive)
-        z = matrix_of(here, terms_of(self.adjust, table.contract))
+        z = merged_matrix(here, terms_of(self.adjust, table.contract))
         counts = {"n": np.array(here.n), "n_patients": np.array(here.n_patients)}
         if ask.phase != "scale":
             return counts | self._derivatives(here, ask, z, y)
         x = here.matrix(self.of)
         refuse_saturated(here, 2 + z.shape[1])
-        refuse_rare_levels(here, self.adjust)
         has = ~np.isnan(x)
         both = np.column_stack([np.where(has, x, 0.0), z])
         return counts | {

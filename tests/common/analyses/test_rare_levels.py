@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.analyses.analysis import Analysis
+from common.analyses.analysis import Analysis, Ask
 from common.analyses.cox import Cox
 from common.analyses.logistic import Logistic
 from common.analyses.piecewise_exponential import PiecewiseExponential
 from common.analyses.runner import run
 from common.analyses.univariable_logistic import UnivariableLogistic
 from common.cohort import Column
-from common.errors import Refused
 from common.table import Table
 from tests.common.analyses.tables import split_unevenly
 
@@ -85,11 +84,21 @@ def test_five_cases_are_enough(analysis: Analysis) -> None:
 
 
 @pytest.mark.parametrize("analysis", KINDS, ids=lambda a: a.kind)
-def test_a_site_alone_sends_no_count_of_a_rare_level(analysis: Analysis) -> None:
-    few = _table({1: 40, 2: 4}, smallest_cell=5)
-    with pytest.raises(Refused, match='cell_too_small: "stage": 4 patients'):
-        run(analysis, [few], alone=True)
-    run(analysis, [_table({1: 40, 2: 5}, smallest_cell=5)], alone=True)
+@pytest.mark.parametrize(
+    ("stage", "sums"),
+    [({1: 40, 2: 4}, [40, 0]), ({1: 60, 2: 57}, [0, 57]), ({1: 4, 2: 4}, [0, 0])],
+)
+def test_a_site_alone_merges_rare_levels(
+    analysis: Any, stage: dict[int, int], sums: list[int]
+) -> None:
+    table = _table(stage, smallest_cell=5)
+    assert analysis.summarise(table, Ask("scale"))["sum"][1:].tolist() == sums
+    values: Any = run(analysis, [table], alone=True).values
+    assert values["models"]["of"]["converged"]
+    gone = [name for name, n in zip(("stage[II]", "stage[III]"), sums, strict=True) if not n]
+    for name in gone:
+        assert values["models"]["of"]["terms"][name]["estimate"] is None
+        assert name in values["models"]["of"]["note"]
 
 
 @pytest.mark.parametrize("analysis", KINDS, ids=lambda a: a.kind)
