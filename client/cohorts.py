@@ -88,7 +88,8 @@ def _gaps(site: Site, study: Study) -> list[object]:
 def _load(site: Site, study: Study) -> SiteCohort:
     least = site.policy.smallest_gap
     checks = [_check(site, study, i) for i in range(len(site.cohorts))]
-    checks = [without_lone_gaps(study, c, selections(study, c.cases), least) for c in checks]
+    if least > 1:
+        checks = [without_lone_gaps(study, c, selections(study, c.cases), least) for c in checks]
     fatal = [finding for checked in checks for finding in checked.findings]
     if fatal:
         raise Refused(Reason.COHORT_INVALID, "\n".join(str(finding) for finding in fatal))
