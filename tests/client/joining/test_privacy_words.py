@@ -28,7 +28,7 @@ def test_epsilon_delta_and_what_is_not_covered_are_said() -> None:
 
 def test_a_study_without_noise_says_so() -> None:
     text = STUDY.read_text().replace("    noise: {epsilon: 1, delta: 1.0e-5}\n", "")
-    text = text.replace("    privacy: {epsilon: 8, delta: 1.0e-5, clip_norm: 1.0}\n", "")
+    text = text.replace("    privacy: {epsilon: 8, delta: 1.0e-5, clip_norm: 0.2}\n", "")
     assert "no epsilon is spent" in _words(text, PolicySettings())
 
 
