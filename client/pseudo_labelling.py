@@ -70,7 +70,7 @@ def _one(
     except ValueError as error:
         job.put_aside(case.case_id, error)
         return None
-    chances = np.mean(views, axis=0, dtype=np.float32)
+    chances = np.asarray(np.mean(views, axis=0, dtype=np.float32))
     gated, confidence, ignored = gate(chances, step.voxel_confidence)
     if step.case_judged_by == "agreement":
         confidence = agreement(views)
