@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from common.errors import Reason
 from server.report.blocks import Block, Heading, Row, Section, Table, Text
 from server.report.kinds import blocks_of
+from server.report.kinds.lasso import penalty_words
 from server.report.numbers import NONE, plural
 from server.report.record import Record
 from server.report.view import StepView, view_of
@@ -16,7 +17,12 @@ _KINDS = {
     "train": "training of a network",
     "roc": "ROC curves",
     "icc": "agreement of readings",
-    "lasso": "LASSO",
+    "svm": "support vector machine",
+    "naive_bayes": "naive Bayes",
+    "agreement_of_categories": "agreement of categories: kappa",
+    "reclassification": "reclassification: NRI and IDI",
+    "moments": "shape of distributions",
+    "standardise": "z-scores",
 }
 _PREDICTED = {
     "segmentation": "masks predicted at the sites",
@@ -36,6 +42,8 @@ def heading_of(view: StepView) -> Heading:
     """Return the heading over a step's answer."""
     title = view.name.replace("_", " ")
     kind = _KINDS.get(view.kind, view.kind.replace("_", " "))
+    if view.kind == "lasso":
+        kind = penalty_words(view.step.alpha)
     if view.kind == "predict":
         kind = _PREDICTED[view.study.bound[view.step.network].task.kind]
     return Heading(title[:1].upper() + title[1:], kind)

@@ -270,18 +270,31 @@ def test_readers_agreement_is_graded(folder: Path) -> None:
     assert "excellent" in found.text
 
 
+_THREE = ("age", "new", "old")
+
+
+class Newest(Step):
+    """Do what has no page yet."""
+
+    kind: str = "newest"
+
+    def columns(self) -> tuple[str, ...]:
+        return _THREE
+
+
 def test_a_kind_without_a_file_is_shown_as_tables(folder: Path) -> None:
-    step = Moments(of=("age", "new", "old"))
-    found = shown(folder, step)
+    values = dict(run(Moments(of=_THREE), [patients(300)]).values)
+    found = shown(folder, Newest(), {"development": values})
     assert "Columns: Age, New score and Old score." in found.sentence
     assert "Age" in found.text
     assert "New score" in found.text
-    assert str(run(step, [patients(300)]).values["n"]) in found.text
+    assert str(values["n"]) in found.text
 
 
 def test_an_interval_is_not_put_to_another_number(folder: Path) -> None:
     row = {"estimate": 0.1, "se": 1.0, "other": "x", "ci_low": 0.9, "ci_high": 1.3}
-    found = shown(folder, Moments(of=("age", "new")), {"development": {"columns": {"age": row}}})
+    found = shown(folder, Newest(), {"development": {"columns": {"age": row}}})
+    assert "| x | 0.900 | 1.30" in found.text
     assert "0.100 (" not in found.text
 
 
