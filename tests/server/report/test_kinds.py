@@ -241,6 +241,7 @@ def test_operating_points_have_intervals(folder: Path) -> None:
     assert "New score\nYouden's index" in found.text
     assert "New score\ngiven threshold" in found.text
     assert " to " in found.text
+    assert "New score: chosen among " in found.text
 
 
 def test_cox_has_a_forest_and_hazard_ratios(folder: Path) -> None:
@@ -378,7 +379,9 @@ def test_a_rate_with_a_hidden_cell_is_shown_as_bounds(folder: Path) -> None:
     point = {"rule": 0.3, "threshold": 0.3, "note": "bounds", "sensitivity": rate}
     values = {"n": 90, "scores": {"old": {"points": [point]}}}
     step = OperatingPoint(outcome="response", scores=("old",), at=(0.3,))
-    assert "0.91 to 0.98" in shown(folder, step, {"development": values}).text
+    text = shown(folder, step, {"development": values}).text
+    assert "0.91 to 0.98" in text
+    assert "Old score, given threshold: bounds." in text
 
 
 def test_missing_values_are_one_table_and_their_patterns_another(folder: Path) -> None:
