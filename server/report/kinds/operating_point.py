@@ -47,7 +47,8 @@ def blocks(view: StepView) -> Iterator[Block]:
             head_ = ("Score and rule", "Threshold", *_MEASURES.values())
             title = f"{view.title(part)} ({counts_words(values)})"
             if view.step.chosen_in:
-                notes.append(f"Nothing is chosen here; {view.step.chosen_in} says why these.")
+                notes.append(f'How thresholds were chosen is said at "{view.step.chosen_in}".')
+            notes.append(f"Below each rate its {100 * view.step.confidence:g} % CI.")
             yield Table(title, head_, tuple(rows), tuple(notes))
     yield from without_scores(view)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from common.analyses.agreement_of_categories import AgreementOfCategories
+from common.analyses.decision_curve import DecisionCurve
 from common.analyses.lasso import Lasso
 from common.analyses.moments import Moments
 from common.analyses.naive_bayes import NaiveBayes
@@ -158,3 +159,20 @@ def test_reclassification_of_too_few_says_why(folder: Path) -> None:
     rows = patients(300).rows(np.arange(300) < 8)
     text = shown(folder, step, {"all": dict(run(step, [rows]).values)}).text
     assert "fewer than 5 in a class" in text
+
+
+def test_net_benefit_stands_at_the_nearest_threshold_that_can_be_shown(folder: Path) -> None:
+    step = DecisionCurve(outcome="response", scores=("old",))
+    values: Any = dict(run(step, [patients(300)]).values)
+    curve = {"threshold": [0.12, 0.33], "net_benefit": [0.211, 0.133]}
+    near = {**values, "scores": {"old": curve}}
+    text = shown(folder, step, {"development": near}).text
+    assert "Old score | 0.211\nat 0.12 | \N{EN DASH} | 0.133\nat 0.33 | act on all" in text
+    assert "the nearest one that can be shown" in text
+    exact = {**values, "scores": {"old": {"threshold": [0.1], "net_benefit": [0.2]}}}
+    assert "the nearest one" not in shown(folder, step, {"development": exact}).text
+
+
+def test_net_benefit_of_small_thresholds_stands_at_the_curves_own(folder: Path) -> None:
+    step = DecisionCurve(outcome="response", scores=("old",), thresholds=(0.01, 0.02, 0.04))
+    assert "Net benefit at threshold | 0.01 | 0.02 | 0.04" in shown(folder, step).text
