@@ -1,7 +1,8 @@
 """The command `consortium`.
 
 Exit codes: 0 done; 1 a mistake in a file or a cohort; 2 wrong usage; 3 the run ended, but
-sites or steps were lost; 4 the run could not go on (resume it); 130 interrupted.
+sites or steps were lost, or a step has no result; 4 the run could not go on (resume it); 130
+interrupted.
 """
 
 import importlib
@@ -293,9 +294,9 @@ def _report(run: "Run") -> None:
 
 
 def _tell_losses(run: "Run") -> None:
-    from server.ending import gaps_in_words
+    from server.ending import gaps_in_words, no_results
 
-    if run.losses():
+    if run.losses() or no_results(run):
         sys.stderr.write("The run ended, but not with everyone or everything; see the report.\n")
         if gaps := gaps_in_words(run):
             sys.stderr.write(f"{gaps}\n")

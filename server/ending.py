@@ -1,10 +1,12 @@
 """How a run ended, in words: what has no answer, and whether going on may give it one."""
 
+import json
 from typing import Any
 
 from common.errors import Reason
 from server.journal import read_events
 from server.report.words import BY_POLICY, failure_in_words, reasons_of
+from server.results import without_result
 from server.run import Run, kept_by_policy
 
 _STAYS = {str(reason) for reason in BY_POLICY - {Reason.STUDY_NOT_APPROVED}}
@@ -26,8 +28,21 @@ def unanswered(run: Run) -> dict[str, str]:
     }
 
 
+def no_results(run: Run) -> dict[str, str]:
+    """Return why steps that were answered have no result, by step."""
+    path = run.folder / "answers.json"
+    said = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return without_result(run.study.steps, said.get("answers", {}))
+
+
 def gaps_in_words(run: Run) -> str:
-    """Return which parts of steps have no answer and how to go on for them; "" where all have."""
+    """Return which steps have no result, which parts no answer, and how to go on; or ""."""
+    empty = "; ".join(f"{step} ({why})" for step, why in no_results(run).items())
+    said = [f"no result of {empty}"] if empty else []
+    return "\n".join(filter(None, [*said, _unanswered_in_words(run)]))
+
+
+def _unanswered_in_words(run: Run) -> str:
     gaps = unanswered(run)
     if not gaps:
         return ""

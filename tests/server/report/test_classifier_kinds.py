@@ -9,6 +9,7 @@ import pytest
 
 from common.analyses.agreement_of_categories import AgreementOfCategories
 from common.analyses.decision_curve import DecisionCurve
+from common.analyses.forest import Forest
 from common.analyses.lasso import Lasso
 from common.analyses.moments import Moments
 from common.analyses.naive_bayes import NaiveBayes
@@ -176,3 +177,15 @@ def test_net_benefit_stands_at_the_nearest_threshold_that_can_be_shown(folder: P
 def test_net_benefit_of_small_thresholds_stands_at_the_curves_own(folder: Path) -> None:
     step = DecisionCurve(outcome="response", scores=("old",), thresholds=(0.01, 0.02, 0.04))
     assert "Net benefit at threshold | 0.01 | 0.02 | 0.04" in shown(folder, step).text
+
+
+def test_lasso_shows_its_path_and_what_it_selected(folder: Path) -> None:
+    found = shown(folder, Lasso(outcome="response", of=("reader_a", "reader_b", "age"), folds=3))
+    assert "Cross-validated deviance" in found.figures[0].svg
+    assert "Columns selected" in found.text
+
+
+def test_a_forest_shows_the_importance_of_columns(folder: Path) -> None:
+    found = shown(folder, Forest(outcome="response", of=("reader_a", "age"), trees=5))
+    assert "Importance" in found.figures[0].svg
+    assert "5 trees on 300 cases" in found.text

@@ -17,10 +17,8 @@ from common.analyses.correlate import Correlate
 from common.analyses.cox import Cox
 from common.analyses.cross_tabulate import CrossTabulate
 from common.analyses.decision_curve import DecisionCurve
-from common.analyses.forest import Forest
 from common.analyses.icc import Icc
 from common.analyses.kaplan_meier import KaplanMeier
-from common.analyses.lasso import Lasso
 from common.analyses.logistic import Logistic
 from common.analyses.missingness import Missingness
 from common.analyses.moments import Moments
@@ -340,18 +338,6 @@ def test_a_kind_is_no_path_to_another_module(folder: Path) -> None:
         kind: str = "..generic"
 
     assert "1" in shown(folder, Odd(), {"development": {"n": 1}}).text
-
-
-def test_lasso_shows_its_path_and_what_it_selected(folder: Path) -> None:
-    found = shown(folder, Lasso(outcome="response", of=("reader_a", "reader_b", "age"), folds=3))
-    assert "Cross-validated deviance" in found.figures[0].svg
-    assert "Columns selected" in found.text
-
-
-def test_a_forest_shows_the_importance_of_columns(folder: Path) -> None:
-    found = shown(folder, Forest(outcome="response", of=("reader_a", "age"), trees=5))
-    assert "Importance" in found.figures[0].svg
-    assert "5 trees on 300 cases" in found.text
 
 
 def test_groups_of_columns_are_a_table(folder: Path) -> None:
