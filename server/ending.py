@@ -9,6 +9,7 @@ from server.report.words import BY_POLICY, failure_in_words, reasons_of
 from server.results import without_result
 from server.run import Run, kept_by_policy
 
+_NAMED = 6  # parts that share a reason, by name
 _STAYS = {str(reason) for reason in BY_POLICY - {Reason.STUDY_NOT_APPROVED}}
 
 
@@ -46,10 +47,18 @@ def _unanswered_in_words(run: Run) -> str:
     gaps = unanswered(run)
     if not gaps:
         return ""
-    said = "; ".join(f"{name} ({failure_in_words(why)})" for name, why in sorted(gaps.items()))
+    alike: dict[str, list[str]] = {}
+    for name, why in sorted(gaps.items()):
+        alike.setdefault(failure_in_words(why), []).append(name)
+    said = "; ".join(f"{_some(names)} ({why})" for why, names in alike.items())
     may_yet = [name for name, why in gaps.items() if set(reasons_of(why)) - _STAYS]
     tip = f"; once enough sites can answer, go on with: {going_on(run)}" if may_yet else ""
     return f"no answer to {said}{tip}"
+
+
+def _some(names: list[str]) -> str:
+    left = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {left} more" if left > 0 else "")
 
 
 def going_on(run: Run) -> str:
