@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from common.errors import Reason
-from server.report.blocks import Block, Heading, Row, Section, Table, Text
+from server.report.blocks import Block, Heading, Note, Row, Section, Table, Text
 from server.report.kinds import blocks_of
 from server.report.kinds.lasso import penalty_words
 from server.report.numbers import NONE, plural
 from server.report.record import Record
+from server.report.several import several_in_study
 from server.report.view import StepView, view_of
 from server.report.words import listed
 
@@ -62,6 +63,8 @@ def cohort(record: Record) -> Iterator[Section]:
         ),
         _sites(record),
     ]
+    if said := several_in_study(record):
+        blocks.append(Note(said, "warn"))
     for name in record.run.study.steps:
         view = view_of(record, name)
         if is_about_cohort(view):
