@@ -30,6 +30,7 @@ def several_rows(study: Study, sites: Mapping[str, Sequence[Case]]) -> Iterator[
         steps = ", ".join(names[:_NAMED]) + more
         yield (
             f"{n} cases of {n_patients} patients: several cases of a patient count as patients of "
-            f"their own in {'step' if len(names) == 1 else 'steps'} {steps}: p is too small, "
-            "intervals are too narrow. To look at one case a patient, choose it by `cases`"
+            f"their own in {'step' if len(names) == 1 else 'steps'} {steps}: as far "
+            "as they are alike, p is too small and intervals are too narrow. To look at one case "
+            "a patient, choose it by `cases`"
         )

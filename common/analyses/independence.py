@@ -1,7 +1,7 @@
 """Which analyses take every case for a patient of its own.
 
-Their tests and intervals are those of independent cases. Where a patient has several they
-are too sure of themselves: p too small, intervals too narrow. Folds are by patient all the same.
+Their tests and intervals are those of independent cases. Where a patient has several
+that are alike, p comes out too small and intervals too narrow. Folds are by patient all the same.
 """
 
 CASES_AS_INDEPENDENT = frozenset(

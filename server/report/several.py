@@ -8,8 +8,8 @@ from server.report.numbers import is_number, plural, whole
 from server.report.record import Record
 from server.report.view import StepView
 
-_SAID = "several cases of a patient count as patients of their own: p is too small, intervals "
-_SAID += "are too narrow"
+_SAID = "several cases of a patient count as patients of their own: as far as they are alike, p "
+_SAID += "is too small and intervals are too narrow"
 
 
 def several_in_step(view: StepView) -> str | None:

@@ -70,7 +70,7 @@ def test_several_rows_of_a_patient_are_told_with_the_steps() -> None:
     once = tuple(case(i, f"p{i}", float(i % 2)) for i in range(20))
     (said,) = several_rows(study(), {"north": twice, "south": once})
     assert said.startswith("60 cases of 40 patients: several cases of a patient count as ")
-    assert "in step model: p is too small" in said
+    assert "in step model: as far as they are alike" in said
     assert not [*several_rows(study(), {"north": once, "south": once})]
 
 
