@@ -32,15 +32,17 @@ def unanswered(run: Run) -> dict[str, str]:
 def no_results(run: Run) -> dict[str, str]:
     """Return why steps that were answered have no result, by step."""
     path = run.folder / "answers.json"
-    said = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return without_result(run.study.steps, said.get("answers", {}))
+    if not path.exists():
+        return {}
+    answers = json.loads(path.read_text(encoding="utf-8"))["answers"]
+    return without_result(run.study.steps, answers)
 
 
 def gaps_in_words(run: Run) -> str:
     """Return which steps have no result, which parts no answer, and how to go on; or ""."""
     empty = "; ".join(f"{step} ({why})" for step, why in no_results(run).items())
     said = [f"no result of {empty}"] if empty else []
-    return "\n".join(filter(None, [*said, _unanswered_in_words(run)]))
+    return "; ".join(filter(None, [*said, _unanswered_in_words(run)]))
 
 
 def _unanswered_in_words(run: Run) -> str:
