@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 
 from common.errors import Reason
-from server.report.blocks import Block, Heading, Row, Section, Table, Text
+from server.report.blocks import Block, Heading, Note, Row, Section, Table, Text
 from server.report.kinds import blocks_of
+from server.report.kinds.lasso import penalty_words
 from server.report.numbers import NONE, plural
 from server.report.record import Record
+from server.report.several import several_in_study
 from server.report.view import StepView, view_of
 from server.report.words import listed
 
@@ -16,7 +18,12 @@ _KINDS = {
     "train": "training of a network",
     "roc": "ROC curves",
     "icc": "agreement of readings",
-    "lasso": "LASSO",
+    "svm": "support vector machine",
+    "naive_bayes": "naive Bayes",
+    "agreement_of_categories": "agreement of categories: kappa",
+    "reclassification": "reclassification: NRI and IDI",
+    "moments": "shape of distributions",
+    "standardise": "z-scores",
 }
 _PREDICTED = {
     "segmentation": "masks predicted at the sites",
@@ -36,6 +43,8 @@ def heading_of(view: StepView) -> Heading:
     """Return the heading over a step's answer."""
     title = view.name.replace("_", " ")
     kind = _KINDS.get(view.kind, view.kind.replace("_", " "))
+    if view.kind == "lasso":
+        kind = penalty_words(view.step.alpha)
     if view.kind == "predict":
         kind = _PREDICTED[view.study.bound[view.step.network].task.kind]
     return Heading(title[:1].upper() + title[1:], kind)
@@ -54,6 +63,8 @@ def cohort(record: Record) -> Iterator[Section]:
         ),
         _sites(record),
     ]
+    if said := several_in_study(record):
+        blocks.append(Note(said, "warn"))
     for name in record.run.study.steps:
         view = view_of(record, name)
         if is_about_cohort(view):
