@@ -75,8 +75,8 @@ def cohort(record: Record) -> Iterator[Section]:
 def _sites(record: Record) -> Table:
     roster = record.run.roster
     absent = {str(event.get("site")) for event in record.of("absent")}
-    alone = str(Reason.PER_SITE_NOT_ALLOWED)
-    private = {e.get("site") for e in record.of("lost") if e.get("reason") == alone}
+    alone = {str(Reason.PER_SITE_NOT_ALLOWED), str(Reason.OWN_SUMS_FOLLOW)}
+    private = {e.get("site") for e in record.of("lost") if e.get("reason") in alone}
     rows = []
     for name in (*roster.developing, *roster.external):
         role = "developing" if roster.sites[name].role == "develop" else "external"
