@@ -45,7 +45,8 @@ def _kappas(view: StepView, part: str, values: Mapping[str, Any]) -> Table:
         name = _named(view, one["a"], one["b"])
         rows.append(Row(name, _cells(one)))
         said = [one, one.get("kappa") or {}, one.get("symmetry") or {}]
-        notes += [f"{name}: {of['note']}." for of in said if of.get("note")]
+        told = (of.get(key) for of in said for key in ("note", "hidden"))
+        notes += [f"{name}: {text}." for text in dict.fromkeys(filter(None, told))]
     return Table(f"Agreement, {view.title(part)}", head, tuple(rows), tuple(filter(None, notes)))
 
 
@@ -58,9 +59,15 @@ def _cells(one: Pair) -> tuple[str, ...]:
         whole(one.get("missing")),
         f"{fixed(100 * agreed, 1)} %" if is_number(agreed) else NONE,
         estimate(dict(found), "estimate", 2),
-        p_value(found.get("p")),
-        f"{p_value(lean.get('p'))}\n{test}" if test else NONE,
+        _p(found),
+        f"{_p(lean)}\n{test}" if test else NONE,
     )
+
+
+def _p(found: Mapping[str, Any]) -> str:
+    if "p_below" not in found:
+        return p_value(found.get("p"))
+    return f"< {found['p_below']:g}" if found["p_below"] else "0.05 or more"
 
 
 def _crossed(view: StepView, part: str, one: Pair) -> Table:

@@ -189,3 +189,17 @@ def test_a_forest_shows_the_importance_of_columns(folder: Path) -> None:
     found = shown(folder, Forest(outcome="response", of=("reader_a", "age"), trees=5))
     assert "Importance" in found.figures[0].svg
     assert "5 trees on 300 cases" in found.text
+
+
+def test_kappa_beside_a_hidden_cell_has_two_digits_and_p_below_a_level(folder: Path) -> None:
+    table = patients(300)
+    table.columns["died"][:] = table.columns["response"]
+    table.columns["died"][:3] = 1 - table.columns["died"][:3]
+    same = dict.fromkeys(("response", "died"), CONTRACT["response"])
+    step = AgreementOfCategories(pairs=(("response", "died"),))
+    values: Any = dict(run(step, [replace(table, contract=same)]).values)
+    text = shown(folder, step, {"development": values}).text
+    assert "| 99.0 % | 0.98 (0.9" in text
+    assert "| < 0.001 | 0.05 or more\nMcNemar, exact" in text
+    assert "p only as below a level" in text
+    assert "Hidden: fewer than five patients" in text
