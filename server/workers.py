@@ -43,6 +43,9 @@ class Worker(Protocol):
     def take(self) -> Message:
         """Return the reply of the last message run."""
 
+    def stream(self, done: Callable[[], None]) -> Message:
+        """Return the reply, which is still the worker's until `done`: arrays may be streams."""
+
     def close(self) -> None:
         """Stop."""
 
@@ -90,6 +93,11 @@ class ThreadWorker:
             raise Crashed
         return reply
 
+    def stream(self, done: Callable[[], None]) -> Message:
+        """Return the reply of the last message run; it is whole already."""
+        done()
+        return self.take()
+
     def close(self) -> None:
         """Do nothing: daemon threads end with the process."""
 
@@ -135,6 +143,13 @@ class ProcessWorker:
             raise Crashed from None
         finally:
             self._head = None
+
+    def stream(self, done: Callable[[], None]) -> Message:
+        """Return the reply of the last message run, its arrays as streams."""
+        if self._line is None or self._head is None:
+            raise Crashed
+        head, self._head = self._head, None
+        return self._line.stream_body(head, done)
 
     def close(self) -> None:
         """Stop the process."""
