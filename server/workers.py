@@ -18,6 +18,7 @@ from typing import Protocol, TypeAlias
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
+from common.wire import release
 from server.line import Head, Line, open_line
 
 log = logging.getLogger(__name__)
@@ -200,8 +201,11 @@ def _serve(line: Line, reference: str, environment: dict[str, str]) -> None:
     try:
         while True:
             head = line.receive_head()
-            reply = app(line.receive_body(head), context_of(head.partition))
+            message = line.receive_body(head)
+            reply = app(message, context_of(head.partition))
             line.send(reply, head.partition)
-            del reply
+            for done in (message, reply):
+                if done.has_content():
+                    release(done.content)
     except (EOFError, OSError):
         return
