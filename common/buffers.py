@@ -18,9 +18,7 @@ from numpy.typing import NDArray
 
 _SMALL = 1 << 20  # bytes; below this it is not worth while
 _MOST_KEPT = 4
-_MOST_ROOM = (
-    1.25  # of what is lent: a small array in a large one's place drives that into a new one
-)
+_MOST_ROOM = 1.25  # times what is lent; a small array in a large one's place drives that out
 _HUGE_PAGE, _PIECE = 1 << 21, 1 << 18  # bytes
 
 
@@ -81,8 +79,11 @@ def _give_back(array: NDArray[Any], start: int, end: int) -> int:
     """Give back the huge pages between two addresses of an array's memory; return what is kept."""
     whole = array.base
     memory = getattr(whole.base, "obj", None) if isinstance(whole, np.ndarray) else None
+    if whole is None or not isinstance(memory, mmap.mmap):
+        return start
+    start = max(start, address(whole))  # arrays side by side may lie in two memories
     first, last = -(-start // _HUGE_PAGE) * _HUGE_PAGE, end // _HUGE_PAGE * _HUGE_PAGE
-    if whole is None or not isinstance(memory, mmap.mmap) or last <= first:
+    if last <= first:
         return start
     memory.madvise(mmap.MADV_DONTNEED, first - address(whole), last - first)
     return last
