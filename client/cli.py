@@ -17,8 +17,10 @@ from client.check_plain import check_plain
 from client.check_training import doubts
 from client.check_words import in_words as problems_in_words
 from client.check_words import placed, strange_renames
+from client.cohorts import selections
 from client.commands.checking import check_here, site_file
 from client.commands.joining import register
+from client.gaps import gaps_in_words
 from client.ingest.bids import Wanted, import_bids
 from client.ingest.decathlon import Columns, import_decathlon
 from client.ingest.dicom import CasesBy, Plan, import_dicom
@@ -363,6 +365,9 @@ def check_site(
         for problem in _problems(wanted, here.name, folder, checked):
             wrong = wrong or not problem.is_warning
             sys.stdout.write(f"{problem.text}\n")
+        apart = selections(wanted, checked.cases)
+        if gaps := gaps_in_words(wanted, checked, apart, here.policy):
+            sys.stdout.write(f"{folder}: {gaps}\n")
         sound = {} if checked.findings else {here.name: checked.cases}
         for doubt in doubts(wanted, sound, all_here=False):
             wrong = wrong or doubt.stops

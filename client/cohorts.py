@@ -10,6 +10,7 @@ import numpy as np
 
 from client.cases import Case, CaseProblem, Flow, Severity
 from client.check import Checked, check
+from client.gaps import without_lone_gaps
 from client.ingest.cohort_csv import FILE
 from client.quarantine import COHORT_CHECK, Aside
 from client.site import Site
@@ -68,7 +69,8 @@ _MOST_COHORTS = 16
 def _mark(site: Site, study: Study) -> str:
     """Return a digest of all that a cohort without images depends on."""
     sha = hashlib.sha256(study.cohort.model_dump_json().encode())
-    sha.update(json.dumps([site.settings.columns, str(site.workspace)]).encode())
+    about = [site.settings.columns, str(site.workspace), _gaps(site, study)]
+    sha.update(json.dumps(about).encode())
     for folder in site.cohorts:
         path = folder / FILE
         sha.update(json.dumps([str(folder), path.exists()]).encode())
@@ -77,8 +79,17 @@ def _mark(site: Site, study: Study) -> str:
     return sha.hexdigest()
 
 
+def _gaps(site: Site, study: Study) -> list[object]:
+    """Return what decides on patients of rare gaps."""
+    least = site.policy.smallest_gap
+    return [least, *(step.cases.where for step in study.bound.values())] if least > 1 else []
+
+
 def _load(site: Site, study: Study) -> SiteCohort:
+    least = site.policy.smallest_gap
     checks = [_check(site, study, i) for i in range(len(site.cohorts))]
+    if least > 1:
+        checks = [without_lone_gaps(study, c, selections(study, c.cases), least) for c in checks]
     fatal = [finding for checked in checks for finding in checked.findings]
     if fatal:
         raise Refused(Reason.COHORT_INVALID, "\n".join(str(finding) for finding in fatal))
@@ -88,16 +99,24 @@ def _load(site: Site, study: Study) -> SiteCohort:
     return SiteCohort(ordered, tuple(checked.flow for checked in checks), tuple(aside))
 
 
+def selections(study: Study, cases: Iterable[Case]) -> list[tuple[Case, ...]]:
+    """Return the cases in each selection by level that the steps of a study make."""
+    wanted = {repr(step.cases.where): step.cases.where for step in study.bound.values()}
+    return [select(study, cases, Cases(where=where)) for where in wanted.values()]
+
+
 def _aside(checked: Checked, i: int, n: int) -> Iterable[Aside]:
     """Return who does not fit the study, by the first error as counted, with all that is said."""
-    found: dict[int, list[CaseProblem]] = {}
+    found: dict[tuple[int, str], list[CaseProblem]] = {}
     for problem in checked.problems:
         if problem.severity is Severity.ERROR:
-            found.setdefault(problem.row, []).append(problem)
-    for row, problems in found.items():
-        first, said = problems[0], "; ".join(f"{p.column}: {p.text}" for p in problems)
+            found.setdefault((problem.row, problem.case_id), []).append(problem)
+    for (row, _), problems in found.items():
+        first = problems[0]
+        said = "; ".join(f"{p.column}: {p.text}" if p.column else p.text for p in problems)
         case_id = first.case_id if n == 1 else f"{i}-{first.case_id}"
-        yield Aside(case_id, COHORT_CHECK, str(first.code), f"row {row}: {said}")
+        where = f"row {row}: " if row else ""
+        yield Aside(case_id, COHORT_CHECK, str(first.code), f"{where}{said}")
 
 
 def select(study: Study, cases: Iterable[Case], wanted: Cases) -> tuple[Case, ...]:

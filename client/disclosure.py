@@ -13,6 +13,7 @@ import numpy as np
 
 from client.cases import Case
 from client.cohorts import select
+from client.site import Site
 from common.analyses.analysis import APPLY
 from common.analyses.cox import Cox
 from common.analyses.design import terms_of
@@ -20,7 +21,7 @@ from common.analyses.logistic import Logistic
 from common.analyses.piecewise_exponential import PiecewiseExponential
 from common.analyses.univariable_logistic import UnivariableLogistic
 from common.errors import Reason, Refused
-from common.messages import Posed
+from common.messages import Posed, Round
 from common.sites import PolicySettings
 from common.step import Cases
 from common.study import Study
@@ -82,6 +83,24 @@ def check_by_site(policy: PolicySettings, study: Study, posed: Posed) -> None:
     if not by_site.allows(posed.step, posed.group):
         detail = f"{posed.step} is not of the sites {list(posed.group)}"
         raise Refused(Reason.ROSTER_MISMATCH, detail)
+
+
+def check_keepers(site: Site, study: Study, message: Round, posed: Posed) -> None:
+    """Check that this site's own sums do not follow from a total and what the others show.
+
+    Where a step, or one that reads a column of it, is asked of each site too, a total less
+    those of all who show theirs is the sum of those who keep theirs, as they said on
+    joining. So a site that keeps its own needs `fewest_sites` of them in the total (R1).
+
+    Raises:
+        Refused: OWN_SUMS_FOLLOW.
+    """
+    if site.policy.per_site or len(posed.group) == 1 or not study.asked_of_each(posed.step):
+        return
+    keeping = [name for name in posed.group if not message.members[name].per_site]
+    if len(keeping) < site.policy.fewest_sites:
+        detail = f"it is asked of each site too, and only {', '.join(keeping)} keep their own"
+        raise Refused(Reason.OWN_SUMS_FOLLOW, detail)
 
 
 def check_selection(

@@ -20,6 +20,7 @@ from client.cohorts import load_cohort
 from client.disclosure import (
     check_by_site,
     check_cohort,
+    check_keepers,
     check_saturation,
     check_selection,
     check_sums,
@@ -118,6 +119,7 @@ def _release(site: Site, message: Round, posed: Posed, turn: _Turn) -> Reply:
     if posed.step not in whole.bound:
         raise Refused(Reason.UNKNOWN_STEP, f'the study has no step "{posed.step}"')
     check_by_site(site.policy, whole, posed)
+    check_keepers(site, whole, message, posed)
     study = narrowed(whole, posed.ask.chosen)
     step = study.bound[posed.step]
     check_columns(site.policy, step.columns())

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 from cryptography.hazmat.primitives import serialization
@@ -31,9 +32,10 @@ def join(site: Site, hello: Hello) -> Joined:
     raw = serialization.Encoding.Raw, serialization.PrivateFormat.Raw
     path = site.room("sessions") / f"{_file_name(hello)}.key"
     write_atomically(path, private.private_bytes(*raw, no_password), mode=0o600)
-    unsigned = Joined(site.name, public_bytes(private).hex(), "")
+    key, per_site = public_bytes(private).hex(), site.policy.per_site
+    unsigned = Joined(site.name, key, "", per_site=per_site)
     signature = site.identity().sign(unsigned.signed(hello)).hex()
-    return Joined(site.name, unsigned.session_key, signature)
+    return replace(unsigned, signature=signature)
 
 
 def check_members(site: Site, message: Round) -> None:

@@ -213,7 +213,7 @@ def _read_posed(head: Mapping[str, Any], blob: Blob) -> Posed:
 
 def _joined_head(joined: Joined) -> dict[str, Any]:
     keys = {"session_key": joined.session_key, "signature": joined.signature}
-    return {"site": joined.site, **keys, "protocol": joined.protocol}
+    return {"site": joined.site, **keys, "protocol": joined.protocol, "per_site": joined.per_site}
 
 
 def _read_joined(head: Mapping[str, Any]) -> Joined:
@@ -222,7 +222,7 @@ def _read_joined(head: Mapping[str, Any]) -> Joined:
     except (KeyError, TypeError, ValueError):
         raise Malformed("no protocol version") from None
     site, key, signature = (_text(head, k) for k in ("site", "session_key", "signature"))
-    return Joined(site, key, signature, protocol)
+    return Joined(site, key, signature, protocol, per_site=head.get("per_site") is True)
 
 
 def _text(head: Mapping[str, Any], key: str) -> str:

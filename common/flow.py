@@ -32,6 +32,7 @@ class Code(StrEnum):
     MASK_OTHER_GRID = "mask_other_grid"
     MASK_UNKNOWN_LABEL = "mask_unknown_label"
     MASK_EMPTY = "mask_empty"
+    RARE_GAP = "rare_gap"
 
 
 class CheckCohort(Step):

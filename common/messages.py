@@ -18,7 +18,7 @@ from common.errors import Reason
 from common.privacy.encoding import Words
 from common.stream import Stream
 
-PROTOCOL = 2
+PROTOCOL = 3
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,23 @@ class Hello:
 
 @dataclass(frozen=True)
 class Joined:
-    """A site's session key: X25519, raw hex, signed with its identity."""
+    """A site's session key, X25519, raw hex, and a word to its partners, signed by its identity.
+
+    Attributes:
+        per_site: whether its policy lets its own sums out: who keeps them needs others
+            beside it who do.
+    """
 
     site: str
     session_key: str
     signature: str
     protocol: int = PROTOCOL
+    per_site: bool = False
 
     def signed(self, hello: Hello) -> bytes:
         """Return what the signature is over."""
         words = ["joined", hello.run, hello.session, hello.study, self.site, self.session_key]
-        return json.dumps([*words, self.protocol]).encode()
+        return json.dumps([*words, self.protocol, self.per_site]).encode()
 
 
 @dataclass(frozen=True)

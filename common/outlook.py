@@ -28,7 +28,8 @@ def foreseen_refusals(study: Study, roster: Roster) -> Iterator[tuple[str, str]]
         groups = _groups(roster, step)
         for site, policy in policies.items():
             yield from ((site, f"steps.{step_name}: {said}") for said in _columns(policy, step))
-            for said in (*_group_sizes(site, policy, groups), *_shapes(policy, step)):
+            followed = _followed(site, policies, groups) if study.asked_of_each(step_name) else ()
+            for said in (*_group_sizes(site, policy, groups), *followed, *_shapes(policy, step)):
                 yield site, f"steps.{step_name}: {said}"
             if isinstance(step, Train) and roster.sites[site].role == "develop":
                 yield from ((site, f"steps.{step_name}: {t}") for t in _networks(policy, step))
@@ -79,6 +80,22 @@ def _group_sizes(
         elif len(group) < policy.fewest_sites:
             few = f"a sum of {len(group)} sites, and its policy asks for {policy.fewest_sites}"
             yield f"{word}: too_few_sites: {few}"
+
+
+def _followed(
+    site: str, policies: Mapping[str, PolicySettings], groups: Mapping[str, tuple[str, ...]]
+) -> Iterator[str]:
+    """Yield the totals from which a site's own numbers, which it keeps, would follow."""
+    fewest = policies[site].fewest_sites
+    for word, group in groups.items():
+        if word == "over: each" or len(group) == 1 or site not in group:
+            continue
+        keeping = [s for s in group if s in policies and not policies[s].per_site]
+        if site in keeping and len(keeping) < fewest and set(group) <= set(policies):
+            yield (
+                f"{word}: own_sums_follow: {' and '.join(keeping)} keep their own numbers, which "
+                "would follow from the total and those of each other site; leave out `each`"
+            )
 
 
 def _shapes(policy: PolicySettings, step: Any) -> Iterator[str]:

@@ -38,6 +38,13 @@ class PolicySettings(Frozen):
         description="fewest of this site's patients in a split, or in a level of a category "
         "a step reads, that may enter a masked sum",
     )
+    smallest_gap: int = Field(
+        1,
+        ge=1,
+        description="fewest of this site's patients that lack the same values of a study; those "
+        "with a rarer pattern are left out of it, as sums with and without a value would tell "
+        "of them; 1: nobody is",
+    )
     most_coefficients_per_patient: float = Field(
         0.33, gt=0, le=0.33, description="of a regression; patients: this site's times the sites"
     )

@@ -131,6 +131,14 @@ class Study(Frozen):
             together |= self.by_site.left_out_columns(name, step)
         return made | Holdings(columns=together) if together else made
 
+    def asked_of_each(self, step: str) -> bool:
+        """Tell whether sums that a step reads from go out of single sites too."""
+        read = set(self.bound[step].columns())
+        return any(
+            "each" in other.over and (name == step or not read.isdisjoint(other.columns()))
+            for name, other in self.bound.items()
+        )
+
     def tells_of_one(self, step: str) -> bool:
         """Tell whether one site's sums of a step follow from totals with and without it."""
         return self.by_site is not None and self.by_site.tells_of_one(step)

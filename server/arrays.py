@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -61,7 +62,11 @@ def read_arrays(path: Path, sha256: str) -> dict[str, Array]:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one."""
+    """Write a file so that a crash leaves the old one or the new one.
+
+    Raises:
+        OSError: of the file as it was named, not of what is written beside it before.
+    """
     _write(path, [data])
 
 
@@ -73,7 +78,8 @@ def _write(path: Path, pieces: Iterable[Buffer]) -> None:
             file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
-    except OSError as error:  # said of the file that people know
-        temporary.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    temporary.replace(path)
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error

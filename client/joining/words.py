@@ -137,7 +137,10 @@ def _against_policy(step: Any, settings: SiteSettings) -> Iterator[str]:
     if "each" in step.over and not policy.per_site:
         yield "this site's own answer: refused by your policy (per_site: false)"
         if len(step.over) > 1:
-            yield "where all other sites let theirs out, the total less theirs is yours"
+            yield (
+                f"the totals: refused too where fewer than {policy.fewest_sites} sites keep their "
+                "own, as yours would follow"
+            )
     if isinstance(step, Train) and step.baselines and not policy.per_site:
         yield "baselines of this site alone: refused by your policy (per_site: false)"
     if isinstance(step, Train) and "ensemble" in step.baselines and not policy.share_network:

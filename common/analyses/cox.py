@@ -24,6 +24,7 @@ from common.analyses.design import (
 from common.analyses.effects import likelihood_ratio
 from common.analyses.levels import level_codes, levels_of
 from common.analyses.nested import (
+    FEW_EVENTS,
     Climbing,
     check_models,
     derivatives_schema,
@@ -43,7 +44,8 @@ from common.analyses.partial_likelihood import (
     separation,
 )
 from common.analyses.plain import floats, plain, whole
-from common.analyses.publish import shown_counts
+from common.analyses.publish import SMALLEST_CELL, shown_counts
+from common.analyses.rare_levels import hide_rare_levels, merged_matrix
 from common.cohort import Column, Name
 from common.step import Step
 from common.sums import Array, Schema, Sums, cells, count, fine_grid, real
@@ -143,7 +145,7 @@ class Cox(Step):
         models = models_of(self.models, table.contract)
         here = complete(table, self.columns())
         died = events(here, self.event, self.positive)
-        x = matrix_of(here, models.terms)
+        x = merged_matrix(here, models.terms)
         counts = {"n": np.array(here.n), "n_patients": np.array(here.n_patients)}
         if ask.phase == "scale":
             refuse_saturated(here, int(models.used.sum(1).max()))
@@ -175,9 +177,8 @@ class Cox(Step):
         models = models_of(self.models, contract)
         first = yield Ask("scale")
         n_events = int(first["classes"][1])
-        if not n_events:
-            why = "there are no events" if int(first["n"]) else NO_CASE
-            empty = unfitted(self.models, why)
+        if n_events < SMALLEST_CELL:
+            empty = unfitted(self.models, _why_none(int(first["n"]), n_events))
             return Answer({**_counts(first), "models": empty, "tests": []})
         scale = rough_scale(int(first["n"]), floats(first["sum"]), floats(first["sum_abs"]))
         climbing = Climbing({"centre": scale.centre, "spread": scale.spread})
@@ -199,7 +200,7 @@ class Cox(Step):
                 test = likelihood_ratio(float(climbing.null[m]), value, df)
                 table |= {"against_null": test, **_concordance(pairs, m)}
             tables[name] = table
-        return Answer(
+        answer = Answer(
             {
                 **_counts(first),
                 "strata": ["site", *self.strata],
@@ -210,6 +211,15 @@ class Cox(Step):
             },
             {"coefficients": _known(fit, slopes.beta), "centre": scale.centre},
         )
+        sums = int(first["n"]), floats(first["sum"])
+        return hide_rare_levels(answer, models.terms, contract, sums)
+
+
+def _why_none(n: int, n_events: int) -> str:
+    """Return why no model is fitted."""
+    if not n:
+        return NO_CASE
+    return FEW_EVENTS if n_events else "there are no events"
 
 
 def _known(fit: Fit, beta: Floats) -> Floats:

@@ -12,7 +12,13 @@ from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.correction import Correction
 from common.analyses.outcome import complete, event_level, events
 from common.analyses.survival import leaving, log_rank, restricted_mean
-from common.analyses.survival_answer import group_answer, log_rank_answer, pair_answers
+from common.analyses.survival_answer import (
+    group_answer,
+    log_rank_answer,
+    pair_answers,
+    shown_groups,
+    without_hidden,
+)
 from common.analyses.survival_table import DAY, MOST_ROWS, published
 from common.cohort import Column
 from common.step import Step
@@ -22,6 +28,7 @@ from common.table import Floats, Table
 
 Contract = Mapping[str, Column]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 class KaplanMeier(Step):
@@ -130,7 +137,8 @@ class KaplanMeier(Step):
         small = np.zeros(sizes.shape, np.bool_)
         for of in (sizes, n_events, sizes - n_events):
             small |= (of > 0) & (of < table.smallest_cell)
-        shown = np.where(np.any(small, axis=1).reshape(-1, 1, 1, 1), 0, counts)
+        gone = _with_another(np.any(small, axis=1), sizes.sum(axis=1), table.smallest_cell)
+        shown = np.where(gone.reshape(-1, 1, 1, 1), 0, counts)
         finished = self._finished(shown, table.contract, table.smallest_cell)
         hidden = {"sizes": shown.sum(axis=(2, 3)), "events": shown[:, :, 0].sum(axis=2)}
         return sums | hidden | finished | _tests(shown)
@@ -227,27 +235,38 @@ class KaplanMeier(Step):
         answer: dict[str, Json] = {k: int(total[k]) for k in ("n", "n_patients", "missing")}
         pictures: dict[str, Json] = {}
         marks, level = self._marks(contract), self.confidence
+        shown = shown_groups(np.asarray(finished["sizes"], np.int64))
         for b, stratum in enumerate(strata):
             mine = {k: np.asarray(finished[k], np.float64)[b] for k in _FINISHED}
-            curves: dict[str, Json] = {
-                name: group_answer({k: a[g] for k, a in mine.items()}, marks, level)
-                for g, name in enumerate(groups)
-            }
+            curves: dict[str, Json] = {}
+            for g, name in enumerate(groups):
+                of, seen = {k: a[g] for k, a in mine.items()}, bool(shown[b, g])
+                curves[name] = group_answer(of, marks, level, shown=seen)
             exact = {k: np.asarray(tests[k], np.float64)[b] for k in _TESTS}
             by_site = {k: np.asarray(total[k], np.float64)[b] for k in _TESTS}
+            few = bool((mine["sizes"][~shown[b]] > 0).any())
+            pairs = pair_answers(groups, (exact, by_site), mine["means"], level, self.correction)
             pictures[stratum] = {
                 "groups": curves,
-                "log_rank": log_rank_answer(exact),
-                "log_rank_by_site": log_rank_answer(by_site),
-                "pairs": pair_answers(
-                    groups, (exact, by_site), mine["means"], level, self.correction
-                ),
+                "log_rank": log_rank_answer(exact, hidden=few),
+                "log_rank_by_site": log_rank_answer(by_site, hidden=few),
+                "pairs": without_hidden(pairs, groups, shown[b]),
             }
         return answer | {"mode": "exact", "strata": pictures}
 
 
 _FINISHED = ("rows", "means", "sizes", "events")
 _TESTS = ("off", "spread", "pair_off", "pair_spread")
+
+
+def _with_another(gone: Bools, sizes: Ints, least: int) -> Bools:
+    """Return the strata to hide, with one more where their patients follow from the total."""
+    others = np.flatnonzero(~gone & (sizes > 0))
+    if not others.size or not 0 < sizes[gone].sum() < least:
+        return gone
+    gone = gone.copy()
+    gone[others[np.argmin(sizes[others])]] = True
+    return gone
 
 
 def n_days_of(contract: Contract, time: str) -> int:

@@ -15,13 +15,15 @@ from common.analyses.design import (
     rough_scale,
     with_intercept,
 )
-from common.analyses.logistic_answer import Setting, answer_of, without_models
+from common.analyses.logistic_answer import FEW_OF_A_CLASS, Setting, answer_of, without_models
 from common.analyses.logistic_fit import Plan, Rules, fit_all, plan_of
 from common.analyses.logit import probability
 from common.analyses.logit_asks import logit_schema, logit_sums
 from common.analyses.newton import Ints
 from common.analyses.outcome import NO_CASE, complete, event_level, events
 from common.analyses.plain import floats
+from common.analyses.publish import SMALLEST_CELL
+from common.analyses.rare_levels import hide_rare_levels, merged_matrix
 from common.cohort import Column, Name
 from common.step import Step
 from common.sums import Array, Schema, Sums, cells, count, real
@@ -110,7 +112,7 @@ class Logistic(Step):
         """Return one site's sums over its complete cases."""
         plan = self._plan(table.contract)
         here = complete(table, self.columns())
-        y, x = events(here, self.outcome, self.positive), matrix_of(here, plan.terms)
+        y, x = events(here, self.outcome, self.positive), merged_matrix(here, plan.terms)
         counts = {"n": np.array(here.n), "n_patients": np.array(here.n_patients)}
         fold = here.folds(max(self.folds, 1))
         if ask.phase == "scale":
@@ -132,14 +134,16 @@ class Logistic(Step):
         plan = self._plan(contract)
         first = yield Ask("scale")
         n0, n1 = (int(c) for c in first["classes"])
-        if not (n0 and n1):
-            note = "the outcome has one class only" if n0 + n1 else NO_CASE
+        if min(n0, n1) < SMALLEST_CELL:
+            note = FEW_OF_A_CLASS if n0 and n1 else "the outcome has one class only"
+            note = note if n0 + n1 else NO_CASE
             return without_models(self.models, first, note)
         scale = rough_scale(n0 + n1, floats(first["sum"]), floats(first["sum_abs"]))
         rules = Rules(self.firth, self.ridge, self.level)
         fitted = yield from fit_all(plan, scale, n1 / (n0 + n1), rules)
         setting = Setting(plan, scale, (n0, n1), self.level, self.ridge, self.firth)
-        return answer_of(setting, fitted, first)
+        answer = answer_of(setting, fitted, first)
+        return hide_rare_levels(answer, plan.terms, contract, (n0 + n1, floats(first["sum"])))
 
     def columns_from(self, table: Table, answer: Answer) -> Mapping[str, Floats]:
         """Return the predictions of each model; NaN where a covariate is missing."""

@@ -9,11 +9,11 @@ from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.design import (
     Contract,
     Scale,
-    matrix_of,
     refuse_saturated,
     rough_scale,
 )
 from common.analyses.nested import (
+    FEW_EVENTS,
     Climbing,
     Models,
     check_models,
@@ -36,6 +36,7 @@ from common.analyses.person_time import (
 )
 from common.analyses.plain import floats, whole
 from common.analyses.publish import SMALLEST_CELL
+from common.analyses.rare_levels import hide_rare_levels, merged_matrix
 from common.cohort import Name
 from common.step import Step
 from common.sums import Array, Schema, Sums, count, fine_grid, real
@@ -101,7 +102,7 @@ class PiecewiseExponential(Step):
         models = models_of(self.models, table.contract)
         here = complete(table, self.columns())
         died, days = events(here, self.event, self.positive), here.columns[self.time]
-        x = matrix_of(here, models.terms)
+        x = merged_matrix(here, models.terms)
         counts = {"n": np.array(here.n), "n_patients": np.array(here.n_patients)}
         if ask.phase == "scale":
             refuse_saturated(here, int(models.used.sum(1).max()))
@@ -141,7 +142,7 @@ class PiecewiseExponential(Step):
             "events": n_events if n_events >= SMALLEST_CELL else None,
         }
         if n_events < SMALLEST_CELL:
-            empty = unfitted(self.models, "there are too few events" if n else NO_CASE)
+            empty = unfitted(self.models, FEW_EVENTS if n else NO_CASE)
             return Answer({**counts, "models": empty, "tests": []})
         cuts = cut_days(whole(first["events"]), self.intervals)
         scale = rough_scale(n, floats(first["sum"]), floats(first["sum_abs"]))
@@ -155,7 +156,8 @@ class PiecewiseExponential(Step):
         for m, name in enumerate(self.models):
             tables[name] = table_of(models, slopes, m, "hazard_ratio", self.level)
         counts |= {"n_intervals": len(cuts) + 1, "tests": tests_of(models, slopes)}
-        return Answer({**counts, "models": tables, "mode": "exact"})
+        answer = Answer({**counts, "models": tables, "mode": "exact"})
+        return hide_rare_levels(answer, models.terms, contract, (n, floats(first["sum"])))
 
 
 def _used(models: Models, n_intervals: int) -> Bools:

@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from common.analyses.analysis import Json
 from common.analyses.correction import Correction, adjusted
 from common.analyses.delong import wald
-from common.analyses.publish import SMALLEST_CELL
+from common.analyses.publish import SMALLEST_CELL, shown_counts
 from common.analyses.survival import chi_square
 from common.analyses.survival_table import (
     DAY,
@@ -24,7 +27,19 @@ Tests = Mapping[str, Floats]
 """O - E and its covariance, `off` and `spread`; of pairs `pair_off`, `pair_spread`."""
 
 
-def group_answer(mine: Mapping[str, Floats], marks: Sequence[int], level: float) -> dict[str, Json]:
+def shown_groups(sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which groups may be shown, shape of `sizes`, (strata, groups).
+
+    A group of one to four is not, nor one more where it would follow from the total (R3);
+    its curve goes too, as the heights of steps tell how many are at risk.
+    """
+    shown = shown_counts([int(n) for n in sizes.ravel()], SMALLEST_CELL)
+    return np.array([n is not None and n >= SMALLEST_CELL for n in shown]).reshape(sizes.shape)
+
+
+def group_answer(
+    mine: Mapping[str, Floats], marks: Sequence[int], level: float, *, shown: bool = True
+) -> dict[str, Json]:
     """Return what is published of one group.
 
     Args:
@@ -32,10 +47,13 @@ def group_answer(mine: Mapping[str, Floats], marks: Sequence[int], level: float)
             its variance.
         marks: days of the table of patients at risk.
         level: of the intervals.
+        shown: see `shown_groups`.
     """
     n, n_events = int(mine["sizes"]), int(mine["events"])
     if n < SMALLEST_CELL:
         return {"n": None, "note": f"nobody, or fewer than {SMALLEST_CELL} of a kind"}
+    if not shown:
+        return {"n": None, "note": "not shown: a smaller group would follow from it"}
     few = any(0 < k < SMALLEST_CELL for k in (n_events, n - n_events))
     rows = mine["rows"][mine["rows"].any(axis=1)]
     days = rows[:, DAY]
@@ -52,10 +70,12 @@ def group_answer(mine: Mapping[str, Floats], marks: Sequence[int], level: float)
     }
 
 
-def log_rank_answer(tests: Tests) -> dict[str, Json]:
-    """Return the log-rank test of all groups."""
+def log_rank_answer(tests: Tests, *, hidden: bool) -> dict[str, Json]:
+    """Return the log-rank test of all groups; of hidden ones it would tell when they left."""
     from scipy.stats import chi2
 
+    if hidden:
+        return {"chi2": None, "df": 0, "p": None, "note": "not shown: a group is too small"}
     statistic, df = chi_square(tests["off"], tests["spread"])
     p = None if statistic is None else float(chi2.sf(statistic, df))
     return {"chi2": statistic, "df": df, "p": p}
@@ -88,6 +108,20 @@ def pair_answers(
             pair[f"p_adjusted{suffix}"] = p[k]
         pair["restricted_mean_difference"] = _difference(means[i], means[j], level)
         out.append(pair)
+    return out
+
+
+def without_hidden(
+    pairs: Sequence[Json], groups: Sequence[str], shown: NDArray[np.bool_]
+) -> list[Json]:
+    """Return the pairs with nothing told of those with a group that is not shown."""
+    seen = {name for name, of in zip(groups, shown, strict=True) if of}
+    out: list[Json] = []
+    for pair in pairs:
+        if isinstance(pair, dict) and not {pair["a"], pair["b"]} <= seen:
+            out.append({**dict.fromkeys(pair), "a": pair["a"], "b": pair["b"]})
+        else:
+            out.append(pair)
     return out
 
 

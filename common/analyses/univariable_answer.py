@@ -15,13 +15,14 @@ from common.analyses.publish import SMALLEST_CELL, shown_counts
 from common.sums import Sums
 from common.table import Floats
 
-_NO_CLASSES, _CONSTANT, _FEW, _EMPTY = 10, 11, 12, 13
+_NO_CLASSES, _CONSTANT, _FEW, _EMPTY, _RARE = 10, 11, 12, 13, 14
 _NOTES = {
     CONVERGED: None,
     SEPARATED: "separated: the column tells the classes apart",
     _EMPTY: "no case has the column",
     _NO_CLASSES: "the cases that have the column are of one class",
     _FEW: f"fewer than {SMALLEST_CELL} cases of a class have the column",
+    _RARE: f"fewer than {SMALLEST_CELL} cases have one of the column's two values",
     _CONSTANT: "constant, or collinear with the columns adjusted for",
 }
 
@@ -67,12 +68,18 @@ class Screened:
         self.se[rows] = np.where(good, np.sqrt(variance), np.nan) / spread
 
 
-def nothing_yet(classes: Ints) -> Screened:
-    """Return columns without slopes, by their counts of both classes, shape (p, 2)."""
+def nothing_yet(classes: Ints, rare: Bools) -> Screened:
+    """Return columns without slopes, by their counts of both classes, shape (p, 2).
+
+    Args:
+        classes: cases that have each column, by class.
+        rare: columns of two values, one of which few have, shape (p,).
+    """
     p = len(classes)
     none = np.full(p, np.nan)
     state = np.where((classes > 0).all(axis=1), _FEW, _NO_CLASSES)
     state[~classes.any(axis=1)] = _EMPTY
+    state[rare] = _RARE
     return Screened(
         classes,
         beta=none.copy(),

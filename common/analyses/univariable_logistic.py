@@ -12,7 +12,6 @@ from common.analyses.correction import Correction, with_significant
 from common.analyses.design import (
     Contract,
     Scale,
-    matrix_of,
     refuse_saturated,
     rough_scale,
     terms_of,
@@ -28,6 +27,7 @@ from common.analyses.newton import SEPARATED, Ints, Point, climb, maximise
 from common.analyses.outcome import complete, event_level, events
 from common.analyses.plain import floats, whole
 from common.analyses.publish import SMALLEST_CELL
+from common.analyses.rare_levels import merged_matrix, rare_binary, without_rare_columns
 from common.analyses.univariable_answer import Screened, answer_of, nothing_yet
 from common.step import Step, expand_patterns
 from common.sums import Array, Schema, Sums, cells, count, real
@@ -107,9 +107,9 @@ class UnivariableLogistic(Step):
 
     def summarise(self, table: Table, ask: Ask) -> Sums:
         """Return one site's sums over the cases with outcome and adjusting columns."""
-        here = complete(table, (self.outcome, *self.adjust))
+        here = without_rare_columns(complete(table, (self.outcome, *self.adjust)), self.of)
         y = events(here, self.outcome, self.positive)
-        z = matrix_of(here, terms_of(self.adjust, table.contract))
+        z = merged_matrix(here, terms_of(self.adjust, table.contract))
         counts = {"n": np.array(here.n), "n_patients": np.array(here.n_patients)}
         if ask.phase != "scale":
             return counts | self._derivatives(here, ask, z, y)
@@ -154,15 +154,17 @@ class UnivariableLogistic(Step):
             if len(contract[name].levels) > 2:
                 raise ValueError(f'"{name}" has more than two levels: use a step of kind logistic')
         first = yield Ask("scale")
-        screened = yield from self._screen(first, 2 + len(terms_of(self.adjust, contract)))
+        screened = yield from self._screen(first, contract)
         answer = answer_of(self.of, screened, first, (self.correction, self.level))
         return with_significant(answer, self.select_p)
 
-    def _screen(self, first: Sums, q: int) -> Generator[Ask, Sums, Screened]:
-        """Fit every column that five cases of both classes have."""
-        classes = whole(first["classes"])
-        screened = nothing_yet(classes)
-        rows = np.flatnonzero((classes >= SMALLEST_CELL).all(1))
+    def _screen(self, first: Sums, contract: Contract) -> Generator[Ask, Sums, Screened]:
+        """Fit every column that five cases of both classes have, and of both its values."""
+        classes, q = whole(first["classes"]), 2 + len(terms_of(self.adjust, contract))
+        total = floats(first["sum"])[: len(self.of)]
+        rare = rare_binary(self.of, contract, classes.sum(1), total)
+        screened = nothing_yet(classes, rare)
+        rows = np.flatnonzero((classes >= SMALLEST_CELL).all(1) & ~rare)
         if not rows.size:
             return screened
         share = classes[rows, 1] / classes[rows].sum(1)

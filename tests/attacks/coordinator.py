@@ -146,11 +146,16 @@ def coordinator(
     *,
     columns: str = COLUMNS,
     splits: Sequence[str] = ("train",),
+    policies: Mapping[str, Mapping[str, Any]] | None = None,
     **policy: Any,
 ) -> Coordinator:
-    """Return a coordinator with a study of these steps, approved by four sites."""
+    """Return a coordinator with a study of these steps, approved by four sites.
+
+    `policies` are those of single sites, where they are not that of all.
+    """
     rules = {"per_site": False, **policy}
-    run = make_run(folder, study=columns + steps, policy=rules)
+    own = {name: {**rules, **of} for name, of in (policies or {}).items()}
+    run = make_run(folder, study=columns + steps, policy=rules, policies=own)
     for name, rows in (patients or cohorts()).items():
         write(folder / "cohorts" / name, rows, splits)
     return Coordinator(run)

@@ -1,15 +1,20 @@
 """Asks that no honest coordinator would pose, or not of these sites."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from client import gate, masking
 from client.ledger import Ledger
+from client.site import Site
 from common.analyses.analysis import Ask
 from common.errors import Refused
+from common.messages import Hello, Joined
 from common.sums import Array
+from tests.attacks import coordinator as coordinators
 from tests.attacks.coordinator import SITES, VICTIM, Coordinator, cohorts, coordinator
 
 STEPS = "  table1: {kind: describe, of: [marker]}\n"
@@ -41,6 +46,46 @@ def test_without_the_rule_leaving_a_site_out_at_a_common_point_shows_its_sums(
 def test_the_sites_that_remain_refuse_to_leave_one_out(tmp_path: Path, step: str) -> None:
     with pytest.raises(Refused, match="differencing: north"):
         _leave_one_out(coordinator(tmp_path, TWICE), step)
+
+
+EACH = STEPS + "  sites: {kind: describe, of: [marker, age], over: [each]}\n"
+SHOWN = {name: {"per_site": True} for name in OTHERS}
+
+
+def _less_the_shown(attacker: Coordinator) -> float:
+    """Take what each other site shows off the total."""
+    shown = [attacker.total("sites", group=(name,), part=f"site.{name}") for name in OTHERS]
+    total = attacker.total("table1")
+    return float(total["sum"][0] - sum(of["sum"][0] for of in shown))
+
+
+def test_without_the_rule_a_total_less_what_others_show_is_a_sites_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "check_keepers", lambda *_: None)
+    found = _less_the_shown(coordinator(tmp_path, EACH, policies=SHOWN))
+    assert found == pytest.approx(_own_sum(), abs=1e-9)
+
+
+def test_a_site_that_keeps_its_own_alone_stays_out_of_such_a_total(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="own_sums_follow: east"):
+        _less_the_shown(coordinator(tmp_path, EACH, policies=SHOWN))
+
+
+def test_among_three_that_keep_theirs_it_is_in_the_total(tmp_path: Path) -> None:
+    attacker = coordinator(tmp_path, EACH, policies={"north": {"per_site": True}})
+    assert attacker.total("table1")["n"] == 88
+
+
+def test_what_a_site_keeps_is_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    attacker = coordinator(tmp_path, EACH, policies=SHOWN)
+
+    def lie(site: Site, hello: Hello) -> Joined:
+        return replace(masking.join(site, hello), per_site=False)
+
+    monkeypatch.setattr(coordinators, "join", lie)
+    with pytest.raises(Refused, match="roster_mismatch: east"):
+        attacker.total("table1")
 
 
 def test_where_sites_show_their_own_numbers_one_may_be_left_out(tmp_path: Path) -> None:

@@ -78,6 +78,9 @@ def test_baselines_of_sites_alone_are_foreseen(policy: str, word: str, n: int) -
     assert len([t for t in _foreseen(TRAINING, policy) if word in t]) == n
 
 
+REASONS = ("per_site_not_allowed", "own_sums_follow", "too_few_sites", "column_not_allowed")
+
+
 def test_what_is_foreseen_is_what_is_refused(tmp_path: Path) -> None:
     policies: dict[str, dict[str, Any]] = {
         "east": {"per_site": False},
@@ -95,7 +98,12 @@ def test_what_is_foreseen_is_what_is_refused(tmp_path: Path) -> None:
     foreseen = {
         (site, text.split()[0].removeprefix("steps.").rstrip(":"), reason)
         for site, text in foreseen_refusals(run.study, run.roster)
-        for reason in ("per_site_not_allowed", "too_few_sites", "column_not_allowed")
+        for reason in (
+            "per_site_not_allowed",
+            "own_sums_follow",
+            "too_few_sites",
+            "column_not_allowed",
+        )
         if f"{reason}:" in text
     }
     assert lost == foreseen

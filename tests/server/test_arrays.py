@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from server.arrays import read_arrays, write_arrays
+from server.arrays import read_arrays, write_arrays, write_file
 
 
 def test_a_full_disk_is_an_error_of_the_system(
@@ -48,3 +48,12 @@ def test_a_file_that_was_changed_is_not_read(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(ValueError, match="was changed"):
         read_arrays(path, sha256)
+
+
+def test_a_file_that_cannot_be_written_is_named_as_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "closed"
+    (folder / ".answers.json.tmp").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError, match=r"answers\.json") as failed:
+        write_file(folder / "answers.json", b"1")
+    assert failed.value.filename == str(folder / "answers.json")
+    assert list(folder.iterdir()) == [folder / ".answers.json.tmp"]

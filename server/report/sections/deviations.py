@@ -1,5 +1,6 @@
 """What went otherwise than planned, and what sites refused by their own rules."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from server.report.blocks import Block, Heading, Items, Row, Section, Table, Text
@@ -21,7 +22,7 @@ def deviations(record: Record) -> Iterator[Section]:
     lost = list(record.of("lost"))
     trouble = [e for e in lost if not is_policy(str(e.get("reason", "")))]
     refused = [e for e in lost if is_policy(str(e.get("reason", "")))]
-    happened = tuple(_happened(record))
+    happened = tuple(_once(_happened(record)))
     blocks: list[Block] = [Heading("Deviations")]
     if trouble:
         blocks.append(_table("Sites that gave nothing they were asked for", trouble))
@@ -54,6 +55,12 @@ def _table(caption: str, lost: Iterable[Event]) -> Table:
         for (site, what, reason), n in sorted(counted.items())
     )
     return Table(caption, ("Site", "Step", "Reason", "Times"), rows, words=True)
+
+
+def _once(happened: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield what happened, of each session say, once and with how often."""
+    for (who, what), n in Counter(happened).items():
+        yield who, what if n == 1 else f"{what} ({n} times)"
 
 
 def _happened(record: Record) -> Iterator[tuple[str, str]]:

@@ -231,4 +231,4 @@ steps:
     assert "column age: number, 18 to 100, taken as missing: '80'" in words
     assert 'makes young, a sum: {"range": [18.0, 79.5], "of": {"age": 1.0}' in words
     assert 'only cases of where: {"sex": ["f"]}' in words
-    assert "the total less theirs is yours" in words
+    assert "refused too where fewer than 3 sites keep their own" in words

@@ -186,14 +186,35 @@ def test_site_alone_hides_a_group_of_three() -> None:
         assert group == {"n": None, "note": "nobody, or fewer than 5 of a kind"}
 
 
-def test_small_group_over_sites_is_not_shown() -> None:
+def test_small_group_over_sites_is_not_shown_nor_what_it_would_follow_from() -> None:
     table = scored(100, seed=11)
     table.columns["arm"][:] = 0.0
     table.columns["arm"][:3] = 1.0
-    groups = run(STEP, [table]).values["strata"]["all"]["groups"]
-    assert groups["b"]["n"] is None
-    assert groups["c"]["n"] is None
-    assert groups["a"]["n"] == 97
+    table.columns["arm"][3:20] = 2.0
+    answer = run(STEP, [table]).values
+    found = answer["strata"]["all"]
+    assert [found["groups"][g]["n"] for g in "abc"] == [80, None, None]
+    assert set(found["groups"]["c"]) == {"n", "note"}  # 17: n of all less 80 is 20, not 3
+    assert found["log_rank"]["p"] is None
+    assert found["log_rank_by_site"]["p"] is None
+    assert all(pair["p"] is None for pair in found["pairs"])
+
+
+def test_a_group_of_nobody_hides_nothing() -> None:
+    table = scored(100, seed=11)
+    table.columns["arm"][:] = np.arange(100) % 2
+    found = run(STEP, [table]).values["strata"]["all"]
+    assert [found["groups"][g]["n"] for g in "abc"] == [50, 50, None]
+    assert found["log_rank"]["p"] is not None
+
+
+def test_a_site_alone_sends_no_stratum_that_another_would_follow_from() -> None:
+    table = alone(scored(100, seed=11))
+    table.columns["sex"][:] = 0.0
+    table.columns["sex"][:3] = 1.0
+    step = STEP.model_copy(update={"by": "sex", "group": ""})
+    ask = next(step.solve(table.contract, alone=True))
+    assert step.summarise(table, ask)["sizes"].sum() == 0
 
 
 def test_no_event_everybody_dead_and_one_day() -> None:

@@ -224,6 +224,7 @@ def test_deviations_are_counted_by_site_and_reason(tmp_path: Path) -> None:
         {**lost, "reason": "no_reply"},
         {"event": "left_out", "problem": "segment/development", "site": "south"},
         {"event": "absent", "site": "abroad"},
+        {"event": "absent", "site": "abroad"},
     ]
     words = Tags(page_of(write_run(tmp_path / "run", events))).words
     assert (
@@ -232,7 +233,8 @@ def test_deviations_are_counted_by_site_and_reason(tmp_path: Path) -> None:
     row = "segment: developing sites together no reply within the deadline 2"
     assert f"south {row}" in words
     assert "was left out of step segment" in words
-    assert "did not join within the time to wait" in words
+    assert words.count("did not join within the time to wait") == 1
+    assert "did not join within the time to wait (2 times)" in words
 
 
 def test_a_journal_of_an_older_kind_is_enough(tmp_path: Path) -> None:

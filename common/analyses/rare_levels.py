@@ -1,0 +1,151 @@
+"""Levels that few cases have: no coefficient of theirs is printed, none leaves in clear (R3).
+
+The coefficient of a level, and its standard error, are made of the cases that have it; with
+one to four of them, a reader can work their outcomes out.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.analyses.analysis import Answer, Json
+from common.analyses.design import INTERCEPT, Contract, Term, matrix_of
+from common.analyses.publish import SMALLEST_CELL
+from common.table import Floats, Table
+
+Ints = NDArray[np.int64]
+
+_NOTE = "not shown, as fewer than {} cases have the level, or the one it is compared with: {}"
+
+
+def is_binary(column: str, contract: Contract) -> bool:
+    """Tell whether a column is a level or not, as one number."""
+    of = contract[column]
+    if of.type == "category":
+        return len(of.levels) == 2
+    return of.type == "integer" and of.range is not None and tuple(of.range) == (0, 1)
+
+
+def merged_matrix(table: Table, terms: Sequence[Term]) -> Floats:
+    """Return the design matrix; where its sums go out in clear, with rare levels merged.
+
+    A level that few of this site's patients have becomes the one that levels are compared
+    with, and that one, if few have it, the largest level. Its column is then of zeros, which
+    a fit leaves out and says so.
+
+    Args:
+        table: complete cases.
+        terms: columns of the design, shape (n, len(terms)).
+    """
+    x = matrix_of(table, terms)
+    by_column: dict[str, list[int]] = defaultdict(list)
+    for j, term in enumerate(terms if table.smallest_cell else ()):
+        if term.level or is_binary(term.column, table.contract):
+            by_column[term.column].append(j)
+    for of in by_column.values():
+        _merge(table, x, of)
+    return x
+
+
+def _merge(table: Table, x: Floats, of: Sequence[int]) -> None:
+    """Set to zero, in place, the columns of one category whose levels are merged."""
+    while True:
+        inside = {j: _n_patients(table, x[:, j] > 0) for j in of}
+        few = [j for j, n in inside.items() if 0 < n < table.smallest_cell]
+        rest = _n_patients(table, np.asarray(x[:, of].max(axis=1) <= 0))
+        if not few and 0 < rest < table.smallest_cell:
+            few = [max(of, key=lambda j: inside[j])]
+        if not few or not any(inside.values()):
+            return
+        x[:, few] = 0.0
+
+
+def _n_patients(table: Table, rows: NDArray[np.bool_]) -> int:
+    return len(np.unique(table.patients[rows]))
+
+
+def without_rare_columns(table: Table, columns: Sequence[str]) -> Table:
+    """Return a table, where its sums go out in clear, without columns of a level and a rest.
+
+    Those of which few patients have either are missing of all, as if nobody had a value.
+    """
+    if not table.smallest_cell:
+        return table
+    gone = {
+        name: np.full(table.n, np.nan)
+        for name in columns
+        if is_binary(name, table.contract) and _few_of_a_value(table, table.columns[name])
+    }
+    return replace(table, columns={**table.columns, **gone}) if gone else table
+
+
+def _few_of_a_value(table: Table, values: Floats) -> bool:
+    counts = (_n_patients(table, values == value) for value in (0.0, 1.0))
+    return any(0 < n < table.smallest_cell for n in counts)
+
+
+def rare_binary(
+    columns: Sequence[str], contract: Contract, n: Ints, total: Floats
+) -> NDArray[np.bool_]:
+    """Return which columns are of a level that few have, or few have not, shape (p,).
+
+    Args:
+        columns: p of them.
+        contract: theirs.
+        n: cases that have each.
+        total: sum of each.
+    """
+    binary = np.array([is_binary(name, contract) for name in columns], np.bool_)
+    fewer = np.minimum(total, n - total)
+    rare: NDArray[np.bool_] = binary & (fewer > 0.5) & (fewer < SMALLEST_CELL - 0.5)
+    return rare
+
+
+def hide_rare_levels(
+    answer: Answer, terms: Sequence[Term], contract: Contract, sums: tuple[int, Floats]
+) -> Answer:
+    """Return the answer of a regression with nothing in its tables of rare levels.
+
+    The models are the same: they are adjusted for the levels, and predict with them.
+
+    Args:
+        answer: with `models`.
+        terms: columns of the design.
+        contract: of the columns.
+        sums: complete cases, and the sum of each column of the design over them.
+    """
+    rare, models = _rare(terms, contract, *sums), answer.values["models"]
+    if not rare or not isinstance(models, Mapping):
+        return answer
+    shown: dict[str, Json] = {name: _without(model, rare) for name, model in models.items()}
+    return Answer({**answer.values, "models": shown}, answer.arrays)
+
+
+def _rare(terms: Sequence[Term], contract: Contract, n: int, total: Floats) -> set[str]:
+    """Return the names of terms of which few cases are, or of which few are not."""
+    of_column: dict[str, dict[str, int]] = defaultdict(dict)
+    for term, in_level in zip(terms, total, strict=True):
+        if term.level or is_binary(term.column, contract):
+            of_column[term.column][term.name] = round(float(in_level))
+    rare: set[str] = set()
+    for counts in of_column.values():
+        rare |= {name for name, count in counts.items() if 0 < count < SMALLEST_CELL}
+        if 0 < n - sum(counts.values()) < SMALLEST_CELL:
+            rare |= {INTERCEPT, *counts}
+    return rare
+
+
+def _without(model: Json, rare: set[str]) -> Json:
+    terms = model.get("terms") if isinstance(model, dict) else None
+    if not isinstance(model, dict) or not isinstance(terms, dict) or rare.isdisjoint(terms):
+        return model
+    shown: dict[str, Json] = {
+        name: dict.fromkeys(row) if name in rare and isinstance(row, dict) else row
+        for name, row in terms.items()
+    }
+    note = _NOTE.format(SMALLEST_CELL, ", ".join(name for name in terms if name in rare))
+    said = f"{model['note']}; {note}" if model.get("note") else note
+    return {**model, "terms": shown, "note": said}

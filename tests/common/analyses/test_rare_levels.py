@@ -1,0 +1,132 @@
+"""Levels that one to four cases have: the models hold them, no page shows them."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from common.analyses.analysis import Analysis, Ask
+from common.analyses.cox import Cox
+from common.analyses.logistic import Logistic
+from common.analyses.piecewise_exponential import PiecewiseExponential
+from common.analyses.runner import run
+from common.analyses.univariable_logistic import UnivariableLogistic
+from common.cohort import Column
+from common.table import Table
+from tests.common.analyses.tables import split_unevenly
+
+N = 120
+STAGES = ("I", "II", "III")
+
+
+def _table(stage: dict[int, int], *, smallest_cell: int = 0) -> Table:
+    """Return cases of which so many as `stage` says have stages II and III."""
+    rng = np.random.default_rng(3)
+    codes = np.zeros(N)
+    codes[: stage[1]] = 1.0
+    codes[stage[1] : stage[1] + stage[2]] = 2.0
+    flag = (np.arange(N) < 3).astype(np.float64)
+    columns = {
+        "age": rng.normal(60, 9, N),
+        "stage": rng.permutation(codes),
+        "flag": rng.permutation(flag),
+        "days": rng.integers(1, 800, N).astype(np.float64),
+        "died": (rng.random(N) < 0.6).astype(np.float64),
+    }
+    contract = {
+        "age": Column(type="number"),
+        "stage": Column(type="category", levels=STAGES),
+        "flag": Column(type="integer", range=(0, 1)),
+        "days": Column(type="integer", range=(0, 1000)),
+        "died": Column(type="integer", range=(0, 1)),
+    }
+    return Table(columns, contract, np.array([f"p{i:03d}" for i in range(N)]), smallest_cell)
+
+
+MODELS = {"of": ("age", "stage")}
+KINDS: list[Any] = [
+    Logistic(outcome="died", models=MODELS),
+    Cox(time="days", event="died", models=MODELS),
+    PiecewiseExponential(time="days", event="died", models=MODELS),
+]
+
+
+def _model(analysis: Analysis, table: Table) -> Any:
+    values: Any = run(analysis, split_unevenly(table, 3)).values
+    return values["models"]["of"]
+
+
+@pytest.mark.parametrize("analysis", KINDS, ids=lambda a: a.kind)
+def test_a_rare_level_has_no_coefficient_and_the_model_is_the_same(analysis: Analysis) -> None:
+    found = _model(analysis, _table({1: 40, 2: 4}))
+    assert set(found["terms"]["stage[III]"].values()) == {None}
+    assert "fewer than 5 cases have the level" in found["note"]
+    assert "stage[III]" in found["note"]
+    for term in ("age", "stage[II]"):
+        assert found["terms"][term]["estimate"] is not None
+    assert found["log_likelihood"] is not None
+
+
+@pytest.mark.parametrize("analysis", KINDS, ids=lambda a: a.kind)
+def test_against_a_rare_level_no_coefficient_is_printed(analysis: Analysis) -> None:
+    found = _model(analysis, _table({1: 60, 2: 57}))
+    for term in ("stage[II]", "stage[III]"):
+        assert set(found["terms"][term].values()) == {None}
+    assert found["terms"]["age"]["estimate"] is not None
+
+
+@pytest.mark.parametrize("analysis", KINDS, ids=lambda a: a.kind)
+def test_five_cases_are_enough(analysis: Analysis) -> None:
+    found = _model(analysis, _table({1: 40, 2: 5}))
+    assert found["terms"]["stage[III]"]["estimate"] is not None
+    assert not found["note"]
+
+
+@pytest.mark.parametrize("analysis", KINDS, ids=lambda a: a.kind)
+@pytest.mark.parametrize(
+    ("stage", "sums"),
+    [({1: 40, 2: 4}, [40, 0]), ({1: 60, 2: 57}, [0, 57]), ({1: 4, 2: 4}, [0, 0])],
+)
+def test_a_site_alone_merges_rare_levels(
+    analysis: Any, stage: dict[int, int], sums: list[int]
+) -> None:
+    table = _table(stage, smallest_cell=5)
+    assert analysis.summarise(table, Ask("scale"))["sum"][1:].tolist() == sums
+    values: Any = run(analysis, [table], alone=True).values
+    assert values["models"]["of"]["converged"]
+    gone = [name for name, n in zip(("stage[II]", "stage[III]"), sums, strict=True) if not n]
+    for name in gone:
+        assert values["models"]["of"]["terms"][name]["estimate"] is None
+        assert name in values["models"]["of"]["note"]
+
+
+@pytest.mark.parametrize("analysis", KINDS, ids=lambda a: a.kind)
+def test_few_events_give_no_model(analysis: Analysis) -> None:
+    table = _table({1: 40, 2: 30})
+    died = np.zeros(N)
+    died[[5, 60, 90]] = 1.0
+    table = replace(table, columns={**table.columns, "died": died})
+    values: Any = run(analysis, split_unevenly(table, 3)).values
+    assert values["events"] is None
+    assert values["models"]["of"]["converged"] is False
+    assert "few" in values["models"]["of"]["note"]
+
+
+def test_a_screen_does_not_test_a_column_that_is_one_of_few() -> None:
+    screen = UnivariableLogistic(of=("age", "flag"), outcome="died")
+    found: Any = run(screen, split_unevenly(_table({1: 40, 2: 30}), 3)).values["columns"]
+    assert found["age"]["p"] is not None
+    assert found["flag"]["p"] is None
+    assert found["flag"]["estimate"] is None
+    assert "one of the column's two values" in found["flag"]["note"]
+
+
+def test_a_screen_of_a_site_alone_sends_nothing_of_such_a_column() -> None:
+    screen = UnivariableLogistic(of=("age", "flag"), outcome="died")
+    table = _table({1: 40, 2: 30}, smallest_cell=5)
+    ask = next(screen.solve(table.contract, alone=True))
+    sums = screen.summarise(table, ask)
+    assert sums["sum"][1] == 0
+    assert sums["classes"][1].sum() == 0
+    assert sums["classes"][0].sum() == N
