@@ -15,24 +15,31 @@ from common.settings import nearest
 from common.study import Study
 from common.tasks.train import Train
 
-_SHOWN = 3  # cases that a warning about several names
+_SHOWN = 3  # cases that a warning about several names; mistakes with a line of their own
+_ROWS = 20  # rows that a line about many mistakes of a column names
 
 
 def in_words(study: Study, folder: Path, checked: Checked) -> Iterator[tuple[str, bool]]:
     """Yield every problem of single cases and whether it is a warning.
 
-    Equal warnings of several cases are one line. A single slice is no problem of an image
-    that no step reads in three dimensions.
+    Equal warnings of several cases are one line, and so are mistakes of a column that many
+    cases have, with the steps that read it. A single slice is no problem of an image that no
+    step reads in three dimensions.
     """
     file = folder / FILE
     alike: dict[tuple[Code, str, str], list[CaseProblem]] = {}
+    wrong: dict[tuple[Code, str], list[CaseProblem]] = {}
     volumes = {name for step in study.bound.values() for name in _read_in_3d(step)}
     for problem in checked.problems:
         if problem.severity is Severity.ERROR:
-            yield f"{file}: {problem}", False
+            wrong.setdefault((problem.code, problem.column), []).append(problem)
         elif problem.code is not Code.IMAGE_SINGLE_SLICE or problem.column in volumes:
             kind = problem.text.partition(":")[0]
             alike.setdefault((problem.code, problem.column, kind), []).append(problem)
+    for problems in wrong.values():
+        few = len(problems) <= _SHOWN
+        texts = map(str, problems) if few else (_of_column(study, problems),)
+        yield from ((f"{file}: {text}", False) for text in texts)
     for problems in alike.values():
         yield f"{file}: {_together(problems)}", True
 
@@ -47,6 +54,32 @@ def _together(problems: list[CaseProblem]) -> str:
     text = first.text if same else first.text.partition(":")[0]
     what = f'"{first.column}": ' if first.column else ""
     return f"{len(problems)} cases: {what}{text} ({names}{more})"
+
+
+def _of_column(study: Study, problems: list[CaseProblem]) -> str:
+    """Return many mistakes of one column as one line, with the steps that read it."""
+    column = problems[0].column
+    texts = list(dict.fromkeys(problem.text for problem in problems))
+    said = "; ".join(texts[:_SHOWN])
+    if len(texts) > _SHOWN:
+        said += f"; and {len(texts) - _SHOWN} more like these"
+    rows = ", ".join(str(problem.row) for problem in problems[:_ROWS])
+    if len(problems) > _ROWS:
+        rows += f" and {len(problems) - _ROWS} more"
+    what = f'"{column}": ' if column else ""
+    text = f"{len(problems)} cases: {what}{said} (rows {rows})"
+    readers = [name for name, step in study.steps.items() if column in _read_by(study, name, step)]
+    return f"{text}; read by steps {_some(readers)}" if readers else text
+
+
+def _read_by(study: Study, name: str, step: Any) -> tuple[str, ...]:
+    bound = study.bound.get(name, step)
+    return tuple(bound.columns()) if hasattr(bound, "columns") else ()
+
+
+def _some(names: Sequence[str]) -> str:
+    left = len(names) - 2 * _SHOWN
+    return ", ".join(names[: 2 * _SHOWN]) + (f" and {left} more" if left > 0 else "")
 
 
 def _read_in_3d(step: Any) -> tuple[str, ...]:

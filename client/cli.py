@@ -14,6 +14,7 @@ from client.audit_words import in_words
 from client.cases import Case
 from client.check import Checked, check
 from client.check_plain import check_plain
+from client.check_rows import several_rows
 from client.check_training import doubts
 from client.check_words import in_words as problems_in_words
 from client.check_words import placed, strange_renames
@@ -89,7 +90,7 @@ def check_simulated(study_path: Path, sites_path: Path, runs: Path | None) -> li
     text = sites_path.read_text(encoding="utf-8")
     roster, lines = parse(Roster, text, str(sites_path)), read_yaml(text, str(sites_path))[1]
     problems: list[Problem] = []
-    developing: dict[str, tuple[Case, ...]] = {}
+    sound: dict[str, tuple[Case, ...]] = {}
     for name, site in sorted(roster.sites.items()):
         if site.simulate is None:
             problems.append(Problem(name, "no `simulate: cohort:` in the roster", stops=True))
@@ -105,8 +106,10 @@ def check_simulated(study_path: Path, sites_path: Path, runs: Path | None) -> li
             problems.append(Problem(name, str(finding), stops=True))
         problems += _problems(study, name, folder, checked)
         problems += _too_small(name, checked.flow.n_patients, site.simulate.policy)
-        if name in roster.developing and not checked.findings:
-            developing[name] = checked.cases
+        if not checked.findings:
+            sound[name] = checked.cases
+    developing = {name: cases for name, cases in sound.items() if name in roster.developing}
+    problems += [Problem("all sites", t, is_warning=True) for t in several_rows(study, sound)]
     found = doubts(study, developing, all_here=len(developing) == len(roster.developing))
     return problems + [Problem(d.site or "all sites", d.text, d.stops, not d.stops) for d in found]
 
@@ -372,6 +375,7 @@ def check_site(
         for doubt in doubts(wanted, sound, all_here=False):
             wrong = wrong or doubt.stops
             sys.stdout.write(f"{doubt.text}\n")
+        sys.stdout.writelines(f"{text}\n" for text in several_rows(wanted, sound))
         flow = checked.flow
         sys.stdout.write(f"{folder}: {flow.n_included} of {flow.n_screened} cases fit\n")
     raise typer.Exit(1 if wrong or not fit else 0)

@@ -3,6 +3,7 @@
 The key lives in the workspace because in a deployment a process lasts for one message.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -64,7 +65,8 @@ def seal(site: Site, message: Round, posed: Posed, words: Words, schema: Schema)
     binding = message.binding(posed)
     keys = _pair_keys(site, message, posed.group)
     mask(words, schema, site=site.name, group=posed.group, keys=keys, binding=binding)
-    signature = site.identity().sign(signed_words(site.name, binding, words)).hex()
+    digest = hashlib.sha256(words.data).digest()
+    signature = site.identity().sign(signed_words(site.name, binding, digest)).hex()
     return Reply(posed.problem, words, signature)
 
 

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses.analysis import Ask
-from common.buffers import BUFFERS
+from common.buffers import BUFFERS, address
 from common.errors import Reason
 from common.messages import Blob, Hello, Joined, Packet, Posed, Replies, Reply, Round
+from common.privacy.encoding import Words
+from common.stream import Stream
 from common.sums import Array
 
 _TYPES = {"<f4", "<f8", "<i8", "<i4", "<u8", "|u1", "|b1"}
@@ -29,15 +31,28 @@ def pack(arrays: Mapping[str, Array]) -> Blob:
 
 
 def _joined(pieces: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Return bytes end to end; of a single array they are the array's own."""
+    """Return bytes end to end; where they lie so already, they are the arrays' own."""
     if len(pieces) == 1:
         return pieces[0]
-    joined = BUFFERS.lend(sum(piece.size for piece in pieces))
+    size = sum(piece.size for piece in pieces)
+    whole = pieces[0].base if pieces else None
+    if isinstance(whole, np.ndarray) and whole.dtype == np.uint8 and _in_turn(pieces, whole):
+        at = address(pieces[0]) - address(whole)
+        return whole[at : at + size]
+    joined = BUFFERS.lend(size)
     at = 0
     for piece in pieces:
         joined[at : at + piece.size] = piece
         at += piece.size
     return joined
+
+
+def _in_turn(pieces: Sequence[NDArray[np.uint8]], whole: Array) -> bool:
+    """Tell whether pieces lie side by side in one array."""
+    ends = [address(piece) + piece.size for piece in pieces]
+    return all(
+        p.base is whole and address(p) == end for p, end in zip(pieces[1:], ends, strict=False)
+    )
 
 
 def unpack(blob: Blob) -> dict[str, Array]:
@@ -145,7 +160,7 @@ def replies_packet(message: Replies) -> Packet:
         if reply.words is None:
             one["reason"] = str(reply.reason)
         else:
-            blobs.append(pack({"words": reply.words}))
+            blobs.append(pack({"words": cast("Words", reply.words)}))
         heads.append(one)
     head = {"site": message.site, "work_s": round(message.work_s, 3), "replies": heads}
     return Packet(head, blobs)
@@ -172,6 +187,10 @@ def _read_reply(head: Mapping[str, Any], blobs: Any) -> Reply:
     blob = next(blobs, None)
     if blob is None:
         raise Malformed("neither words nor a reason")
+    if isinstance(blob.data, Stream):
+        if blob.layout != (("words", "<u8", (len(blob.data) // 8,)),):
+            raise Malformed("a reply is one vector of words")
+        return Reply(problem, blob.data, _text(head, "signature"))
     words = unpack(blob)["words"]
     if words.dtype != np.dtype("<u8") or words.ndim != 1:
         raise Malformed("a reply is one vector of words")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from common.analyses.analysis import Ask
 from common.errors import Reason
 from common.privacy.encoding import Words
+from common.stream import Stream
 
 PROTOCOL = 3
 
@@ -107,7 +108,7 @@ class Reply:
     """A site's answer to one ask: masked words with a signature, or a bare reason."""
 
     problem: str
-    words: Words | None = None
+    words: Words | Stream | None = None
     signature: str = ""
     reason: Reason | None = None
 
@@ -125,9 +126,8 @@ class Replies:
     work_s: float = 0.0
 
 
-def signed_words(site: str, binding: bytes, words: Words) -> bytes:
-    """Return what a reply's signature is over."""
-    digest = hashlib.sha256(np.ascontiguousarray(words).data).digest()
+def signed_words(site: str, binding: bytes, digest: bytes) -> bytes:
+    """Return what a reply's signature is over; the digest is the sha256 of its words."""
     return b"consortium reply" + site.encode() + b"\0" + binding + digest
 
 
@@ -143,8 +143,9 @@ class Packet:
 class Blob:
     """Arrays end to end; `layout` gives name, dtype and shape of each.
 
-    The data are any buffer of bytes, read only: they may be the arrays' own memory.
+    The data are any buffer of bytes, read only: they may be the arrays' own memory. Those of
+    a reply may be still on their way.
     """
 
     layout: tuple[tuple[str, str, tuple[int, ...]], ...]
-    data: bytes | memoryview | NDArray[np.uint8]
+    data: bytes | memoryview | NDArray[np.uint8] | Stream

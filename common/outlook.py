@@ -5,13 +5,16 @@ what its table holds, only the site knows. A refusal is no mistake: a hospital m
 its own numbers, and the study is answered without them. But nobody should be surprised.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from common.nested import AT
 from common.sites import PolicySettings, Roster
 from common.study import Study
 from common.tasks.train import Train
 
+_CLOSED = "column_not_allowed: its policy does not open "
+_NAMED = 6  # steps or columns that one line names
 _CLEAR = "one site's numbers go out in clear, and its policy says `per_site: false`"
 
 
@@ -33,6 +36,33 @@ def foreseen_refusals(study: Study, roster: Roster) -> Iterator[tuple[str, str]]
                 yield site, f"steps.{step_name}: {said}"
             if isinstance(step, Train) and roster.sites[site].role == "develop":
                 yield from ((site, f"steps.{step_name}: {t}") for t in _networks(policy, step))
+
+
+def refusals_in_lines(study: Study, roster: Roster) -> Iterator[str]:
+    """Yield everything foreseen, what is alike in one line: a column once, with its steps."""
+    places: dict[str, dict[str, list[str]]] = {}
+    for site, text in foreseen_refusals(study, roster):
+        step, _, said = text.partition(": ")
+        places.setdefault(said, {}).setdefault(site, []).append(step)
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for said, by_site in places.items():
+        for names in dict.fromkeys(tuple(steps) for steps in by_site.values()):
+            sites = ", ".join(site for site, steps in by_site.items() if tuple(steps) == names)
+            kind = _CLOSED if said.startswith(_CLOSED) else said
+            where = _steps([*dict.fromkeys(name.partition(AT)[0] for name in names)])
+            alike.setdefault((sites, where, kind), []).append(said.removeprefix(kind))
+    for (sites, where, kind), rest in alike.items():
+        yield f"{sites}: warning: will refuse {where}: {kind}{_some(rest)}"
+
+
+def _steps(places: Sequence[str]) -> str:
+    named = [place.removeprefix("steps.") for place in places]
+    return f"steps {_some(named)}" if len(named) > 1 else places[0]
+
+
+def _some(names: Sequence[str]) -> str:
+    left = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {left} more" if left > 0 else "")
 
 
 def _by_site(study: Study, roster: Roster) -> Iterator[tuple[str, str]]:
@@ -62,10 +92,9 @@ def _groups(roster: Roster, step: Any) -> Mapping[str, tuple[str, ...]]:
 
 
 def _columns(policy: PolicySettings, step: Any) -> Iterator[str]:
-    closed = [c for c in step.columns() if not policy.opens(c)]
-    if closed:
-        names = ", ".join(f'"{c}"' for c in closed)
-        yield f"column_not_allowed: its policy does not open {names}"
+    for column in step.columns():
+        if not policy.opens(column):
+            yield f'{_CLOSED}"{column}"'
 
 
 def _group_sizes(

@@ -5,7 +5,8 @@ parameter a site uses comes from its own copy.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Any, Union
 
@@ -45,6 +46,7 @@ KINDS = (
     DeepFeatures,
     ImageQuality,
 )
+_NAMED = 20  # further places of the same mistake that a line names
 AnyStep: Any = Union[KINDS]  # noqa: UP007  (a tuple, made at run time)
 
 
@@ -178,13 +180,27 @@ def read_study(text: str, file: str, *, again: bool = False) -> Study:
     found = salvage(Study, data, lines)
     findings = [*twice, *findings_of(found, Study, lines, file)]
     if found.model is not None:
-        findings += [
+        unknown = dict.fromkeys(unknown_names(found.model, found, again=again))
+        findings += _together(
             Finding(file, line_of(path, lines), ".".join(map(str, path)), message)
-            for path, message in dict.fromkeys(unknown_names(found.model, found, again=again))
-        ]
+            for path, message in unknown
+        )
     if findings or found.model is None:
         raise ConfigError(in_order(findings))
     return found.model
+
+
+def _together(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield findings, the same of several steps as one at the first, which names the others."""
+    alike: dict[str, list[Finding]] = {}
+    for finding in findings:
+        alike.setdefault(finding.message, []).append(finding)
+    for message, (first, *others) in alike.items():
+        said = [f"{one.path} (line {one.line})" for one in others[:_NAMED]]
+        if len(others) > _NAMED:
+            said.append(f"{len(others) - _NAMED} more")
+        more = f"; also at {', '.join(said)}" if said else ""
+        yield replace(first, message=message + more)
 
 
 def schema_of(step: Any, ask: Ask, contract: Mapping[str, Column]) -> Schema:

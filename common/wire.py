@@ -1,11 +1,13 @@
 """Packets inside Flower's messages: the only file of `common` that knows Flower."""
 
 import json
+from typing import cast
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 from common.codec import Malformed
 from common.messages import Blob, Packet
+from common.stream import Stream
 
 HELLO = "query.hello"
 ROUND = "query.round"
@@ -24,7 +26,7 @@ def to_records(packet: Packet) -> RecordDict:
     layouts = [blob.layout for blob in packet.blobs]
     text = json.dumps({"head": packet.head, "layouts": layouts}, allow_nan=False)
     if sum(len(blob.data) for blob in packet.blobs) <= _SMALL_BYTES:
-        small = {str(i): bytes(blob.data) for i, blob in enumerate(packet.blobs)}
+        small = {str(i): bytes(cast("bytes", b.data)) for i, b in enumerate(packet.blobs)}
         return RecordDict({_HEAD: ConfigRecord({"json": text, **small})})
     empty = {str(i): _array(len(blob.data)) for i, blob in enumerate(packet.blobs)}
     arrays = ArrayRecord(empty)
@@ -69,10 +71,16 @@ def _small(records: RecordDict, i: int) -> bytes:
 
 
 def release(records: RecordDict) -> None:
-    """Let go of the bytes of records that have been read: a message may outlive its use."""
+    """Let go of the bytes of records that are done with.
+
+    Flower's records refer to each other in circles, so that they outlive their use.
+    """
     for record in records.array_records.values():
         for array in record.values():
+            data: object = array.data
             array.data = b""
+            if isinstance(data, Stream):
+                data.close()
 
 
 def _array(n_bytes: int) -> Array:

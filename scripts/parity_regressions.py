@@ -106,6 +106,7 @@ def _lasso() -> Iterator[Case]:
     tables = with_nobody(split_unevenly(table, 5))
     yield Case("lasso", lasso, tables, "scikit-learn (saga)", pairs, (lasso, table), "kkt")
     yield _linear(table, test_lasso.step(outcome="grade", family="linear"))
+    yield _ridge(table, test_lasso.step(alpha=0.0, smallest=None))
 
 
 def _linear(table: Table, lasso: Lasso) -> Case:
@@ -120,6 +121,18 @@ def _linear(table: Table, lasso: Lasso) -> Case:
     tables = with_nobody(split_unevenly(table, 5))
     name = "lasso linear"
     return Case(name, lasso, tables, "scikit-learn", pairs, (lasso, table), "kkt")
+
+
+def _ridge(table: Table, ridge: Lasso) -> Case:
+    def pairs(answer: Answer) -> Pairs:
+        z, y, sd = test_lasso.training(table, ridge, -1)
+        lambda_: Any = answer.values["lambda"]
+        at = {"l1_ratio": 0.0, "C": 1 / (lambda_ * len(y)), "tol": 1e-12}
+        fit = LogisticRegression(**at, solver="newton-cholesky", max_iter=1000).fit(z, y)
+        yield test_lasso.per_sd(answer, 0, sd), fit.coef_[0]
+
+    tables = with_nobody(split_unevenly(table, 5))
+    return Case("lasso ridge", ridge, tables, "scikit-learn", pairs, (ridge, table), "kkt")
 
 
 def _cox() -> Case:

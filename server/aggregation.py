@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from common.buffers import blank, used_up
 from common.sums import Array
 from common.tasks.train import Aggregation, FedAdam
 
@@ -27,19 +28,19 @@ def aggregate(
     if isinstance(how, FedAdam):
         return _adaptive(how, weights, change, moments)
     if how.momentum == 0:
-        return {n: _plus(w, change[n]) for n, w in weights.items()}, {}
+        return _moved(weights, change), {}
     old = moments.get("momentum", {})
     momentum = {n: (how.momentum * old.get(n, 0.0) + change[n]).astype(np.float64) for n in weights}
-    step = {n: change[n] if _is_buffer(n) else momentum[n].copy() for n in weights}
-    return {n: _plus(w, step[n]) for n, w in weights.items()}, {"momentum": momentum}
+    step = {n: change[n] if _is_buffer(n) else momentum[n] for n in weights}
+    return _moved(weights, step), {"momentum": momentum}
 
 
 def _adaptive(
     how: FedAdam, weights: Mapping[str, Array], change: Mapping[str, Array], moments: Moments
 ) -> tuple[Weights, Moments]:
     """Reddi et al., ICLR 2021, algorithm 2; batch statistics are plainly averaged."""
-    first, second, after = {}, {}, {}
-    for name, weight in weights.items():
+    first, second, steps = {}, {}, {}
+    for name in weights:
         d = change[name].astype(np.float64)
         m = moments.get("first", {}).get(name, np.zeros_like(d))
         v = moments.get("second", {}).get(name, np.full_like(d, how.tau**2))
@@ -47,15 +48,19 @@ def _adaptive(
         pull = np.sign(v - d * d) * d * d if how.kind == "fedyogi" else v - d * d
         second[name] = v - (1 - how.beta_2) * pull
         step = how.learning_rate * first[name] / (np.sqrt(second[name]) + how.tau)
-        after[name] = _plus(weight, d if _is_buffer(name) else step)
-    return after, {"first": first, "second": second}
+        steps[name] = d if _is_buffer(name) else step
+    return _moved(weights, steps), {"first": first, "second": second}
 
 
 def _is_buffer(name: str) -> bool:
     return name.endswith(_BUFFERS)
 
 
-def _plus(weight: Array, step: Array) -> Array:
-    """Return weight + step, added in double precision."""
-    sum_: Array = np.add(weight, step, dtype=np.float64, out=step).astype(weight.dtype)
-    return sum_
+def _moved(weights: Mapping[str, Array], steps: Mapping[str, Array]) -> Weights:
+    """Return weights + steps, added in double precision; fresh steps are used up."""
+    moved = blank(weights)
+    flat = {name: steps[name].reshape(-1) for name in weights}
+    for name, place in used_up(flat):
+        sums = np.add(weights[name].reshape(-1)[place], flat[name][place], dtype=np.float64)
+        moved[name].reshape(-1)[place] = sums
+    return moved

@@ -1,36 +1,52 @@
 """Arrays on the coordinator's disk: safetensors, written atomically, known by sha256."""
 
-import errno
 import hashlib
+import json
 import os
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load, save_file
+from safetensors.numpy import load
 
 from common.sums import Array
+
+Buffer: TypeAlias = bytes | memoryview
+
+_NAMES = {"f": "F", "i": "I", "u": "U"}  # of types, by numpy's kind
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> str:
     """Write arrays and return the sha256 of the file."""
+    sha = hashlib.sha256()
+
+    def pieces() -> Iterator[Buffer]:
+        for piece in _file_of(arrays):
+            sha.update(piece)
+            yield piece
+
+    _write(path, pieces())
+    return sha.hexdigest()
+
+
+def _file_of(arrays: Mapping[str, Array]) -> Iterator[Buffer]:
+    """Yield a file of safetensors in pieces: its own `save` makes a copy of every array."""
     plain = {name: np.asarray(a, order="C") for name, a in arrays.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        save_file(plain, temporary)
-    except SafetensorError as error:  # it wraps the system's own
-        temporary.unlink(missing_ok=True)
-        number = re.search(r"os error (\d+)", str(error))
-        code = int(number[1]) if number else errno.EIO
-        raise OSError(code, os.strerror(code), str(path)) from None
-    with temporary.open("r+b") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    return digest
+    in_order = sorted(plain.items(), key=lambda item: (-item[1].itemsize, item[0]))
+    head: dict[str, dict[str, Any]] = {}
+    at = 0
+    for name, array in in_order:
+        end = at + array.nbytes
+        type_ = "BOOL" if array.dtype == bool else f"{_NAMES[array.dtype.kind]}{8 * array.itemsize}"
+        head[name] = {"dtype": type_, "shape": array.shape, "data_offsets": (at, end)}
+        at = end
+    text = json.dumps(head).encode()
+    text += b" " * (-len(text) % 8)
+    yield len(text).to_bytes(8, "little") + text
+    for _, array in in_order:
+        yield array.reshape(-1).view(np.uint8).data
 
 
 def read_arrays(path: Path, sha256: str) -> dict[str, Array]:
@@ -51,15 +67,19 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         OSError: of the file as it was named, not of what is written beside it before.
     """
+    _write(path, [data])
+
+
+def _write(path: Path, pieces: Iterable[Buffer]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        if error.filename != str(temporary):
-            raise
-        raise type(error)(error.errno, error.strerror, str(path)) from error
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error

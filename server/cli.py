@@ -1,7 +1,8 @@
 """The command `consortium`.
 
 Exit codes: 0 done; 1 a mistake in a file or a cohort; 2 wrong usage; 3 the run ended, but
-sites or steps were lost; 4 the run could not go on (resume it); 130 interrupted.
+sites or steps were lost, or a step has no result; 4 the run could not go on (resume it); 130
+interrupted.
 """
 
 import importlib
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from common.doubtful_codes import doubtful_codes
 from common.errors import ConfigError, Finding, why_not_opened
-from common.outlook import foreseen_refusals
-from common.settings import Frozen, decoded, look_at_yaml, parse
+from common.outlook import refusals_in_lines
+from common.settings import Frozen, decoded, line_of, look_at_yaml, parse
 from common.sites import Roster
 from common.study import Study, read_study
 from server.deploy import commands as deployed
@@ -139,6 +141,7 @@ def check(
     """Check a study, a roster and the cohorts of simulated sites; say everything at once."""
     if sites is None:
         read_study(decoded(study.read_bytes(), str(study)), str(study))
+        _warn_of_codes(study)
     else:
         _check_files(study, sites)
         _warn_of_refusals(study, sites)
@@ -211,8 +214,18 @@ def _warn_of_refusals(study: Path, sites: Path) -> None:
     """Say what the policies of the roster will refuse; the study is run without it."""
     read = read_study(study.read_text(encoding="utf-8"), str(study))
     roster = parse(Roster, sites.read_text(encoding="utf-8"), str(sites))
-    for site, text in foreseen_refusals(read, roster):
-        sys.stderr.write(f"{site}: warning: will refuse {text}\n")
+    _warn_of_codes(study)
+    for line in refusals_in_lines(read, roster):
+        sys.stderr.write(f"{line}\n")
+
+
+def _warn_of_codes(study: Path) -> None:
+    """Say which codes for missing may be values."""
+    text = study.read_text(encoding="utf-8")
+    _, lines, _ = look_at_yaml(text, str(study))
+    for path, why in doubtful_codes(read_study(text, str(study), again=True).cohort):
+        finding = Finding(str(study), line_of(path, lines), ".".join(path), f"warning: {why}")
+        sys.stderr.write(f"{finding}\n")
 
 
 def _refuse_bad_cohorts(study: Path, sites: Path, runs: Path | None, *, leave_out: bool) -> None:
@@ -293,9 +306,9 @@ def _report(run: "Run") -> None:
 
 
 def _tell_losses(run: "Run") -> None:
-    from server.ending import gaps_in_words
+    from server.ending import gaps_in_words, no_results
 
-    if run.losses():
+    if run.losses() or no_results(run):
         sys.stderr.write("The run ended, but not with everyone or everything; see the report.\n")
         if gaps := gaps_in_words(run):
             sys.stderr.write(f"{gaps}\n")

@@ -126,25 +126,20 @@ class Post:
     ) -> Iterator[tuple[int, Packet | Reason]]:
         deadline, tries, away = time.monotonic() + deadline_s, _TRIES, packets
         while away:
-            waiting, lost = self._push(away, kind, deadline - time.monotonic()), []
-            tries -= 1
+            messages = _messages(away, kind, deadline - time.monotonic())
+            waiting = dict(zip(self.grid.push_messages(messages), away, strict=True))
+            tries, lost = tries - 1, []
             for node, reply in self._pull(waiting, deadline):
                 if kind == ROUND and tries and reply is Reason.UNREACHABLE:
                     lost.append(node)
                 else:
                     yield node, reply
                 del reply  # before the next one comes
+            for message in messages:
+                release(message.content)
             if lost:
                 time.sleep(min(_NEXT_TRY_S, max(deadline - time.monotonic(), 0)))
             away = {node: packets[node] for node in lost}
-
-    def _push(self, packets: Mapping[int, Packet], kind: str, ttl_s: float) -> dict[str, int]:
-        """Send nodes their packets; return whom each message is for."""
-        messages = [
-            Message(to_records(packet), dst_node_id=node, message_type=kind, ttl=max(ttl_s, 1.0))
-            for node, packet in packets.items()
-        ]
-        return dict(zip(self.grid.push_messages(messages), packets, strict=True))
 
     def _pull(
         self, waiting: dict[str, int], deadline: float
@@ -155,9 +150,11 @@ class Post:
             message_id, arrived = order[0], False
             for reply in self._pulled(message_id):
                 arrived = True
-                yield waiting.pop(message_id), _content(reply)
-                if reply.has_content():
-                    release(reply.content)
+                try:
+                    yield waiting.pop(message_id), _content(reply)
+                finally:
+                    if reply.has_content():
+                        release(reply.content)
                 del reply
             if arrived:
                 order.popleft()
@@ -188,13 +185,24 @@ class Post:
 
     def _pulled(self, message_id: str) -> Iterable[Message]:
         """Return the reply if it is there; where the server is too busy, there is none yet."""
+        pull: Callable[[list[str]], Iterable[Message]]
+        pull = getattr(self.grid, "pull_streamed", self.grid.pull_messages)
         try:
-            return self.grid.pull_messages([message_id])
+            return pull([message_id])
         except httpx.HTTPStatusError as error:
             if error.response.status_code < _SERVER_FAILED:
                 raise
             log.warning("the server could not be asked for replies: %s", error)
             return ()
+
+
+def _messages(packets: Mapping[int, Packet], kind: str, ttl_s: float) -> list[Message]:
+    """Return the packets as messages to nodes."""
+    ttl_s = max(ttl_s, 1.0)
+    return [
+        Message(to_records(packet), dst_node_id=node, message_type=kind, ttl=ttl_s)
+        for node, packet in packets.items()
+    ]
 
 
 def _content(reply: Message) -> Packet | Reason:

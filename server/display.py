@@ -23,6 +23,8 @@ from common.tasks.train import Train
 from server.progress import listening
 from server.report.words import failure_in_words, reason_in_words
 
+_NAMED = 4  # parts of steps that one line names
+
 
 @contextmanager
 def shown(study: Study, *, as_json: bool) -> Iterator[None]:
@@ -40,8 +42,13 @@ def shown(study: Study, *, as_json: bool) -> Iterator[None]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as progress, listening(_Display(progress, study)):
-        yield
+    with Progress(*columns, console=console) as progress:
+        display = _Display(progress, study)
+        try:
+            with listening(display):
+                yield
+        finally:
+            display.tell_troubles()
 
 
 def _print_json(event: Mapping[str, Any]) -> None:
@@ -57,8 +64,11 @@ class _Display:
     study: Study
     bars: dict[str, TaskID] = field(default_factory=dict)
     leading: dict[str, str] = field(default_factory=dict)
+    troubles: dict[str, list[str]] = field(default_factory=dict)
 
     def __call__(self, event: Mapping[str, Any]) -> None:
+        if event["event"] not in ("lost", "failed"):
+            self.tell_troubles()
         handler = getattr(self, f"_{event['event']}", None)
         if handler is not None:
             handler(event)
@@ -87,14 +97,25 @@ class _Display:
 
     def _lost(self, event: Mapping[str, Any]) -> None:
         reason = event["reason"]
-        text = f"{event['site']} gave no answer to {event['problem']}: {reason_in_words(reason)}"
-        self.progress.console.print(f"[yellow]{text} ({reason})")
+        said = (
+            f"[yellow]{event['site']} gave no answer to {{}}: {reason_in_words(reason)} ({reason})"
+        )
+        self.troubles.setdefault(said, []).append(str(event["problem"]))
 
     def _left_out(self, event: Mapping[str, Any]) -> None:
         self.progress.console.print(f"[red]{event['site']} is left out of {event['problem']}")
 
     def _failed(self, event: Mapping[str, Any]) -> None:
-        self.progress.console.print(f"[red]no answer to {_named(event)}: {_why(event)}")
+        self.troubles.setdefault(f"[red]no answer to {{}}: {_why(event)}", []).append(_named(event))
+
+    def tell_troubles(self) -> None:
+        """Print what went wrong since last: one line for what many parts of steps have alike."""
+        for said, problems in self.troubles.items():
+            named = list(dict.fromkeys(problems))
+            left = len(named) - _NAMED
+            text = ", ".join(named[:_NAMED]) + (f" and {left} more" if left > 0 else "")
+            self.progress.console.print(said.replace("{}", text, 1))
+        self.troubles.clear()
 
     def _round(self, event: Mapping[str, Any]) -> None:
         for problem in event["problems"]:

@@ -1,12 +1,15 @@
 """How a run ended, in words: what has no answer, and whether going on may give it one."""
 
+import json
 from typing import Any
 
 from common.errors import Reason
 from server.journal import read_events
 from server.report.words import BY_POLICY, failure_in_words, reasons_of
+from server.results import without_result
 from server.run import Run, kept_by_policy
 
+_NAMED = 6  # parts that share a reason, by name
 _STAYS = {str(reason) for reason in BY_POLICY - {Reason.STUDY_NOT_APPROVED}}
 
 
@@ -26,15 +29,38 @@ def unanswered(run: Run) -> dict[str, str]:
     }
 
 
+def no_results(run: Run) -> dict[str, str]:
+    """Return why steps that were answered have no result, by step."""
+    path = run.folder / "answers.json"
+    if not path.exists():
+        return {}
+    answers = json.loads(path.read_text(encoding="utf-8"))["answers"]
+    return without_result(run.study.steps, answers)
+
+
 def gaps_in_words(run: Run) -> str:
-    """Return which parts of steps have no answer and how to go on for them; "" where all have."""
+    """Return which steps have no result, which parts no answer, and how to go on; or ""."""
+    empty = "; ".join(f"{step} ({why})" for step, why in no_results(run).items())
+    said = [f"no result of {empty}"] if empty else []
+    return "; ".join(filter(None, [*said, _unanswered_in_words(run)]))
+
+
+def _unanswered_in_words(run: Run) -> str:
     gaps = unanswered(run)
     if not gaps:
         return ""
-    said = "; ".join(f"{name} ({failure_in_words(why)})" for name, why in sorted(gaps.items()))
+    alike: dict[str, list[str]] = {}
+    for name, why in sorted(gaps.items()):
+        alike.setdefault(failure_in_words(why), []).append(name)
+    said = "; ".join(f"{_some(names)} ({why})" for why, names in alike.items())
     may_yet = [name for name, why in gaps.items() if set(reasons_of(why)) - _STAYS]
     tip = f"; once enough sites can answer, go on with: {going_on(run)}" if may_yet else ""
     return f"no answer to {said}{tip}"
+
+
+def _some(names: list[str]) -> str:
+    left = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {left} more" if left > 0 else "")
 
 
 def going_on(run: Run) -> str:

@@ -1,20 +1,26 @@
 """A line between the simulation and a worker process on the same machine.
 
 What Flower's message says goes through a pipe in Python's own encoding; the bytes of its
-arrays go through a socket straight from and into their place, as they may be large. Both
-ends are our own processes: nothing that came from a network is ever read this way.
+arrays go through a socket straight from and into their place, as they may be large, or are
+read from it only as they are used. Both ends are our own processes: nothing that came from a
+network is ever read this way.
 """
 
 import multiprocessing
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from copy import copy as copy_of
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 
 from flwr.app import Array, ArrayRecord, Message, RecordDict
 
 from common.buffers import BUFFERS
+from common.stream import Stream
+
+_NOWHERE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,20 @@ class Line:
             array.__dict__["data"] = self._read(size)  # Flower declares bytes; any buffer does
         return head.message
 
+    def stream_body(self, head: "Head", done: Callable[[], None]) -> Message:
+        """Return the message of a head; its arrays are streams, to be read in their order.
+
+        Until `done`, which the closing of the streams calls, the line is in use.
+        """
+        body = _Body(self.bulk, sum(head.sizes), done)
+        start = 0
+        for array, size in zip(_arrays(head.message), head.sizes, strict=True):
+            array.__dict__["data"] = Stream(size, partial(body.fill, start), body.close)
+            start += size
+        if not start:
+            body.close()
+        return head.message
+
     def close(self) -> None:
         """Close this end."""
         self.pipe.close()
@@ -78,13 +98,61 @@ class Line:
 
     def _read(self, size: int) -> memoryview:
         content = BUFFERS.lend(size).data
-        rest = content
+        _fill(self.bulk, content)
+        return content
+
+
+@dataclass
+class _Body:
+    """The arrays of one message that are still on the line, one behind the other.
+
+    Attributes:
+        bulk: what they come through.
+        size: bytes of all of them.
+        done: told once, when nothing of them is on the line any more.
+        at: how many bytes have been read.
+    """
+
+    bulk: socket.socket
+    size: int
+    done: Callable[[], None]
+    at: int = 0
+    closed: bool = False
+
+    def fill(self, start: int, offset: int, buffer: memoryview) -> None:
+        """Fill a buffer from `offset` on of the array that begins at `start`."""
+        self._skip_to(start + offset)
+        _fill(self.bulk, buffer)
+        self.at += len(buffer)
+
+    def close(self) -> None:
+        """Read what is left to nowhere."""
+        if self.closed:
+            return
+        self.closed = True
+        with suppress(EOFError):  # whoever uses the line next is told
+            self._skip_to(self.size)
+        self.done()
+
+    def _skip_to(self, at: int) -> None:
+        if at < self.at:
+            raise EOFError("what has been read is no more on the line")
+        nowhere = memoryview(bytearray(min(at - self.at, _NOWHERE)))
+        while self.at < at:
+            piece = nowhere[: at - self.at]
+            _fill(self.bulk, piece)
+            self.at += len(piece)
+
+
+def _fill(bulk: socket.socket, rest: memoryview) -> None:
+    try:
         while rest:
-            n = self.bulk.recv_into(rest)
+            n = bulk.recv_into(rest)
             if n == 0:
                 raise EOFError("the other end of the line is gone")
             rest = rest[n:]
-        return content
+    except OSError as error:
+        raise EOFError("the line broke") from error
 
 
 def open_line() -> tuple[Line, Line]:

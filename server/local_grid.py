@@ -41,6 +41,19 @@ class _Letter:
             pass
         finally:
             self.taken.set()
+        return self._crashed()
+
+    def stream(self) -> Message:
+        """Return the reply; once its arrays are read or closed the worker goes on."""
+        try:
+            if self.worker is not None:
+                return self.worker.stream(self.taken.set)
+        except Crashed:
+            pass
+        self.taken.set()
+        return self._crashed()
+
+    def _crashed(self) -> Message:
         error = Error(ErrorCode.CLIENT_APP_CRASHED, "ClientApp stopped responding.")
         return Message(error, reply_to=self.message)
 
@@ -128,13 +141,15 @@ class LocalGrid(Grid):
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
         """Return the replies to those of the messages that have one."""
-        replies = []
-        for name in message_ids:
-            letter = self._letters.get(name)
-            if letter is not None and letter.ready.is_set():
-                del self._letters[name]
-                replies.append(letter.take())
-        return replies
+        return [letter.take() for letter in self._arrived(message_ids)]
+
+    def pull_streamed(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Return the same, with arrays that are read from the workers as they are used."""
+        return [letter.stream() for letter in self._arrived(message_ids)]
+
+    def _arrived(self, message_ids: Iterable[str]) -> list[_Letter]:
+        ready = [m for m in message_ids if m in self._letters and self._letters[m].ready.is_set()]
+        return [self._letters.pop(name) for name in ready]
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None

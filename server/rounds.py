@@ -5,18 +5,20 @@ not, the same ask goes to the rest as a new attempt with new masks; they answer 
 their kept sums without working again.
 """
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from common.buffers import BUFFERS
+from common.buffers import fresh
 from common.codec import Malformed, pack, read_replies, round_packet
 from common.errors import Reason
 from common.messages import Blob, Hello, Joined, Packet, Posed, Replies, Reply, Round, signed_words
-from common.privacy.encoding import Words, add_into, decode, layout
+from common.privacy.encoding import Words, add_piece, decode, layout
 from common.privacy.identity import verified
+from common.stream import Stream, pieces
 from common.sums import Schema, Sums
 from server.collect import Post
 
@@ -78,13 +80,20 @@ class _Tally:
     arrived: set[str] = field(default_factory=set)
     lost: dict[str, Reason] = field(default_factory=dict)
 
-    def add(self, words: Words) -> None:
-        """Add one site's words to the running sum."""
+    def add(self, words: Words | Stream) -> bytes:
+        """Add one site's words to the running sum as they come; return their sha256.
+
+        Raises:
+            EOFError: they broke off; the sum is spoilt.
+        """
         if self.words is None:
-            self.words = BUFFERS.words(words.size)
-            np.copyto(self.words, words)
-        else:
-            add_into(self.words, words, self.wanted.schema)
+            self.words = fresh(words.nbytes).view(np.uint64)
+        shape, sha, at = layout(self.wanted.schema), hashlib.sha256(), 0
+        for piece in pieces(words):
+            sha.update(piece.data)
+            add_piece(self.words, at, piece, shape)
+            at += piece.size
+        return sha.digest()
 
     def posed(self) -> Posed:
         """Return the ask for the sites of this attempt."""
@@ -166,7 +175,11 @@ class Exchange:
     def _take(
         self, site: str, reply: Packet | Reason, message: Round, mine: Mapping[str, _Tally]
     ) -> None:
-        """Add what a site sent to the running sums; what it did not send is lost."""
+        """Add what a site sent to the running sums; what it did not send is lost.
+
+        It is added while its signature is still open. A site whose signature does not hold is
+        lost, and a sum that lacks a site of its group is never read: it is asked for again.
+        """
         replies = _read(site, reply)
         if isinstance(replies, Reason):
             for tally in mine.values():
@@ -175,23 +188,28 @@ class Exchange:
         posed = {p.problem: p for p in message.asks}
         for one in replies.replies:
             asked = mine.get(one.problem)
-            if asked is not None and site not in asked.arrived:
+            if asked is not None and site not in asked.arrived | asked.lost.keys():
                 self._take_one(site, one, message.binding(posed[one.problem]), asked)
         for tally in mine.values():
             if site not in tally.arrived:
                 tally.lost.setdefault(site, Reason.MALFORMED_REPLY)
 
     def _take_one(self, site: str, reply: Reply, binding: bytes, tally: _Tally) -> None:
-        schema, words = tally.wanted.schema, reply.words
+        words = reply.words
         if words is None:
             tally.lost[site] = reply.reason or Reason.MALFORMED_REPLY
-        elif words.size != layout(schema).n_words:
+        elif words.nbytes != 8 * layout(tally.wanted.schema).n_words:
             tally.lost[site] = Reason.WRONG_SHAPE
-        elif not self._signed(reply.signature, site, signed_words(site, binding, words)):
-            tally.lost[site] = Reason.BAD_SIGNATURE
         else:
-            tally.arrived.add(site)
-            tally.add(words)
+            try:
+                signed = signed_words(site, binding, tally.add(words))
+            except EOFError:
+                tally.lost[site] = Reason.CRASHED
+                return
+            if self._signed(reply.signature, site, signed):
+                tally.arrived.add(site)
+            else:
+                tally.lost[site] = Reason.BAD_SIGNATURE
 
     def _signed(self, signature: str, site: str, message: bytes) -> bool:
         try:
@@ -210,7 +228,7 @@ def _sorted_out(tallies: Sequence[_Tally]) -> tuple[dict[str, Outcome], list[_Ta
     ended, again = {}, []
     for tally in tallies:
         problem, wanted = tally.wanted.posed.problem, tally.wanted
-        if tally.words is not None and tally.arrived == set(tally.group):
+        if tally.words is not None and tally.arrived == set(tally.group):  # every one signed
             total = decode(tally.words, wanted.schema)
             ended[problem] = Outcome(total, tally.group, tally.lost)
             continue

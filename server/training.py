@@ -4,13 +4,15 @@ A total holds n and the sum over sites of n times each site's change of the weig
 their quotient is the mean change, and the aggregation makes of it the next weights.
 """
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from common.analyses.analysis import Answer, Ask, Json, Solve, State
+from common.buffers import side_by_side
 from common.holdings import Holdings
 from common.seeds import seed
 from common.sites import POOLED, Roster
@@ -34,9 +36,13 @@ def problems(study: Study, roster: Roster, name: str, *, pooled: bool) -> Iterat
     step: Train = study.bound[name]
     for fold in step.fold_numbers:
         words = (name, fold) if fold else (name,)
-        start = initial_weights(step, study.holdings, seed(study.name, *words, roster.seed))
+        seed_ = seed(study.name, *words, roster.seed)
+        start: Callable[[], Weights] = partial(initial_weights, step, study.holdings, seed_)
         kept = _local_names(step, study.holdings)
-        for base, group in _groups(step, roster, pooled=pooled):
+        groups = list(_groups(step, roster, pooled=pooled))
+        if kept or len(groups) > 1:  # they are wanted again
+            start = cache(start)
+        for base, group in groups:
             part = part_of(base, fold)
             training = Training(
                 step=step,
@@ -113,7 +119,7 @@ class Training:
         step: its settings.
         known: what cases have.
         seed: of this training; sites add their name and the round.
-        start: the first weights.
+        start: makes the first weights.
         fold: of the patients it never sees, from 1; 0: it sees all.
         kept: names of weights that every site keeps for itself.
         tunes: whether its sites go on alone at the end.
@@ -122,7 +128,7 @@ class Training:
     step: Train
     known: Holdings
     seed: int
-    start: Weights
+    start: Callable[[], Weights]
     fold: int = 0
     kept: frozenset[str] = frozenset()
     tunes: bool = False
@@ -150,14 +156,14 @@ class Training:
 
     def _begun(self) -> Generator[Ask, Sums, Progress]:
         """Return where a training begins, after the sums that its task wants first."""
-        start = {name: array for name, array in self.start.items() if name not in self.kept}
+        start = {name: array for name, array in self.start().items() if name not in self.kept}
         task: Any = self.step.task
         if prepares(task) and self.step.privacy is not None:
             start |= task.declared(self.known)
         elif prepares(task):
             total = yield Ask("prepare", self._values(0))
             start |= task.prepared(self.known, total)
-        return Progress(0, start, {}, {}, {}, [])
+        return Progress(0, side_by_side(start), {}, {}, {}, [])
 
     def _ended(self, now: Progress) -> Solve:
         """Calibrate and fine-tune what was trained, where the study wants it; answer."""
@@ -182,17 +188,18 @@ class Training:
         for round_ in range(first, self.step.rounds):
             values = {**self._values(round_), "train": True, "own": True}
             kept = State({"round": round_, "history": list(history)})
-            begin = self.start if round_ == 0 else {}
+            begin = self.start() if round_ == 0 else {}
             arrays = {WEIGHTS + name: array for name, array in begin.items()}
             total = yield Ask("train", values, arrays, kept)
             history.append(self._line(round_, total))
         if "ensemble" not in self.step.baselines:
             return Answer({"history": history})
-        shapes = {WEIGHTS + name: np.zeros_like(a) for name, a in self.start.items()}
+        start = self.start()
+        shapes = {WEIGHTS + name: np.zeros_like(a) for name, a in start.items()}
         values = {**self._values(self.step.rounds), "own": True, "share": True}
         last = State({"round": self.step.rounds, "history": list(history)})
         total = yield Ask("share", values, shapes, last)
-        return Answer({"history": history}, _own_weights(total, self.start))
+        return Answer({"history": history}, _own_weights(total, start))
 
     def _ask(self, now: Progress) -> Ask:
         step, last = self.step, now.round == self.step.rounds
@@ -208,7 +215,8 @@ class Training:
     def _sent(self, weights: Weights) -> Weights:
         """Return an ask's arrays: the common weights, and first values of what stays local."""
         common = {WEIGHTS + name: array for name, array in weights.items()}
-        return common | {BEGIN + name: self.start[name] for name in sorted(self.kept)}
+        first = self.start() if self.kept else {}
+        return common | {BEGIN + name: first[name] for name in sorted(self.kept)}
 
     def _values(self, round_: int) -> dict[str, Json]:
         factor = self.step.schedule.factor(round_, self.step.rounds)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from common.analyses.analysis import Json, State
+from common.buffers import side_by_side
 from common.sums import Array
 from common.tasks.train import Train
 from server.aggregation import Moments
@@ -107,6 +108,7 @@ def read_progress(state: State) -> Progress:
         group, _, name = key.partition(".")
         named.setdefault(group, {})[name] = array
     weights, average, best = (named.pop(g) for g in ("weights", "average", "best"))
+    weights = side_by_side(weights)
     values = state.values
     history = [dict(line) for line in values["history"]]  # type: ignore[union-attr, arg-type]
     stage, found = str(values.get("stage", "train")), values.get("found")

@@ -18,6 +18,7 @@ from typing import Protocol, TypeAlias
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
+from common.wire import release
 from server.line import Head, Line, open_line
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,9 @@ class Worker(Protocol):
 
     def take(self) -> Message:
         """Return the reply of the last message run."""
+
+    def stream(self, done: Callable[[], None]) -> Message:
+        """Return the reply, which is still the worker's until `done`: arrays may be streams."""
 
     def close(self) -> None:
         """Stop."""
@@ -90,6 +94,11 @@ class ThreadWorker:
             raise Crashed
         return reply
 
+    def stream(self, done: Callable[[], None]) -> Message:
+        """Return the reply of the last message run; it is whole already."""
+        done()
+        return self.take()
+
     def close(self) -> None:
         """Do nothing: daemon threads end with the process."""
 
@@ -135,6 +144,13 @@ class ProcessWorker:
             raise Crashed from None
         finally:
             self._head = None
+
+    def stream(self, done: Callable[[], None]) -> Message:
+        """Return the reply of the last message run, its arrays as streams."""
+        if self._line is None or self._head is None:
+            raise Crashed
+        head, self._head = self._head, None
+        return self._line.stream_body(head, done)
 
     def close(self) -> None:
         """Stop the process."""
@@ -185,8 +201,11 @@ def _serve(line: Line, reference: str, environment: dict[str, str]) -> None:
     try:
         while True:
             head = line.receive_head()
-            reply = app(line.receive_body(head), context_of(head.partition))
+            message = line.receive_body(head)
+            reply = app(message, context_of(head.partition))
             line.send(reply, head.partition)
-            del reply
+            for done in (message, reply):
+                if done.has_content():
+                    release(done.content)
     except (EOFError, OSError):
         return

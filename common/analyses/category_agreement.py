@@ -7,10 +7,14 @@ from numpy.typing import NDArray
 
 from common.analyses.analysis import Json
 from common.analyses.plain import plain
+from common.analyses.publish import SMALLEST_CELL
 from common.table import Floats
 
 Counts = NDArray[np.int64]
 Outcome = dict[str, Json]
+
+_LEVELS = (0.001, 0.05)
+_HIDDEN = "two digits, and p only as below a level, as a cell of fewer than five is hidden"
 
 
 def kappa(counts: Counts, weights: str, level: float) -> Outcome:
@@ -80,6 +84,24 @@ def symmetry(counts: Counts) -> Outcome:
     chi = float(((upper - lower) ** 2 / np.maximum(both, 1)).sum())
     df = len(upper)
     return {"test": "bowker", "statistic": chi, "df": df, "p": plain(chdtrc(df, chi))}
+
+
+def with_hidden(found: Outcome, counts: Counts) -> Outcome:
+    """Return an outcome in as many digits as a paper prints, where a cell must not be told.
+
+    From kappa in full, or from McNemar's p in two digits, a table could be worked out to the
+    last case (R11): of p is told only below which usual level it lies.
+    """
+    if not ((counts > 0) & (counts < SMALLEST_CELL)).any():
+        return found
+    kept: Outcome = {key: found[key] for key in ("n", "test", "df", "note") if key in found}
+    for key in ("agreement", "estimate", "ci_low", "ci_high"):
+        if key in found:
+            value = found[key]
+            kept[key] = round(value, 2) if isinstance(value, float) else None
+    p = found.get("p")
+    below = min((level for level in _LEVELS if isinstance(p, float) and p < level), default=None)
+    return {**kept, "p": None, "p_below": below, "hidden": _HIDDEN}
 
 
 def _weights(k: int, kind: str) -> Floats:

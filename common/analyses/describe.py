@@ -8,9 +8,11 @@ import numpy as np
 from pydantic import Field
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
+from common.analyses.few import few_of_a_value
 from common.analyses.plain import floats
 from common.analyses.publish import SMALLEST_CELL, shown_counts
 from common.analyses.quantiles import Window, count_below, search_here, search_many
+from common.analyses.rare_levels import is_binary
 from common.analyses.spread import unit_of, without_rounding
 from common.analyses.wide import read_wide, wide_schema, wide_sums
 from common.cohort import Column
@@ -157,8 +159,11 @@ def _valid(table: Table, column: str) -> Floats:
 
 def _is_few(table: Table, column: str) -> bool:
     """Tell whether a number of so few patients goes out in clear that it would be theirs."""
-    patients = table.patients[~np.isnan(table.columns[column])]
-    return 0 < len(np.unique(patients)) < table.smallest_cell
+    values = table.columns[column]
+    patients = table.patients[~np.isnan(values)]
+    if 0 < len(np.unique(patients)) < table.smallest_cell:
+        return True
+    return few_of_a_value(table, np.ones(table.n, np.bool_), values)
 
 
 def _levels(table: Table, column: str) -> dict[str, Array]:
@@ -207,6 +212,7 @@ def _table_one(
     for i, c in enumerate(_numbers(analysis.of, contract)):
         mean, sd, n = (float(m[i]) for m in moments)
         few = bool(first["few"][i]) or 0 < n < SMALLEST_CELL
+        few = few or (is_binary(c, contract) and 0 < min(mean, 1 - mean) * n < SMALLEST_CELL - 0.5)
         present, missing = shown_counts([int(n), n_cases - int(n)])
         columns[c] = {
             "n": None if few else present,

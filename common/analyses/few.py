@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from common.table import Floats, Table
 
 Bools = NDArray[np.bool_]
+_FEW_VALUES = 50  # looked at first: a measurement has more than two values among them
 
 
 def behind_enough(table: Table, there: Bools, codes: NDArray[np.int64] | None = None) -> Bools:
@@ -36,7 +37,35 @@ def behind_enough(table: Table, there: Bools, codes: NDArray[np.int64] | None = 
 
 
 def without_few(table: Table, values: Floats, codes: NDArray[np.int64] | None = None) -> Floats:
-    """Return columns, shape (n, p), missing where too few patients have a value."""
+    """Return columns, shape (n, p), missing where too few patients have a value.
+
+    So is one of two values, such as 0 and 1, of which too few have either.
+    """
     if not table.smallest_cell:
         return values
-    return np.where(behind_enough(table, ~np.isnan(values), codes), values, np.nan)
+    out = np.where(behind_enough(table, ~np.isnan(values), codes), values, np.nan)
+    groups = np.zeros(table.n, np.int64) if codes is None else codes
+    for group in np.unique(groups):
+        rows = groups == group
+        for j in range(out.shape[1]):
+            if few_of_a_value(table, rows, out[:, j]):
+                out[rows, j] = np.nan
+    return out
+
+
+def few_of_a_value(table: Table, rows: Bools, values: Floats) -> bool:
+    """Tell whether a column is a yes or no that few patients have: its mean counts them.
+
+    Args:
+        table: whose `smallest_cell` says how many are few; 0: none are.
+        rows: to be told of, shape (n,).
+        values: of the column, shape (n,).
+    """
+    if not table.smallest_cell:
+        return False
+    there = rows & ~np.isnan(values)
+    first = values[there][:_FEW_VALUES]
+    if len(np.unique(first)) > 2 or len(kinds := np.unique(values[there])) != 2:
+        return False
+    counts = (len(np.unique(table.patients[there & (values == kind)])) for kind in kinds)
+    return min(counts) < table.smallest_cell

@@ -27,6 +27,7 @@ from common.sums import Array, Schema, Sums, cells, count, real
 from common.table import Floats, Table
 
 _MOST_IN_RIDGE = 100
+_SMALLEST, _SMALLEST_OF_RIDGE = 0.05, 1e-6  # the first lambda of a ridge is 1000 times as large
 
 
 class Lasso(Step):
@@ -73,8 +74,8 @@ class Lasso(Step):
         default=1.0, ge=0, le=1, description="1: LASSO, 0: ridge, between: elastic net"
     )
     lambdas: int = Field(default=40, ge=2, le=100, description="length of the path")
-    smallest: Annotated[float, Field(gt=0, lt=1)] = Field(
-        default=0.05, description="last lambda as a share of the first"
+    smallest: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        default=None, description="last lambda as a share of the first; else 0.05, of a ridge 1e-6"
     )
     folds: int = Field(default=10, ge=3, le=20)
     choose: Literal["min", "1se"] = Field(
@@ -153,7 +154,8 @@ class Lasso(Step):
         if not n or (self.family == "logistic" and not (first["classes"] > 0).all()):
             return without_path(first, "the outcome has one class only" if n else NO_CASE)
         scale = rough_scale(n, total[:-1], size[:-1])
-        shape = Shape(self.alpha, self.lambdas, self.smallest)
+        smallest = self.smallest or (_SMALLEST if self.alpha else _SMALLEST_OF_RIDGE)
+        shape = Shape(self.alpha, self.lambdas, smallest)
         if self.family == "linear":
             outcome = rough_scale(n, total[-1:], size[-1:])
             path = yield from lasso_linear.fit_path(scale, outcome, shape)

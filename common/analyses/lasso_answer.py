@@ -58,7 +58,7 @@ def answer_of(path: Path, choice: Choice, first: Sums) -> Answer:
     values: dict[str, Json] = {
         **_counts(first),
         "converged": True,
-        "note": None if terms else "no column was selected",
+        "note": _note(validated, at, selected=bool(terms)),
         "error": "deviance" if choice.family == "logistic" else "squared error",
         "lambda_min": plain(path.lambdas[validated.best]),
         "lambda_1se": plain(path.lambdas[validated.sparse]),
@@ -74,6 +74,21 @@ def answer_of(path: Path, choice: Choice, first: Sums) -> Answer:
     if choice.family == "linear":
         del values["events"], values["non_events"]
     return Answer(values, {"coefficients": raw})
+
+
+def _note(validated: Validated, at: int, *, selected: bool) -> str | None:
+    """Say where a lambda lies at an end of the path, beyond which a better one may be."""
+    said = [] if selected else ["no column was selected"]
+    if validated.best == len(validated.mean) - 1:
+        said.append(
+            "the error is least at the smallest lambda of the path and may be less beyond it: "
+            "lower `smallest`"
+        )
+    elif selected and at == 0:
+        said.append(
+            "the lambda chosen is the largest of the path, where columns weigh next to nothing"
+        )
+    return "; ".join(said) or None
 
 
 def _path(path: Path, validated: Validated, choice: Choice) -> list[Json]:

@@ -11,6 +11,7 @@ from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.correction import Correction, adjusted
 from common.analyses.few import without_few
 from common.analyses.plain import floats, plain
+from common.analyses.rare_levels import RARE_VALUE, rare_binary
 from common.analyses.spread import (
     centre_of,
     deviations,
@@ -97,7 +98,8 @@ class Moments(Step):
         kurtosis = floats(powers["z4"]) / safe - 4 * lost * skew
         tests = [k_squared(*map(float, args)) for args in zip(n, skew, kurtosis, strict=True)]
         p = adjusted([test[1] for test in tests], self.correction)
-        columns: dict[str, Json] = {}
+        columns: dict[str, dict[str, Json]] = {}
+        rare = rare_binary(self.of, contract, n, n * np.nan_to_num(mean))
         for i, name in enumerate(self.of):
             columns[name] = {
                 "n": int(n[i]),
@@ -110,8 +112,11 @@ class Moments(Step):
                 "p": tests[i][1],
                 "p_adjusted": p[i],
             }
+            if rare[i]:
+                kept = {key: columns[name][key] for key in ("n", "missing")}
+                columns[name] = {**dict.fromkeys(columns[name]), **kept, "note": RARE_VALUE}
         values: dict[str, Json] = {"n": int(first["n"]), "correction": self.correction}
-        return Answer({**values, "mode": "exact", "columns": columns})
+        return Answer({**values, "mode": "exact", "columns": dict(columns)})
 
 
 def k_squared(n: float, skew: float, kurtosis: float) -> tuple[float | None, float | None]:

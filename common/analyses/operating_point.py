@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.merging import counts_between, merged_at, shown_cuts
@@ -21,32 +21,15 @@ from common.analyses.proportions import (
 from common.analyses.publish import SMALLEST_CELL
 from common.analyses.roc import MOST_POINTS, curve_cells
 from common.analyses.score_grid import class_histogram, grid_of
+from common.analyses.threshold_choice import AtLeast, Chosen, Rule, choose
 from common.cohort import Column
-from common.settings import Frozen
 from common.step import Step, expand_patterns
 from common.sums import Array, Schema, Sums, cells, count, fine_grid, real
 from common.sums import Field as SumField
 from common.table import Floats, Table
 
 Contract = Mapping[str, Column]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
 Ints = NDArray[np.int64]
-
-
-class AtLeast(Frozen):
-    """The threshold with the best of the one rate among those that keep the other."""
-
-    sensitivity: Fraction | None = None
-    specificity: Fraction | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.sensitivity is None) == (self.specificity is None):
-            raise ValueError("expected either sensitivity or specificity")
-        return self
-
-
-Rule = Literal["youden"] | float | AtLeast
 
 
 class OperatingPoint(Step):
@@ -55,7 +38,8 @@ class OperatingPoint(Step):
     A score at or above a threshold is a call of the event. Thresholds are fixed ones,
     or chosen on the sites that are asked, or those of an earlier step, so that
     developing sites choose and external ones only test. A chosen threshold lies between
-    two cells of the published ROC curve and is nobody's score. Cases that miss the
+    two cells of the published ROC curve and is nobody's score; `judged` of a point is how
+    many such there are, its note where none beside it could be judged. Cases that miss the
     outcome or any of the scores are left out. Proportions have Wilson's or
     Clopper-Pearson's interval, F1 and the like one of draws from the two-by-two table.
     A table with a cell of one to four is not shown; its rates are given as bounds, the
@@ -153,9 +137,9 @@ class OperatingPoint(Step):
         event_level(contract, self.outcome, self.positive)
         if self.chosen_in and not self._thresholds:
             raise ValueError(f'the thresholds of "{self.chosen_in}" are not given')
-        chosen = dict(self._thresholds)
-        if not chosen and all(isinstance(rule, float) for rule in self.at):
-            fixed = tuple(r for r in self.at if isinstance(r, float))
+        chosen = {s: tuple(map(Chosen, known)) for s, known in self._thresholds.items()}
+        fixed = tuple(Chosen(rule) for rule in self.at if isinstance(rule, float))
+        if not chosen and len(fixed) == len(self.at):
             chosen = dict.fromkeys(self.scores, fixed)
         if not chosen:
             total = yield Ask("choose", {"alone": alone})
@@ -163,7 +147,7 @@ class OperatingPoint(Step):
                 return Answer(_head(total) | {"scores": {}, "note": _TOO_FEW})
             for s in self.scores:
                 curve = self._curve(contract, total, s, alone=alone)
-                chosen[s] = tuple(choose(curve, rule) for rule in self.at)
+                chosen[s] = tuple(choose(curve, rule, in_full=not fixed) for rule in self.at)
         cuts = {s: _distinct(chosen[s]) for s in self.scores}
         arrays = {f"thresholds.{s}": c for s, c in cuts.items()}
         total = yield Ask("tables", {"alone": alone}, arrays)
@@ -185,7 +169,7 @@ class OperatingPoint(Step):
         total: Sums,
         s: str,
         cuts: Floats,
-        chosen: tuple[float | None, ...],
+        chosen: tuple[Chosen, ...],
         *,
         alone: bool,
     ) -> list[Json]:
@@ -195,13 +179,16 @@ class OperatingPoint(Step):
         else:
             shown = shown_cuts(between, SMALLEST_CELL, each=True)
         points: list[Json] = []
-        for i, threshold in enumerate(chosen):
-            point: dict[str, Json] = {"rule": self._rule(i), "threshold": threshold}
+        for i, one in enumerate(chosen):
+            threshold = one.threshold
+            point: dict[str, Json] = {"rule": self._rule(i), "threshold": threshold, **one.said}
             k = None if threshold is None else int(np.searchsorted(cuts, threshold))
             if k is None:
-                point["note"] = "no threshold keeps the rule"
+                point.setdefault("note", "no threshold keeps the rule")
             elif not shown[k]:
-                point |= self._bounds(between, k, alone=alone)
+                bounds = self._bounds(between, k, alone=alone)
+                notes = [str(of["note"]) for of in (point, bounds) if "note" in of]
+                point |= bounds | {"note": "; ".join(notes)}
             else:
                 below, above = between[:, : k + 1].sum(1), between[:, k + 1 :].sum(1)
                 point |= self._measures(below, above)
@@ -236,38 +223,6 @@ class OperatingPoint(Step):
         return rule.model_dump(exclude_none=True) if isinstance(rule, AtLeast) else rule
 
 
-def choose(curve: Floats, rule: Rule) -> float | None:
-    """Return the threshold of a published ROC curve that fits a rule best.
-
-    Args:
-        curve: lower edge, non-events and events of each cell, shape (cells, 3).
-        rule: Youden's J (Cancer 3:32, 1950), the least of a rate, or a fixed threshold.
-
-    Returns:
-        An edge between two cells; None where no such edge keeps the rule.
-    """
-    if isinstance(rule, float):
-        return rule
-    used = curve[curve[:, 1:].sum(axis=1) > 0]
-    inner = used[1:, 0]
-    n = used[:, 1:].sum(axis=0)
-    specificity, missed = used[:-1, 1:].cumsum(axis=0).T / n[:, None]
-    sensitivity = 1 - missed
-    worth = sensitivity + specificity
-    if isinstance(rule, AtLeast):
-        least, rate, other = _asked(rule, sensitivity, specificity)
-        worth = np.where(rate >= least, other, -1.0)
-    if not inner.size or worth.max() < 0:
-        return None
-    return float(inner[int(np.argmax(worth))])
-
-
-def _asked(rule: AtLeast, sensitivity: Floats, specificity: Floats) -> tuple[float, Floats, Floats]:
-    if rule.sensitivity is not None:
-        return rule.sensitivity, sensitivity, specificity
-    return float(rule.specificity or 0.0), specificity, sensitivity
-
-
 _TOO_FEW = f"fewer than {SMALLEST_CELL} in a class"
 
 
@@ -295,8 +250,9 @@ def _between(values: Floats, y: Floats, cuts: Floats, s: str, least: int) -> dic
     return {f"between.{s}": counts, f"shown.{s}": shown.astype(np.int64)}
 
 
-def _distinct(thresholds: tuple[float | None, ...]) -> Floats:
-    return np.unique(np.array([t for t in thresholds if t is not None], np.float64))
+def _distinct(chosen: tuple[Chosen, ...]) -> Floats:
+    thresholds = [one.threshold for one in chosen if one.threshold is not None]
+    return np.unique(np.array(thresholds, np.float64))
 
 
 def _thresholds_of(scores: Json, name: str) -> tuple[float | None, ...]:

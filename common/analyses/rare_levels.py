@@ -18,6 +18,7 @@ from common.table import Floats, Table
 
 Ints = NDArray[np.int64]
 
+RARE_VALUE = f"fewer than {SMALLEST_CELL} cases have one of the column's two values"
 _NOTE = "not shown, as fewer than {} cases have the level, or the one it is compared with: {}"
 
 

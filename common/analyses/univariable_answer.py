@@ -12,6 +12,7 @@ from common.analyses.logit_asks import variances
 from common.analyses.newton import CONVERGED, SEPARATED, Bools, Fit, Ints, inverse_of
 from common.analyses.plain import plain
 from common.analyses.publish import SMALLEST_CELL, shown_counts
+from common.analyses.rare_levels import RARE_VALUE
 from common.sums import Sums
 from common.table import Floats
 
@@ -22,7 +23,7 @@ _NOTES = {
     _EMPTY: "no case has the column",
     _NO_CLASSES: "the cases that have the column are of one class",
     _FEW: f"fewer than {SMALLEST_CELL} cases of a class have the column",
-    _RARE: f"fewer than {SMALLEST_CELL} cases have one of the column's two values",
+    _RARE: RARE_VALUE,
     _CONSTANT: "constant, or collinear with the columns adjusted for",
 }
 

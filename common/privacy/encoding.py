@@ -118,9 +118,17 @@ def decode(words: Words, schema: Schema) -> dict[str, Array]:
 
 def add_into(total: Words, words: Words, schema: Schema) -> None:
     """Add `words` to `total` in place, with carries between low and high words."""
-    narrow = layout(schema).narrow
-    total[:narrow] += words[:narrow]
-    add_wide(total[narrow:], words[narrow:])
+    add_piece(total, 0, words, layout(schema))
+
+
+def add_piece(total: Words, start: int, piece: Words, shape: Layout) -> None:
+    """Add the words of a vector from `start` on to `total` in place, with their carries."""
+    end = start + piece.size
+    total[start:end] += piece
+    first, last = max(start, shape.narrow), min(end, shape.narrow + shape.wide)
+    if first < last:  # low words: what runs over goes to the high ones
+        carry = total[first:last] < piece[first - start : last - start]
+        total[first + shape.wide : last + shape.wide] += carry
 
 
 def subtract_into(total: Words, words: Words, schema: Schema) -> None:

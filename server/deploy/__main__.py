@@ -3,7 +3,7 @@
     python -m server.deploy [STUDY] [--sites SITES]
 
 Exit codes: 0 done and equal; 1 a mistake in a file; 3 the run ended, but sites or steps were
-lost; 4 it could not end; 5 the two differ; 130 interrupted.
+lost, or a step has no result; 4 it could not end; 5 the two differ; 130 interrupted.
 """
 
 import importlib
@@ -26,6 +26,7 @@ from server.deploy.localhost import Localhost, deploy, lay_out_localhost
 from server.deploy.measure import PROFILE
 from server.deploy.measure import in_words as measured
 from server.deploy.proxy import nginx
+from server.ending import no_results
 from server.journal import read_events
 from server.report.words import reason_in_words
 from server.run import Run, parse_name
@@ -61,7 +62,7 @@ def command(
         equal = not compare or report_equality(run, sites, here.folder / "simulation")
     if not equal:
         raise typer.Exit(UNEQUAL)
-    if run.losses():
+    if run.losses() or no_results(run):
         raise typer.Exit(WITH_LOSSES)
 
 

@@ -30,6 +30,7 @@ from server.deploy.conduct import DeployedRun
 from server.deploy.follow import Follower
 from server.deploy.home import DeploymentSettings
 from server.deploy.localhost import Localhost, Stage, lay_out_localhost
+from server.ending import no_results
 from server.run import Run
 
 _USER = 49999
@@ -134,7 +135,7 @@ def command(
         equal = report_equality(run, sites, here.folder / "simulation")
     if not equal:
         raise typer.Exit(UNEQUAL)
-    if run.losses():
+    if run.losses() or no_results(run):
         raise typer.Exit(WITH_LOSSES)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from common.outlook import foreseen_refusals
+from common.outlook import foreseen_refusals, refusals_in_lines
 from common.settings import parse
 from common.sites import Roster
 from common.study import read_study
@@ -107,3 +107,13 @@ def test_what_is_foreseen_is_what_is_refused(tmp_path: Path) -> None:
         if f"{reason}:" in text
     }
     assert lost == foreseen
+
+
+def test_a_closed_column_is_one_line_with_its_steps() -> None:
+    steps = "".join(f"  s{i}: {{kind: moments, of: [age, marker]}}\n" for i in range(20))
+    study = read_study(f"{STUDY.partition('  table1:')[0]}{steps}", "study.yaml")
+    policy = "simulate: {cohort: x, policy: {per_site: true, columns: [age]}}"
+    text = "".join(f"  {name}: {{{policy}}}\n" for name in SITES)
+    (line,) = refusals_in_lines(study, parse(Roster, f"sites:\n{text}", "sites.yaml"))
+    assert line.startswith(f"{', '.join(sorted(SITES))}: warning: will refuse steps s0, s1, ")
+    assert line.endswith('and 14 more: column_not_allowed: its policy does not open "marker"')

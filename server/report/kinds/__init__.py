@@ -16,6 +16,7 @@ from types import ModuleType
 from server.report.blocks import Block, Note, Table, Text
 from server.report.exactness import exactness
 from server.report.generic import generic_blocks
+from server.report.several import several_in_step
 from server.report.view import StepView
 from server.report.words import failure_in_words, listed
 
@@ -52,11 +53,13 @@ def blocks_of(view: StepView) -> list[Block]:
     blocks = _try(lambda v: list(made(v)), view) if made else None
     if not isinstance(blocks, list):
         blocks = list(generic_blocks(view))
-    return [*_with_exactness(blocks, exactness(view)), *_missing(view)]
+    for said in (exactness(view), several_in_step(view)):
+        blocks = _with_footnote(blocks, said)
+    return [*blocks, *_missing(view)]
 
 
-def _with_exactness(blocks: list[Block], said: str | None) -> list[Block]:
-    """Return blocks with what is exact or binned said below the last of them."""
+def _with_footnote(blocks: list[Block], said: str | None) -> list[Block]:
+    """Return blocks with something said below the last of them."""
     if said is None:
         return blocks
     if blocks and isinstance(blocks[-1], Table):

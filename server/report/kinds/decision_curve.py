@@ -22,6 +22,8 @@ from server.report.words import listed
 
 Values = Mapping[str, Any]
 _SHOWN = (0.1, 0.2, 0.3, 0.4, 0.5)
+_NEAR = 0.05  # how far from a column's threshold the nearest one shown may lie
+_ELSEWHERE = "\nat "
 
 
 def sentence(view: StepView) -> str:
@@ -82,24 +84,46 @@ def _figure(view: StepView, parts: Mapping[str, Values]) -> Figure:
 
 
 def _table(view: StepView, parts: Mapping[str, Values]) -> Table:
-    rows, names = [], score_names(view, view.step.scores)
+    rows, names, columns = [], score_names(view, view.step.scores), _columns(parts)
     for part, values in parts.items():
         rows.append(Row(f"{view.title(part)} ({counts_words(values)})", form="group"))
         for name, curve in values["scores"].items():
-            cells = tuple(_at(curve, t) for t in _SHOWN)
+            cells = tuple(_at(curve, t) for t in columns)
             rows.append(Row(names[name], cells, "level"))
-        rows.append(Row("act on all", tuple(_at(values["all"], t) for t in _SHOWN), "level"))
-    head = ("Net benefit at threshold", *(fixed(t, 1) for t in _SHOWN))
-    note = f"{NONE}: too few patients between this threshold and its neighbours to show it."
-    return Table("Net benefit", head, tuple(rows), (note,))
+        rows.append(Row("act on all", tuple(_at(values["all"], t) for t in columns), "level"))
+    texts = {cell for row in rows for cell in row.cells}
+    notes = []
+    if any(_ELSEWHERE in cell for cell in texts):
+        notes.append(
+            "Where a threshold stands below a number: that is the nearest one that can be shown; "
+            "at the column's own it would tell of fewer than five patients."
+        )
+    if NONE in texts:
+        notes.append(f"{NONE}: no threshold that can be shown within {_NEAR:g} of it.")
+    head = ("Net benefit at threshold", *(f"{t:g}" for t in columns))
+    return Table("Net benefit", head, tuple(rows), tuple(notes))
+
+
+def _columns(parts: Mapping[str, Values]) -> tuple[float, ...]:
+    """Return thresholds for a table: round ones where the curves reach, else some of theirs."""
+    grid = sorted({t for values in parts.values() for t in values["all"]["threshold"]})
+    curves = [curve for values in parts.values() for curve in values["scores"].values()]
+    reach = max((t for curve in curves for t in curve["threshold"]), default=1.0) + _NEAR
+    some = tuple(t for t in _SHOWN if grid[0] <= t <= grid[-1])
+    if len(some) < min(3, len(grid)):
+        at = np.unique(np.linspace(0, len(grid) - 1, min(5, len(grid))).round().astype(int))
+        some = tuple(grid[i] for i in at.tolist())
+    return tuple(t for t in some if t <= reach) or some
 
 
 def _at(curve: Values, threshold: float) -> str:
-    at = np.flatnonzero(np.isclose(curve["threshold"], threshold))
-    if not at.size:
+    """Return the net benefit at a threshold, or at the nearest that is shown and near."""
+    shown = np.asarray(curve["threshold"], np.float64)
+    off = np.abs(shown - threshold)
+    if not off.size or off.min() > _NEAR:
         return NONE
-    i = int(at[0])
+    i = int(np.argmin(off))
     text = fixed(curve["net_benefit"][i], 3)
     if "ci_low" in curve and is_number(curve["ci_low"][i]):
         text += f"\n{interval(curve['ci_low'][i], curve['ci_high'][i], 3)}"
-    return text
+    return text if off[i] < 1e-9 else f"{text}{_ELSEWHERE}{shown[i]:g}"

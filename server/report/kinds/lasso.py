@@ -1,4 +1,4 @@
-"""A LASSO: how the error depends on lambda, the path of coefficients, what was selected."""
+"""A LASSO, elastic net or ridge: the error by lambda, the coefficients, what was selected."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -9,11 +9,31 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from common.nested import AT
 from server.report.blocks import Block, Note, Row, Table, Text
 from server.report.charts import BLUE, FAINT, RED, below, draw, grid, style_of
-from server.report.numbers import is_number, plural, significant, whole
+from server.report.classifiers import cases_words
+from server.report.numbers import is_number, plural, significant
 from server.report.view import StepView
 
 _MOST = 40
 _NAMED = 7  # paths with a name of their own
+
+
+def sentence(view: StepView) -> str:
+    """Say what is predicted from how many columns, by which penalty."""
+    step = view.step
+    outcome = view.label(step.outcome, unit=False)
+    outcome += f" ({step.positive})" if step.positive else ""
+    how = penalty_words(step.alpha)
+    what = "Weigh" if step.alpha == 0 else "Select and weigh"
+    columns = plural(len(step.of), "column")
+    text = f"{what} {columns} into a score of {outcome} by {how}, {step.family} family; lambda by"
+    return f"{text} {step.folds}-fold cross-validation."
+
+
+def penalty_words(alpha: float) -> str:
+    """Return the name of a penalty by its share of the absolute kind."""
+    if alpha == 1:
+        return "LASSO"
+    return "elastic net" if alpha > 0 else "ridge regression"
 
 
 def blocks(view: StepView) -> Iterator[Block]:
@@ -31,7 +51,10 @@ def blocks(view: StepView) -> Iterator[Block]:
             height=3.6,
             caption=_caption(view, part, values),
         )
-        yield _table(view, part, values)
+        if values.get("note"):
+            yield Note(f"{view.title(part)}: {values['note']}.", "warn")
+        if values["terms"]:
+            yield _table(view, part, values)
     yield from _stability(view)
 
 
@@ -97,7 +120,8 @@ def _table(view: StepView, part: str, values: Mapping[str, Any]) -> Table:
     )
     left = len(terms) - _MOST
     notes = (f"And {plural(left, 'more column')}: see answers.json.",) if left > 0 else ()
-    title = f"Columns selected, {view.title(part)} (n = {whole(values['n'])})"
+    what = "Weights" if view.step.alpha == 0 else "Columns selected"
+    title = f"{what}, {view.title(part)}: {cases_words(values)}"
     return Table(title, ("Column", "Weight per SD", "Weight"), rows, notes)
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+from common.analyses.threshold_choice import AtLeast
 from server.report.blocks import Block, Row, Table
 from server.report.kinds.roc import counts_words, outcome_words, without_scores
-from server.report.numbers import estimate, fixed, interval, is_number
+from server.report.numbers import estimate, fixed, interval, is_number, plural
 from server.report.score_names import score_names
 from server.report.view import StepView
 from server.report.words import listed
@@ -32,20 +33,23 @@ def blocks(view: StepView) -> Iterator[Block]:
     """Return one table for each part."""
     names = score_names(view, view.step.scores)
     for part, values in view.parts.items():
-        rows = []
+        rows, notes = [], []
         for name, score in values.get("scores", {}).items():
             for point in score["points"]:
                 cells = [fixed(point.get("threshold"), 3)]
                 cells += [_measure(point.get(key)) for key in _MEASURES]
-                rule = _rule(point.get("rule"), view.step.chosen_in)
-                head = f"{names[name]}\n{rule}"
+                rule = _rule(view, point.get("rule"))
+                rows.append(Row(f"{names[name]}\n{rule}", tuple(cells)))
                 if point.get("note"):
-                    head += f"\n{point['note']}"
-                rows.append(Row(head, tuple(cells)))
+                    notes.append(f"{names[name]}, {rule}: {point['note']}.")
+            notes += _judged(names[name], score["points"])
         if rows:
             head_ = ("Score and rule", "Threshold", *_MEASURES.values())
             title = f"{view.title(part)} ({counts_words(values)})"
-            yield Table(title, head_, tuple(rows))
+            if view.step.chosen_in:
+                notes.append(f'How thresholds were chosen is said at "{view.step.chosen_in}".')
+            notes.append(f"Below each rate its {100 * view.step.confidence:g} % CI.")
+            yield Table(title, head_, tuple(rows), tuple(notes))
     yield from without_scores(view)
 
 
@@ -61,9 +65,30 @@ def _measure(found: Any) -> str:
     return estimate(found, "estimate", 2)
 
 
-def _rule(rule: Any, chosen_in: str) -> str:
-    if chosen_in:
+def _judged(name: str, points: list[dict[str, Any]]) -> list[str]:
+    """Say among how many thresholds a score's were chosen, where any was."""
+    counts = {point["judged"] for point in points if is_number(point.get("judged"))}
+    return [
+        f"{name}: chosen among {plural(int(n), 'threshold')}, those with five patients of a class, "
+        "or nobody, on each side of them and between one and the next; others cannot be judged."
+        for n in counts
+    ]
+
+
+def _rule(view: StepView, rule: Any) -> str:
+    chosen_in = view.step.chosen_in
+    if chosen_in and isinstance(rule, str):
+        rules = getattr(view.study.bound.get(chosen_in), "at", ())
+        i = int(rule.rpartition(" ")[2]) - 1
+        if i < len(rules):
+            return f"{_rule_words(rules[i])}, chosen in {chosen_in}"
         return f"{rule} of {chosen_in}"
+    return _rule_words(rule)
+
+
+def _rule_words(rule: Any) -> str:
+    if isinstance(rule, AtLeast):
+        rule = rule.model_dump(exclude_none=True)
     if isinstance(rule, dict):
         return ", ".join(f"{key} at least {value:g}" for key, value in rule.items())
     if is_number(rule):

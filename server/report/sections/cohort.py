@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 
 from common.errors import Reason
-from server.report.blocks import Block, Heading, Row, Section, Table, Text
+from server.report.blocks import Block, Heading, Note, Row, Section, Table, Text
 from server.report.kinds import blocks_of
+from server.report.kinds.lasso import penalty_words
 from server.report.numbers import NONE, plural
 from server.report.record import Record
+from server.report.several import several_in_study
 from server.report.view import StepView, view_of
 from server.report.words import listed
 
@@ -16,7 +18,12 @@ _KINDS = {
     "train": "training of a network",
     "roc": "ROC curves",
     "icc": "agreement of readings",
-    "lasso": "LASSO",
+    "svm": "support vector machine",
+    "naive_bayes": "naive Bayes",
+    "agreement_of_categories": "agreement of categories: kappa",
+    "reclassification": "reclassification: NRI and IDI",
+    "moments": "shape of distributions",
+    "standardise": "z-scores",
 }
 _PREDICTED = {
     "segmentation": "masks predicted at the sites",
@@ -36,6 +43,8 @@ def heading_of(view: StepView) -> Heading:
     """Return the heading over a step's answer."""
     title = view.name.replace("_", " ")
     kind = _KINDS.get(view.kind, view.kind.replace("_", " "))
+    if view.kind == "lasso":
+        kind = penalty_words(view.step.alpha)
     if view.kind == "predict":
         kind = _PREDICTED[view.study.bound[view.step.network].task.kind]
     return Heading(title[:1].upper() + title[1:], kind)
@@ -54,6 +63,8 @@ def cohort(record: Record) -> Iterator[Section]:
         ),
         _sites(record),
     ]
+    if said := several_in_study(record):
+        blocks.append(Note(said, "warn"))
     for name in record.run.study.steps:
         view = view_of(record, name)
         if is_about_cohort(view):
@@ -64,8 +75,8 @@ def cohort(record: Record) -> Iterator[Section]:
 def _sites(record: Record) -> Table:
     roster = record.run.roster
     absent = {str(event.get("site")) for event in record.of("absent")}
-    alone = str(Reason.PER_SITE_NOT_ALLOWED)
-    private = {e.get("site") for e in record.of("lost") if e.get("reason") == alone}
+    alone = {str(Reason.PER_SITE_NOT_ALLOWED), str(Reason.OWN_SUMS_FOLLOW)}
+    private = {e.get("site") for e in record.of("lost") if e.get("reason") in alone}
     rows = []
     for name in (*roster.developing, *roster.external):
         role = "developing" if roster.sites[name].role == "develop" else "external"

@@ -1,5 +1,6 @@
 """How the run went, in one line, and its key numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -8,6 +9,7 @@ from server.report.blocks import Tone
 from server.report.numbers import NONE, is_number, plural, seconds, size, whole
 from server.report.record import Event, Record
 from server.report.words import failure_in_words, is_policy, listed, reasons_of
+from server.results import why_no_result, without_result
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ def outcome_of(record: Record) -> Outcome:
     if without:
         text = f"No answer from {plural(len(without), 'step')}: {listed(without)}."
         return Outcome("bad", "Finished with failures.", f"{text} {_troubles(record)}")
+    if empty := without_result(steps, record.answers):
+        return _without_result(empty, steps, record)
     if n_deviations(record):
         return Outcome("warn", "Finished with deviations.", _troubles(record))
     kept = [why for parts in record.failed.values() for why in parts.values()]
@@ -40,7 +44,30 @@ def outcome_of(record: Record) -> Outcome:
     if kept:
         why = "; ".join(dict.fromkeys(map(failure_in_words, kept)))
         text = f"Every step was answered. Some sites' own numbers are not shown: {why}."
-    return Outcome("good", "Finished.", text)
+    return Outcome("good", "Finished.", text + _some_without_result(record))
+
+
+def _without_result(empty: Mapping[str, str], steps: list[str], record: Record) -> Outcome:
+    """Say that steps were answered by a reason only."""
+    said = "; ".join(f"{step} ({why})" for step, why in empty.items())
+    if len(empty) == len(steps):
+        return Outcome("bad", "Failed.", f"No step of the study gave a result: {said}.")
+    text = f"{plural(len(empty), 'step')} gave no result: {said}."
+    if n_deviations(record):
+        text = f"{text} {_troubles(record)}"
+    return Outcome("bad", "Finished with failures.", text)
+
+
+def _some_without_result(record: Record) -> str:
+    """Say of which steps some sites' own numbers, or those of one group, hold no result."""
+    steps = [
+        step
+        for step in record.run.study.steps
+        if any(map(why_no_result, record.answers.get(step, {}).values()))
+    ]
+    if not steps:
+        return ""
+    return f" Of {listed(steps)} some sites or groups of sites have no result; each says why."
 
 
 def key_numbers(record: Record) -> list[tuple[str, str]]:

@@ -1,5 +1,7 @@
 """Agreement of categories over sites: equal to the pooled one, and to statsmodels."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from statsmodels.stats.contingency_tables import SquareTable, mcnemar
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from common.analyses.agreement_of_categories import AgreementOfCategories
+from common.analyses.category_agreement import kappa, symmetry, with_hidden
 from common.analyses.runner import Cost, run
 from common.table import Table
 from tests.common.analyses.readings import check_laws, readings
@@ -111,3 +114,32 @@ def test_site_alone_shows_no_table_with_a_small_cell() -> None:
 def test_refuses_columns_of_different_levels() -> None:
     with pytest.raises(ValueError, match="same levels"):
         run(AgreementOfCategories(pairs=(("sex", "died"),)), [readings(50, seed=8)])
+
+
+def _fitting(true: list[list[int]], told: Callable[[np.ndarray], object]) -> set[int]:
+    """Return the small cells of all tables of 300 that would give the same answer."""
+    cells, answer = set(), told(np.array(true))
+    for apart in range(12, 19):
+        for b in range(1, apart):
+            for a in range(190, 211):
+                table = [[a, b], [apart - b, 300 - apart - a]]
+                if min(b, apart - b) < 5 and told(np.array(table)) == answer:
+                    cells.add(min(b, apart - b))
+    return cells
+
+
+def test_a_hidden_cell_cannot_be_worked_out_of_what_is_told() -> None:
+    def in_full(counts: np.ndarray) -> object:
+        return kappa(counts, "none", 0.95)["estimate"], symmetry(counts)["p"]
+
+    def told(counts: np.ndarray) -> object:
+        found = kappa(counts, "none", 0.95), symmetry(counts)
+        return [with_hidden(of, counts) for of in found]
+
+    true = [[200, 3], [12, 85]]
+    assert _fitting(true, in_full) == {3}
+    assert len(_fitting(true, told)) > 1
+    (kappa_, lean) = told(np.array(true))
+    assert (kappa_["estimate"], kappa_["agreement"]) == (0.88, 0.95)
+    assert "se" not in kappa_
+    assert "statistic" not in lean

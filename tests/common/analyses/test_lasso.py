@@ -284,3 +284,22 @@ def test_patterns_name_columns() -> None:
     table = radiomics(60, 12, seed=12)
     known = tuple(replace(table).columns)
     assert step(of=("f1*", "f3")).expand(known).of == ("f1", "f10", "f11", "f3")
+
+
+@pytest.mark.parametrize("family", ["logistic", "linear"])
+def test_a_ridge_looks_at_small_lambdas_and_says_where_its_path_ends_too_soon(family: str) -> None:
+    outcome = {"logistic": "response", "linear": "grade"}[family]
+    table = radiomics(220, 20, seed=1)
+    of = tuple(f"f{j}" for j in range(6))
+    short = run(step(family=family, outcome=outcome, of=of, alpha=0.0), [table]).values
+    assert short["lambda_min"] == short["path"][-1]["lambda"]
+    assert "smallest lambda of the path" in short["note"]
+    ridge = step(family=family, outcome=outcome, of=of, alpha=0.0, smallest=None)
+    pooled, cost = run(ridge, [table]).values, Cost()
+    assert pooled["note"] is None
+    assert pooled["path"][-1]["lambda"] < 1e-4 * short["lambda_min"]
+    found = run(ridge, split_unevenly(table, 5), cost=cost).values
+    assert found.pop("kkt") < 1e-9
+    assert pooled.pop("kkt") < 1e-9
+    assert_same(found, pooled, tolerance=1e-9)
+    assert cost.rounds <= 16

@@ -1,6 +1,7 @@
 """Operating points over sites: equal to the pooled ones, scikit-learn, statsmodels."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -198,3 +199,36 @@ def test_interval_of_f1_is_that_of_drawn_patients() -> None:
     drawn = [f1_score(y[i], call[i]) for i in rng.integers(0, 300, (400, 300))]
     low, high = np.quantile(drawn, [0.025, 0.975])
     assert (found["ci_low"], found["ci_high"]) == pytest.approx((low, high), abs=0.02)
+
+
+def test_a_rate_far_above_the_one_asked_for_says_what_could_not_be_judged() -> None:
+    table = scored(190, seed=4, missing=0.0)
+    rows = np.random.default_rng(2)
+    table.columns["response"][:] = 0.0
+    table.columns["response"][:32] = 1.0
+    table.columns["new"][:] = np.round(rows.uniform(0.0, 1.0, 190), 3)
+    table.columns["new"][:4] = 0.2  # of the events, four lie low: none may be told of alone
+    table.columns["new"][4:32] = np.round(rows.uniform(0.6, 1.0, 28), 3)
+    step = STEP.model_copy(update={"scores": ("new",), "at": (AtLeast(sensitivity=0.9),)})
+    (point,) = run(step, split_unevenly(table, 3)).values["scores"]["new"]["points"]
+    assert point["sensitivity"]["estimate"] == 1.0
+    low, high = map(float, re.findall(r"between (\S+) and (\S+),", point["note"])[0])
+    assert low == pytest.approx(point["threshold"], abs=1e-3)
+    score, event = table.columns["new"], table.columns["response"] == 1
+    inside = int(((score >= low) & (score < high)).sum())
+    assert f"where {inside} cases lie" in point["note"]
+    at_high = (score[event] >= high).mean(), (score[~event] < high).mean()
+    assert f"sensitivity is {at_high[0]:.2f} and specificity {at_high[1]:.2f}" in point["note"]
+    assert at_high[0] < 0.9
+    assert point["judged"] >= 3
+    fixed = step.model_copy(update={"at": (AtLeast(sensitivity=0.9), 0.5)})
+    said = run(fixed, [table]).values["scores"]["new"]["points"][0]["note"]
+    assert "cases lie" not in said  # beside a table at 0.5 they might tell of few
+    assert "specificity" not in said
+
+
+def test_a_rate_close_to_the_one_asked_for_needs_no_words() -> None:
+    points = run(STEP, [scored(3000, seed=4)]).values["scores"]["new"]["points"]
+    assert all("note" not in point for point in points)
+    assert points[0]["judged"] > 50
+    assert "judged" not in points[1]  # a threshold that was given

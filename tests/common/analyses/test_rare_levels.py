@@ -8,7 +8,9 @@ import pytest
 
 from common.analyses.analysis import Analysis, Ask
 from common.analyses.cox import Cox
+from common.analyses.describe import Describe
 from common.analyses.logistic import Logistic
+from common.analyses.moments import Moments
 from common.analyses.piecewise_exponential import PiecewiseExponential
 from common.analyses.runner import run
 from common.analyses.univariable_logistic import UnivariableLogistic
@@ -130,3 +132,35 @@ def test_a_screen_of_a_site_alone_sends_nothing_of_such_a_column() -> None:
     assert sums["sum"][1] == 0
     assert sums["classes"][1].sum() == 0
     assert sums["classes"][0].sum() == N
+
+
+def _found(analysis: Analysis, tables: list[Table], *, alone: bool = False) -> Any:
+    values: Any = run(analysis, tables, alone=alone).values
+    return values["columns"]["flag"]
+
+
+def _flagged(n_flagged: int, smallest_cell: int) -> Table:
+    flag = np.zeros(60)
+    flag[:n_flagged] = 1.0
+    contract = {"flag": Column(type="integer", range=(0, 1))}
+    patients = np.array([f"p{i:03d}" for i in range(60)])
+    return Table({"flag": flag}, contract, patients, smallest_cell)
+
+
+@pytest.mark.parametrize("analysis", [Describe(of=("flag",)), Moments(of=("flag",))])
+def test_a_mean_does_not_count_the_few_of_whom_something_is_true(analysis: Analysis) -> None:
+    """Three of sixty: a mean of 0.05 says so."""
+    few = _found(analysis, split_unevenly(_flagged(3, 0), 3))
+    assert few["mean"] is None
+    assert few["sd"] is None
+    enough = _found(analysis, split_unevenly(_flagged(5, 0), 3))
+    assert enough["mean"] == pytest.approx(5 / 60)
+
+
+@pytest.mark.parametrize("analysis", [Describe(of=("flag",)), Moments(of=("flag",))])
+@pytest.mark.parametrize("n_flagged", [3, 57])
+def test_a_site_alone_sends_no_such_mean(analysis: Analysis, n_flagged: int) -> None:
+    few = _found(analysis, [_flagged(n_flagged, 5)], alone=True)
+    assert few["mean"] is None
+    enough = _found(analysis, [_flagged(6, 5)], alone=True)
+    assert enough["mean"] == pytest.approx(0.1)

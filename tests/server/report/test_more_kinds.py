@@ -1,5 +1,6 @@
 """More kinds of answer as the page shows them, each computed by the analysis itself."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from common.analyses.compare_groups import CompareGroups
 from common.analyses.cutoff_scan import CutoffScan
 from common.analyses.histogram import Histogram
 from common.analyses.meta import Meta
+from common.analyses.naive_bayes import NaiveBayes
 from common.analyses.roc import Roc
 from common.analyses.runner import run
-from tests.server.report.test_kinds import patients, roc_step, shown
+from tests.server.report.folders import journal, page_of, write_run
+from tests.server.report.test_kinds import STUDY, patients, roc_step, shown
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +83,26 @@ def test_a_scan_of_cut_offs_names_its_best_and_the_adjusted_p(folder: Path) -> N
     text = shown(folder, step).text
     assert "Best cut-off: " in text
     assert "Lausen and Schumacher p " in text
+
+
+def test_several_cases_of_a_patient_are_told_where_they_count(folder: Path) -> None:
+    rows = patients(300)
+    twice = replace(rows, patients=np.array([f"p{i // 2}" for i in range(300)]))
+    step = Roc(outcome="response", scores=("old",), bootstrap=0)
+    values = dict(run(step, [twice]).values)
+    said = "300 cases of 150 patients (Development): several cases of a patient count as patients"
+    assert said in shown(folder, step, {"development": values}).text
+    assert "several cases" not in shown(folder, step).text
+    bayes = NaiveBayes(outcome="response", of=("age",))  # has no test that would be wrong
+    values = dict(run(bayes, [twice]).values)
+    assert "several cases" not in shown(folder, bayes, {"development": values}).text
+
+
+def test_a_study_of_several_cases_a_patient_says_so_once(tmp_path: Path) -> None:
+    values = {"n": 40, "n_patients": 25, "columns": {}}
+    test = {"columns": {"age": {"p": 0.5, "groups": {}}}}
+    made = {"table_1": {"development": values}, "test": {"development": test}}
+    more = "  test: {kind: compare_groups, of: [age], by: response, test: t}\n"
+    page = page_of(write_run(tmp_path, journal(made), study=STUDY + more))
+    assert "40 cases of 25 patients. In tests and models several cases" in page
+    assert "Several cases of a patient count as patients of their own" in page

@@ -1,0 +1,29 @@
+"""What a run says on the terminal: what many steps have alike is one line."""
+
+import io
+
+from rich.console import Console
+from rich.progress import Progress
+
+from common.study import read_study
+from server.display import _Display
+from tests.runs import STUDY
+
+
+def test_one_refusal_of_many_steps_is_one_line() -> None:
+    out = io.StringIO()
+    with Progress(console=Console(file=out, width=400)) as progress:
+        display = _Display(progress, read_study(STUDY, "study.yaml"))
+        for i in range(64):
+            lost = {"site": "east", "reason": "column_not_allowed", "problem": f"s{i}/all"}
+            display({"event": "lost", **lost})
+        for i in range(3):
+            display(
+                {"event": "failed", "problem": f"s{i}/", "why": "needs a, which gave no answer"}
+            )
+        assert not out.getvalue().strip()
+        display({"event": "end", "failed": {}})
+    lines = [line.strip() for line in out.getvalue().splitlines() if line.strip()]
+    assert lines[0].startswith("east gave no answer to s0/all, s1/all, s2/all, s3/all and 60 more:")
+    assert lines[1] == "no answer to s0, s1, s2: needs a, which gave no answer"
+    assert len(lines) == 2
