@@ -134,12 +134,26 @@ class Study(Frozen):
         return made | Holdings(columns=together) if together else made
 
     def asked_of_each(self, step: str) -> bool:
-        """Tell whether sums that a step reads from go out of single sites too."""
-        read = set(self.bound[step].columns())
+        """Tell whether sums that a step reads from go out of single sites too.
+
+        Reading a column made of others is reading those: a sum of z-scores, or of what a
+        formula or a model makes, tells of the sum of what it was made of.
+        """
+        read = self._sources(step)
         return any(
-            "each" in other.over and (name == step or not read.isdisjoint(other.columns()))
+            "each" in other.over and (name == step or not read.isdisjoint(self._sources(name)))
             for name, other in self.bound.items()
         )
+
+    def _sources(self, step: str) -> set[str]:
+        """Return the columns a step reads, and all that those were made of."""
+        found: set[str] = set()
+        open_ = [step]
+        while open_:
+            new = set(self.bound[open_.pop()].columns()) - found
+            found |= new
+            open_ += {c.split(".")[0] for c in new if c.split(".")[0] in self.bound and "." in c}
+        return found
 
     def tells_of_one(self, step: str) -> bool:
         """Tell whether one site's sums of a step follow from totals with and without it."""

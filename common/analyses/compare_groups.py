@@ -285,7 +285,7 @@ def _means(levels: tuple[str, ...], spread: Spread, i: int) -> Json:
     shown = shown_counts([int(n) for n in spread.n[:, i]])
     groups: dict[str, Json] = {}
     for g, level in enumerate(levels):
-        enough = spread.n[g, i] >= SMALLEST_CELL
+        enough = shown[g] is not None and spread.n[g, i] >= SMALLEST_CELL
         groups[level] = {
             "n": shown[g],
             "mean": plain(spread.mean[g, i]) if enough else None,

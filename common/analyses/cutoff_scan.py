@@ -93,7 +93,12 @@ class CutoffScan(Step):
         n_days_of(contract, self.time)
         total = yield Ask("scan", {"alone": alone})
         strata: dict[str, Json] = {}
+        sizes_of = np.asarray(total["between"], np.int64).sum(axis=1)
+        hidden = _hidden_strata(sizes_of, np.zeros_like(sizes_of), SMALLEST_CELL)
         for b, level in enumerate(self._strata(contract)):
+            if hidden[b]:
+                strata[level] = dict(_HIDDEN)
+                continue
             mine = {k: np.asarray(total[k], np.float64)[b] for k in _NAMES}
             sizes = mine["between"].astype(np.int64)
             shown = mine["shown"] > 0  # at a site alone; over sites all are sent
@@ -176,16 +181,34 @@ class CutoffScan(Step):
         }
 
 
+_HIDDEN: dict[str, Json] = {
+    "n": None,
+    "events": None,
+    "cutoffs": [],
+    "best": None,
+    "note": "not shown: too few, or a group of too few would follow from it",
+}
 _NAMES = ("between", "events", "off", "spread", "squares", "shown")
+
+
+def _hidden_strata(n: Ints, n_events: Ints, smallest: int) -> NDArray[np.bool_]:
+    """Return the strata of few cases or events; of one of few cases alone, with one more."""
+    few = [(of > 0) & (of < smallest) for of in (n, n_events)]
+    gone: NDArray[np.bool_] = few[0] | few[1]
+    others = np.flatnonzero(~gone & (n > 0))
+    if few[0].sum() == 1 and others.size:
+        gone[others[np.argmin(n[others])]] = True
+    return gone
 
 
 def _leave_out(sums: dict[str, Array], smallest: int) -> None:
     """Zero the numbers of cut-offs that a site alone must not show."""
     between = np.asarray(sums["between"], np.int64)
     n_events = np.asarray(sums["events"], np.int64)
+    gone = _hidden_strata(between.sum(axis=1), n_events, smallest)
     for b, sizes in enumerate(between):
         shown = shown_cuts(sizes[None], smallest)
-        if 0 < n_events[b] < smallest or 0 < sizes.sum() < smallest:
+        if gone[b]:
             shown[:] = False
             sizes[:], n_events[b], sums["squares"][b] = 0, 0, 0.0
         for k in np.flatnonzero(~shown):

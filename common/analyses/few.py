@@ -39,7 +39,8 @@ def behind_enough(table: Table, there: Bools, codes: NDArray[np.int64] | None = 
 def without_few(table: Table, values: Floats, codes: NDArray[np.int64] | None = None) -> Floats:
     """Return columns, shape (n, p), missing where too few patients have a value.
 
-    So is one of two values, such as 0 and 1, of which too few have either.
+    So is one of two values, such as 0 and 1, of which too few have either. Where groups are
+    told of by themselves, a column is missing of all of them if it is of one.
     """
     if not table.smallest_cell:
         return values
@@ -50,7 +51,18 @@ def without_few(table: Table, values: Floats, codes: NDArray[np.int64] | None = 
         for j in range(out.shape[1]):
             if few_of_a_value(table, rows, out[:, j]):
                 out[rows, j] = np.nan
-    return out
+    return out if codes is None else _all_or_none(values, out, codes)
+
+
+def _all_or_none(values: Floats, out: Floats, codes: NDArray[np.int64]) -> Floats:
+    """Return columns of which all groups may be told of; of the others none is.
+
+    The sums of all cases, of another step, less those of the groups shown would be
+    the hidden group's.
+    """
+    told = codes >= 0
+    hides = (~np.isnan(values[told]) & np.isnan(out[told])).any(axis=0)
+    return np.where(hides, np.nan, out)
 
 
 def few_of_a_value(table: Table, rows: Bools, values: Floats) -> bool:

@@ -65,6 +65,7 @@ class Missingness(Step):
         counts = np.array([[m.sum(axis=0), (~m).sum(axis=0)] for m in groups])
         counts = counts.transpose(1, 0, 2)
         small = np.any((counts > 0) & (counts < table.smallest_cell), axis=0)
+        small |= _of_few(counts, table.smallest_cell)
         sums: dict[str, Array] = {
             "n": np.array(int((codes >= 0).sum())),
             "counts": np.where(small, 0, counts),
@@ -86,6 +87,7 @@ class Missingness(Step):
         total = yield Ask("counts", {"alone": alone})
         counts, hidden = whole(total["counts"]), whole(total["hidden"])
         columns: dict[str, Json] = {}
+        hidden |= _of_few(counts, SMALLEST_CELL)
         for i, name in enumerate(self.of):
             columns[name] = {
                 level: _one(counts[:, g, i], int(hidden[g, i])) for g, level in enumerate(levels)
@@ -120,6 +122,20 @@ def _shown(patterns: Array, smallest: int) -> tuple[Array, int]:
     other = sum(n) - int(shown.sum())
     # So few in all that no pattern may be told.
     return shown, other if other >= smallest else 0
+
+
+def _of_few(counts: Array, smallest: int) -> Array:
+    """Return which groups few are in, (groups, columns); of one such alone, with the next one.
+
+    Its size would follow from those of the others.
+    """
+    sizes = np.asarray(counts).sum(axis=0)
+    out: Array = (sizes > 0) & (sizes < smallest)
+    for i in np.flatnonzero(out.sum(axis=0) == 1):
+        others = np.flatnonzero(sizes[:, i] >= smallest)
+        if others.size:
+            out[others[np.argmin(sizes[others, i])], i] = True
+    return out
 
 
 def _one(counts: Array, hidden: int) -> Json:

@@ -2,13 +2,15 @@
 
 A window around the wanted rank is cut into parts, and the narrowest run of parts that
 still holds `smallest` patients becomes the next window; so a published quantile is
-never one patient's value (rule R7). Exact where values lie on a grid with enough ties;
+never one patient's value (rule R7). Beyond each of its ends lie `smallest` patients too,
+or it is the end of the declared range: else the end would close in on the largest value.
+Exact where values lie on a grid with enough ties;
 otherwise the answer comes with the width of its window.
 """
 
 import math
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,18 +26,22 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Where a quantile lies: rank `rank` of n, in (low, high], with `below` at or under low."""
+    """Where a quantile lies: rank `rank` of n, in (low, high], with `below` at or under low.
+
+    An open one reaches to an end of the declared range and is wide: it says no value.
+    """
 
     low: float
     high: float
     below: int
     inside: int
     rank: int
+    open: bool = False
 
     @property
     def value(self) -> float:
         """The quantile, by even spacing of the patients inside the window."""
-        if not self.inside:
+        if not self.inside or self.open:
             return math.nan
         if self.high - self.low == 1 and (self.low - 0.5).is_integer():
             return self.low + 0.5  # one whole number
@@ -61,14 +67,23 @@ def search(
         narrowest that holds `smallest` patients.
     """
     low, high = _domain(column)
-    windows = [Window(low, high, 0, 0, 0)] * len(quantiles)
+    windows, n = [Window(low, high, 0, 0, 0)] * len(quantiles), 0
     for step in range(_rounds(column)):
         edges = np.stack([_cut(w, column) for w in windows])
         counts = yield edges
         if step == 0:
             windows = [_start(q, low, high, int(counts[0, -1])) for q in quantiles]
-        windows = [_narrow(w, edges[i], counts[i], smallest) for i, w in enumerate(windows)]
-    return windows
+            n = int(counts[0, -1])
+        rules = _Rules(smallest, n, (low, high))
+        windows = [_narrow(w, edges[i], counts[i], rules) for i, w in enumerate(windows)]
+    return [_opened(w, (low, high)) for w in windows]
+
+
+def _opened(window: Window, domain: tuple[float, float]) -> Window:
+    """Return a window marked as open if even spacing inside it would mean nothing."""
+    at_end = window.low <= domain[0] or window.high >= domain[1]
+    wide = window.high - window.low > max(1.0, (domain[1] - domain[0]) / PARTS)
+    return replace(window, open=at_end and wide)
 
 
 def search_here(
@@ -113,13 +128,37 @@ def _cut(window: Window, column: Column) -> Floats:
     return edges
 
 
-def _narrow(window: Window, edges: Floats, counts: Counts, smallest: int) -> Window:
-    """Return the narrowest run of parts that holds the rank and `smallest` patients."""
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What a window must hold: `smallest` of n patients, inside a domain."""
+
+    smallest: int
+    n: int
+    domain: tuple[float, float]
+
+    def may_begin(self, edges: Floats, counts: Counts) -> NDArray[np.bool_]:
+        """Return which edges may be a window's lower end."""
+        may: NDArray[np.bool_] = (counts >= self.smallest) | (edges <= self.domain[0])
+        return may
+
+    def may_end(self, edge: float, count: int) -> bool:
+        """Return whether an edge may be a window's upper end."""
+        return self.n - count >= self.smallest or edge >= self.domain[1]
+
+
+def _narrow(window: Window, edges: Floats, counts: Counts, rules: _Rules) -> Window:
+    """Return the narrowest run of parts that holds the rank and keeps the rules."""
     best = window
     first = np.searchsorted(counts, window.rank, side="left")  # first edge at or above it
+    begins = rules.may_begin(edges, counts)
     for j in range(int(first), len(edges)):
-        i = int(np.searchsorted(counts, min(counts[j] - smallest, window.rank - 1), side="right"))
-        if i == 0 or not edges[j] - edges[i - 1] < best.high - best.low:
+        most = min(counts[j] - rules.smallest, window.rank - 1)
+        i = int(np.searchsorted(counts, most, side="right"))
+        while i > 0 and not begins[i - 1]:
+            i -= 1
+        if i == 0 or not rules.may_end(edges[j], int(counts[j])):
+            continue
+        if not edges[j] - edges[i - 1] < best.high - best.low:
             continue
         inside = int(counts[j] - counts[i - 1])
         best = Window(float(edges[i - 1]), float(edges[j]), int(counts[i - 1]), inside, window.rank)

@@ -19,7 +19,7 @@ from common.table import Floats, Table
 Ints = NDArray[np.int64]
 
 RARE_VALUE = f"fewer than {SMALLEST_CELL} cases have one of the column's two values"
-_NOTE = "not shown, as fewer than {} cases have the level, or the one it is compared with: {}"
+_NOTE = "not shown, as fewer than {} cases have one of the levels: {}"
 
 
 def is_binary(column: str, contract: Contract) -> bool:
@@ -126,16 +126,16 @@ def hide_rare_levels(
 
 
 def _rare(terms: Sequence[Term], contract: Contract, n: int, total: Floats) -> set[str]:
-    """Return the names of terms of which few cases are, or of which few are not."""
+    """Return the names of terms of columns that have a level of few cases."""
     of_column: dict[str, dict[str, int]] = defaultdict(dict)
     for term, in_level in zip(terms, total, strict=True):
         if term.level or is_binary(term.column, contract):
             of_column[term.column][term.name] = round(float(in_level))
     rare: set[str] = set()
     for counts in of_column.values():
-        rare |= {name for name, count in counts.items() if 0 < count < SMALLEST_CELL}
-        if 0 < n - sum(counts.values()) < SMALLEST_CELL:
-            rare |= {INTERCEPT, *counts}
+        levels = (*counts.values(), n - sum(counts.values()))
+        if any(0 < count < SMALLEST_CELL for count in levels):
+            rare |= {INTERCEPT, *counts}  # of all levels together one follows from the rest
     return rare
 
 

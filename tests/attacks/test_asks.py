@@ -72,6 +72,21 @@ def test_a_site_that_keeps_its_own_alone_stays_out_of_such_a_total(tmp_path: Pat
         _less_the_shown(coordinator(tmp_path, EACH, policies=SHOWN))
 
 
+MADE = """
+  made: {kind: derive, make: {twice: {op: sum, of: {marker: 2}}}}
+  scaled: {kind: standardise, of: [made.twice]}
+  table1: {kind: describe, of: [marker]}
+"""
+
+
+@pytest.mark.parametrize("column", ["made.twice", "scaled.made.twice"])
+def test_a_column_made_of_another_is_that_other(tmp_path: Path, column: str) -> None:
+    each = f"  sites: {{kind: describe, of: [{column}], over: [each]}}\n"
+    attacker = coordinator(tmp_path, MADE + each, policies=SHOWN)
+    with pytest.raises(Refused, match="own_sums_follow: east"):
+        attacker.total("table1")
+
+
 def test_among_three_that_keep_theirs_it_is_in_the_total(tmp_path: Path) -> None:
     attacker = coordinator(tmp_path, EACH, policies={"north": {"per_site": True}})
     assert attacker.total("table1")["n"] == 88

@@ -83,7 +83,7 @@ def _sites(record: Record) -> Table:
         joined = "no" if name in absent else "yes" if record.rounds else "not yet"
         rows.append(Row(name, (role, joined, "no" if name in private else NONE)))
     for i, row in enumerate(rows):
-        if row.cells[2] == NONE and _spoke_alone(record, row.head):
+        if _spoke_alone(record, row.head):
             rows[i] = Row(row.head, (*row.cells[:2], "yes"))
     head = ("Site", "Role", "Joined", "Releases own numbers")
     return Table("Sites", head, tuple(rows), words=True)
