@@ -126,7 +126,7 @@ def test_site_alone_sends_no_small_cell_and_no_number_of_a_hidden_cutoff() -> No
     assert all(f.alone != "never" for f in STEP.schema(ask, table.contract).values())
     strata = run(STEP, [table], alone=True).values["strata"]
     assert strata["m"]["best"] is None
-    assert strata["f"]["best"] is not None
+    assert strata["f"]["best"] is None
 
 
 def test_nothing_to_look_at() -> None:
