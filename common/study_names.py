@@ -127,6 +127,9 @@ def _in_doubt(name: str, found: "Salvaged[Study]") -> bool:
 
 def _unknown_levels(study: "Study", at: Path, step: Step) -> Iterator[tuple[Path, str]]:
     for column, levels in step.cases.where.items():
+        if "." in column:
+            text = f'"{column}" is made by a step: `where` selects by categories of the cohort'
+            yield (*at, "cases", "where", column), text
         known = list(getattr(study.cohort.columns.get(column), "levels", ()))
         for level in levels:
             if known and level not in known:

@@ -79,6 +79,15 @@ def test_names_that_nothing_stands_behind_are_told_before_anything_runs() -> Non
     assert 'unknown level "x"' in str(caught.value)
 
 
+def test_a_selection_by_a_made_column_is_told_before_anything_runs() -> None:
+    text = COLUMNS + (
+        "  d: {kind: derive, make: {old: {op: below, of: [age], cut: 50}}}\n"
+        "  b: {kind: describe, of: [marker], cases: {where: {d.old: ['yes']}}}\n"
+    )
+    with pytest.raises(ConfigError, match="selects by categories of the cohort"):
+        read_study(text, "study.yaml")
+
+
 CONTRACT = {
     "y": Column(type="category", levels=("n", "p")),
     "score": Column(type="number", range=(0, 1)),
