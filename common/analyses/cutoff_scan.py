@@ -17,7 +17,7 @@ from common.analyses.max_selected import (
 )
 from common.analyses.merging import shown_cuts
 from common.analyses.outcome import NO_CASE, complete, event_level, events
-from common.analyses.publish import SMALLEST_CELL
+from common.analyses.publish import SMALLEST_CELL, with_another
 from common.analyses.survival import leaving, log_rank
 from common.cohort import Column
 from common.step import Step
@@ -192,13 +192,9 @@ _NAMES = ("between", "events", "off", "spread", "squares", "shown")
 
 
 def _hidden_strata(n: Ints, n_events: Ints, smallest: int) -> NDArray[np.bool_]:
-    """Return the strata of few cases or events; of one of few cases alone, with one more."""
+    """Return the strata of few cases or events, with one more where these would follow."""
     few = [(of > 0) & (of < smallest) for of in (n, n_events)]
-    gone: NDArray[np.bool_] = few[0] | few[1]
-    others = np.flatnonzero(~gone & (n > 0))
-    if few[0].sum() == 1 and others.size:
-        gone[others[np.argmin(n[others])]] = True
-    return gone
+    return with_another(few[0] | few[1], n, smallest)
 
 
 def _leave_out(sums: dict[str, Array], smallest: int) -> None:

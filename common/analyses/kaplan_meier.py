@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.correction import Correction
 from common.analyses.outcome import complete, event_level, events
+from common.analyses.publish import with_another
 from common.analyses.survival import leaving, log_rank, restricted_mean
 from common.analyses.survival_answer import (
     group_answer,
@@ -28,7 +29,6 @@ from common.table import Floats, Table
 
 Contract = Mapping[str, Column]
 Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 
 class KaplanMeier(Step):
@@ -137,7 +137,7 @@ class KaplanMeier(Step):
         small = np.zeros(sizes.shape, np.bool_)
         for of in (sizes, n_events, sizes - n_events):
             small |= (of > 0) & (of < table.smallest_cell)
-        gone = _with_another(np.any(small, axis=1), sizes.sum(axis=1), table.smallest_cell)
+        gone = with_another(np.any(small, axis=1), sizes.sum(axis=1), table.smallest_cell)
         shown = np.where(gone.reshape(-1, 1, 1, 1), 0, counts)
         finished = self._finished(shown, table.contract, table.smallest_cell)
         hidden = {"sizes": shown.sum(axis=(2, 3)), "events": shown[:, :, 0].sum(axis=2)}
@@ -257,16 +257,6 @@ class KaplanMeier(Step):
 
 _FINISHED = ("rows", "means", "sizes", "events")
 _TESTS = ("off", "spread", "pair_off", "pair_spread")
-
-
-def _with_another(gone: Bools, sizes: Ints, least: int) -> Bools:
-    """Return the strata to hide, with one more where their patients follow from the total."""
-    others = np.flatnonzero(~gone & (sizes > 0))
-    if not others.size or not 0 < sizes[gone].sum() < least:
-        return gone
-    gone = gone.copy()
-    gone[others[np.argmin(sizes[others])]] = True
-    return gone
 
 
 def n_days_of(contract: Contract, time: str) -> int:

@@ -9,7 +9,7 @@ from pydantic import Field
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.levels import level_codes, levels_of
 from common.analyses.plain import whole
-from common.analyses.publish import SMALLEST_CELL, shown_counts
+from common.analyses.publish import SMALLEST_CELL, shown_counts, with_another
 from common.cohort import Column
 from common.step import Step, expand_patterns
 from common.sums import Array, Schema, Sums, cells, count, fine_grid
@@ -125,17 +125,11 @@ def _shown(patterns: Array, smallest: int) -> tuple[Array, int]:
 
 
 def _of_few(counts: Array, smallest: int) -> Array:
-    """Return which groups few are in, (groups, columns); of one such alone, with the next one.
-
-    Its size would follow from those of the others.
-    """
-    sizes = np.asarray(counts).sum(axis=0)
-    out: Array = (sizes > 0) & (sizes < smallest)
-    for i in np.flatnonzero(out.sum(axis=0) == 1):
-        others = np.flatnonzero(sizes[:, i] >= smallest)
-        if others.size:
-            out[others[np.argmin(sizes[others, i])], i] = True
-    return out
+    """Return the groups that few are in, with what they would follow from, (groups, columns)."""
+    sizes = np.asarray(counts, np.int64).sum(axis=0)
+    small = (sizes > 0) & (sizes < smallest)
+    columns = zip(small.T, sizes.T, strict=True)
+    return np.stack([with_another(few, of, smallest) for few, of in columns], axis=1)
 
 
 def _one(counts: Array, hidden: int) -> Json:

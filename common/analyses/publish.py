@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 SMALLEST_CELL = 5
 
 
@@ -16,8 +19,24 @@ def shown_counts(counts: Sequence[int], smallest: int = SMALLEST_CELL) -> list[i
         The counts, None where hidden. A single hidden cell could be had by subtraction
         from the total, so the next smallest one is hidden with it.
     """
-    hidden = {i for i, n in enumerate(counts) if 0 < n < smallest}
-    others = [i for i, n in enumerate(counts) if i not in hidden and n > 0]
-    if others and 0 < sum(counts[i] for i in hidden) < smallest:
-        hidden.add(min(others, key=lambda i: counts[i]))
-    return [None if i in hidden else int(n) for i, n in enumerate(counts)]
+    sizes = np.array(counts, np.int64)
+    hidden = with_another((sizes > 0) & (sizes < smallest), sizes, smallest)
+    return [None if gone else int(n) for gone, n in zip(hidden, counts, strict=True)]
+
+
+def with_another(
+    hidden: NDArray[np.bool_], sizes: NDArray[np.int64], smallest: int = SMALLEST_CELL
+) -> NDArray[np.bool_]:
+    """Return the cells to hide, with the smallest other one where they follow from the total.
+
+    Args:
+        hidden: cells of one row that are hidden, shape (k,).
+        sizes: patients in them.
+        smallest: the hidden ones may be told together if they are so many.
+    """
+    others = np.flatnonzero(~hidden & (sizes > 0))
+    if not others.size or not 0 < sizes[hidden].sum() < smallest:
+        return hidden
+    more = hidden.copy()
+    more[others[np.argmin(sizes[others])]] = True
+    return more

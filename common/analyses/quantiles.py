@@ -76,14 +76,15 @@ def search(
             n = int(counts[0, -1])
         rules = _Rules(smallest, n, (low, high))
         windows = [_narrow(w, edges[i], counts[i], rules) for i, w in enumerate(windows)]
-    return [_opened(w, (low, high)) for w in windows]
+    return [_opened(w, column) for w in windows]
 
 
-def _opened(window: Window, domain: tuple[float, float]) -> Window:
+def _opened(window: Window, column: Column) -> Window:
     """Return a window marked as open if even spacing inside it would mean nothing."""
-    at_end = window.low <= domain[0] or window.high >= domain[1]
-    wide = window.high - window.low > max(1.0, (domain[1] - domain[0]) / PARTS)
-    return replace(window, open=at_end and wide)
+    low, high = _domain(column)
+    narrow = max((high - low) / PARTS, 1.0 if column.type == "integer" else 0.0)
+    at_end = window.low <= low or window.high >= high
+    return replace(window, open=at_end and window.high - window.low > narrow)
 
 
 def search_here(

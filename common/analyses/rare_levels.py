@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from common.analyses.analysis import Answer, Json
 from common.analyses.design import INTERCEPT, Contract, Term, matrix_of
+from common.analyses.few import few_of_a_value
 from common.analyses.publish import SMALLEST_CELL
 from common.table import Floats, Table
 
@@ -69,23 +70,17 @@ def _n_patients(table: Table, rows: NDArray[np.bool_]) -> int:
 
 
 def without_rare_columns(table: Table, columns: Sequence[str]) -> Table:
-    """Return a table, where its sums go out in clear, without columns of a level and a rest.
+    """Return a table, where its sums go out in clear, without columns of a yes or no of few.
 
-    Those of which few patients have either are missing of all, as if nobody had a value.
+    They are missing of all, as if nobody had a value: see `few_of_a_value`.
     """
-    if not table.smallest_cell:
-        return table
+    everyone = np.ones(table.n, np.bool_)
     gone = {
         name: np.full(table.n, np.nan)
         for name in columns
-        if is_binary(name, table.contract) and _few_of_a_value(table, table.columns[name])
+        if few_of_a_value(table, everyone, table.columns[name])
     }
     return replace(table, columns={**table.columns, **gone}) if gone else table
-
-
-def _few_of_a_value(table: Table, values: Floats) -> bool:
-    counts = (_n_patients(table, values == value) for value in (0.0, 1.0))
-    return any(0 < n < table.smallest_cell for n in counts)
 
 
 def rare_binary(

@@ -1,10 +1,13 @@
 """Missing values over sites: equal to the pooled counts, with no small one shown."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from common.analyses.missingness import Missingness
 from common.analyses.runner import Cost, run
+from common.cohort import Column
 from common.table import Table
 from tests.common.analyses.readings import check_laws, readings
 from tests.common.analyses.tables import split_unevenly
@@ -69,3 +72,19 @@ def test_one_round() -> None:
     cost = Cost()
     run(Missingness(of=OF, by="sex"), split_unevenly(gappy(100, 5), 3), cost=cost)
     assert cost.rounds == 1
+
+
+@pytest.mark.parametrize("by_itself", [False, True])
+def test_a_group_of_few_hides_with_what_it_would_follow_from(by_itself: bool) -> None:
+    """Sixty in all and 29 and 30 of two groups: one is left for the third."""
+    group = np.repeat([0.0, 1.0, 2.0], [29, 30, 1])
+    contract = {
+        "value": Column(type="number"),
+        "group": Column(type="category", levels=("a", "b", "r")),
+    }
+    patients = np.array([f"p{i}" for i in range(60)])
+    columns = {"value": np.linspace(0, 1, 60), "group": group}
+    table = Table(columns, contract, patients, 5 if by_itself else 0)
+    step = Missingness(of=("value",), by="group")
+    found: Any = run(step, [table], alone=by_itself).values["columns"]
+    assert [found["value"][level]["n"] for level in "abr"] == [None, 30, None]
