@@ -91,11 +91,14 @@ def check_keepers(site: Site, study: Study, message: Round, posed: Posed) -> Non
     Where a step, or one that reads a column of it, is asked of each site too, a total less
     those of all who show theirs is the sum of those who keep theirs, as they said on
     joining. So a site that keeps its own needs `fewest_sites` of them in the total (R1).
+    Making columns counts what was filled, and is asked of all sites together only.
 
     Raises:
         Refused: OWN_SUMS_FOLLOW.
     """
-    if site.policy.per_site or len(posed.group) == 1 or not study.asked_of_each(posed.step):
+    if site.policy.per_site or len(posed.group) == 1 or posed.ask.phase == APPLY:
+        return
+    if not study.asked_of_each(posed.step):
         return
     keeping = [name for name in posed.group if not message.members[name].per_site]
     if len(keeping) < site.policy.fewest_sites:

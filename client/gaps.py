@@ -99,7 +99,9 @@ def _in_order(row: tuple[frozenset[str], tuple[bool, ...]]) -> tuple[list[str], 
 
 def _problem(case: Case, lacks: frozenset[str], least: int) -> CaseProblem:
     names = ", ".join(f'"{name}"' for name in sorted(lacks))
-    text = f"fewer than {least} patients lack just {names}; the policy's smallest_gap keeps them"
+    text = (
+        f"fewer than {least} patients lack just {names}; the policy's smallest_gap leaves them out"
+    )
     return CaseProblem(case.case_id, Severity.ERROR, Code.RARE_GAP, text, 0, "")
 
 

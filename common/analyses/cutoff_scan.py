@@ -139,11 +139,7 @@ class CutoffScan(Step):
         share = below / max(n, 1)
         inside = (share >= self.least_share) & (share <= 1 - self.least_share)
         used = np.flatnonzero(shown & inside & (mine["spread"] > 1e-12))
-        small = 0 < n < SMALLEST_CELL
-        head: dict[str, Json] = {
-            "n": None if small else n,
-            "events": None if small else int(mine["events"]),
-        }
+        head: dict[str, Json] = {"n": n, "events": int(mine["events"])}
         if not used.size:
             return head | {
                 "cutoffs": [],

@@ -10,7 +10,7 @@ import pytest
 from client import gate, masking
 from client.ledger import Ledger
 from client.site import Site
-from common.analyses.analysis import Ask
+from common.analyses.analysis import APPLY, Ask
 from common.errors import Refused
 from common.messages import Hello, Joined
 from common.sums import Array
@@ -85,6 +85,7 @@ def test_a_column_made_of_another_is_that_other(tmp_path: Path, column: str) -> 
     attacker = coordinator(tmp_path, MADE + each, policies=SHOWN)
     with pytest.raises(Refused, match="own_sums_follow: east"):
         attacker.total("table1")
+    assert attacker.total("made", Ask(APPLY))["filled"] == 88  # a count over all, and no more
 
 
 def test_among_three_that_keep_theirs_it_is_in_the_total(tmp_path: Path) -> None:
