@@ -15,6 +15,8 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from common.machine.processes import end_with_parent
+
 log = logging.getLogger(__name__)
 
 In = TypeVar("In")
@@ -63,7 +65,7 @@ def _spread(
     waiting = list(reversed(items))
     under_way: dict[Future[Out], In] = {}
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n, mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(n, mp_context=context, initializer=_begin) as pool:
         while waiting or under_way:
             while waiting and len(under_way) < n:
                 try:
@@ -81,8 +83,9 @@ def _spread(
                     yield future.result()
 
 
-def _one_thread() -> None:
+def _begin() -> None:
     """Keep each process to one thread: they would only wait for each other."""
+    end_with_parent()
     for name in _THREADS:
         os.environ[name] = "1"
     threadpool_limits(1)

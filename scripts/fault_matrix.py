@@ -44,6 +44,7 @@ from scripts.matrix import (  # noqa: E402
     on_small_disk,
     processes_with,
     report,
+    said_by,
     send,
     stage,
     try_all,
@@ -332,7 +333,7 @@ def clock(bench: Bench) -> Row:
     bench.stage.leave(VICTIM)
     bench.stage.join(VICTIM, wrong)
     try:
-        said = _says(bench, "clock")
+        said = said_by(bench.victim, "clock", JOIN_S)
         row = _ended(bench, bench.stage.run(), what, lost=True, well_s=0)
     finally:  # however it went: the next trial wants this site's clock right
         bench.stage.leave(VICTIM)
@@ -340,18 +341,6 @@ def clock(bench: Bench) -> Row:
         bench.stage.join(VICTIM, _more())
     took = _well(bench, "clock", begin)
     return Row(what, "not let in; others finish", row.happened, said, row.ok, took)
-
-
-def _says(bench: Bench, word: str) -> str:
-    """Wait until the victim's supervisor says a word of what it waits for; return all it says."""
-    place, heard = find_place(bench.victim), [""]
-
-    def said() -> bool:
-        heard.append(str(place.standing.state().get("words")))
-        return word in heard[-1]
-
-    wait_for(said, "it says why", JOIN_S)
-    return heard[-1]
 
 
 # -- what a site sends ----------------------------------------------------------------------

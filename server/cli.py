@@ -318,8 +318,11 @@ def _tell_losses(run: "Run") -> None:
 @contextmanager
 def _stops_reported(folder: Path) -> Iterator[None]:
     """Turn an interruption or a stop into words and an exit code."""
+    from common.machine.processes import stopped_by_signals
+
     try:
-        yield
+        with stopped_by_signals():
+            yield
     except KeyboardInterrupt:
         sys.stderr.write(f"\ninterrupted; go on with: consortium resume {folder}\n")
         raise typer.Exit(INTERRUPTED) from None

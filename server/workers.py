@@ -18,6 +18,7 @@ from typing import Protocol, TypeAlias
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
+from common.machine.processes import end_with_parent
 from common.wire import release
 from server.line import Head, Line, open_line
 
@@ -194,6 +195,7 @@ def _no_interrupts() -> Iterator[None]:
 
 def _serve(line: Line, reference: str, environment: dict[str, str]) -> None:
     """Answer messages until the line closes: the child's whole life."""
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # what it starts inherits both
     os.environ.update(environment)

@@ -6,6 +6,7 @@ Linux asks them to stop.
 """
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import socket
@@ -234,9 +235,27 @@ def free_ports(n: int) -> list[int]:
             one.close()
 
 
+def end_with_parent() -> None:
+    """Let this process, begun by `multiprocessing`, end as soon as its parent has.
+
+    Else a parent that was killed leaves it at work, on a GPU too, on what nobody waits for.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.join,), daemon=True).start()
+
+
+def _end_after(wait: Callable[[], None]) -> None:
+    wait()
+    os._exit(1)
+
+
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Turn SIGTERM and SIGHUP into KeyboardInterrupt, so that they clean up as Ctrl-C does."""
+    """Turn SIGTERM and SIGHUP into KeyboardInterrupt, so that they clean up as Ctrl-C does.
+
+    A signal that is ignored, as by what a shell has in its background or under `nohup`, stays so.
+    """
     with _handling(_interrupt):
         yield
 
@@ -260,7 +279,8 @@ def _handling(handler: _Handler) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread gets signals and may say what becomes of them
         return
-    before = {number: signal.signal(number, handler) for number in _STOPPING}
+    heard = [number for number in _STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
     try:
         yield
     finally:

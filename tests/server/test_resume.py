@@ -1,10 +1,13 @@
 """Killed at any moment, a run goes on and ends with the same bits."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -151,7 +154,8 @@ def _drive(
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_a_run_that_can_be_resumed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_leaves_a_run_that_can_be_resumed(tmp_path: Path, how: signal.Signals) -> None:
     run = training_run(tmp_path)
     # As in a terminal: what is started in a shell's background ignores Ctrl-C, and so do we then.
     listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -165,7 +169,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(tmp_path: Path) -> None:
     for line in process.stdout:
         if '"exchanged"' in line:
             break
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert f"go on with: consortium resume {run.folder}" in said
@@ -207,6 +211,44 @@ def test_a_worker_is_deaf_to_ctrl_c_from_its_start_on() -> None:
     blocked = next(line for line in status.splitlines() if line.startswith("SigBlk"))
     assert int(blocked.split()[1], 16) & 1 << (signal.SIGINT - 1)
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_a_worker_at_work_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    sleeper = tmp_path / "sleeper.py"
+    sleeper.write_text(
+        "import os, pathlib, time\n"
+        "from flwr.clientapp import ClientApp\n"
+        "app = ClientApp()\n"
+        "@app.query()\n"
+        "def sleep(message, context):\n"
+        f"    pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid()))\n"
+        "    time.sleep(120)\n"
+    )
+    code = (
+        "from flwr.app import Message, RecordDict\n"
+        "from flwr.supercore.task_identity import TaskIdentity as me\n"
+        "from server.workers import ProcessWorker\n"
+        "me.run_id = me.task_id = me.node_id = 1\n"
+        "ask = Message(RecordDict(), dst_node_id=1, message_type='query')\n"
+        "ProcessWorker('sleeper:app', {}).run(ask, 0, 100)\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    path = f"{tmp_path}:{root}"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=root, env={**os.environ, "PYTHONPATH": path}
+    )
+    _wait_for((tmp_path / "pid").exists)
+    parent.kill()
+    parent.wait()
+    worker = Path("/proc") / (tmp_path / "pid").read_text()
+    _wait_for(lambda: not worker.exists())
+
+
+def _wait_for(what: Callable[[], bool], most_s: float = 60) -> None:
+    end = time.monotonic() + most_s
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_a_worker_does_not_import_the_command_line() -> None:
