@@ -18,8 +18,11 @@ from common.analyses.design import (
     Contract,
     Scale,
     matrix_of,
+    read_sizes,
     refuse_saturated,
     rough_scale,
+    sizes,
+    sizes_schema,
 )
 from common.analyses.effects import likelihood_ratio
 from common.analyses.levels import level_codes, levels_of
@@ -48,7 +51,7 @@ from common.analyses.publish import SMALLEST_CELL, shown_counts
 from common.analyses.rare_levels import hide_rare_levels, merged_matrix
 from common.cohort import Column, Name
 from common.step import Step
-from common.sums import Array, Schema, Sums, cells, count, fine_grid, real
+from common.sums import Array, Schema, Sums, cells, count, fine_grid
 from common.table import Floats, Table
 
 _BEHIND = "n_patients"
@@ -127,9 +130,9 @@ class Cox(Step):
         """Return what one site sends: counts and sizes, then derivatives, then pairs."""
         counts = {"n": count(), "n_patients": count()}
         if ask.phase == "scale":
-            size = real(len(models_of(self.models, contract).terms), behind=_BEHIND)
             more = {"n_cases": count(), "classes": cells(2)}
-            return {**counts, **more, "sum": size, "sum_abs": size}
+            n_terms = len(models_of(self.models, contract).terms)
+            return {**counts, **more, **sizes_schema(n_terms)}
         if ask.phase == "climb":
             return {**counts, **derivatives_schema(ask)}
         a = len(ask.arrays["problems"])
@@ -152,8 +155,7 @@ class Cox(Step):
             return counts | {
                 "n_cases": np.array(table.n),
                 "classes": np.bincount(died.astype(np.int64), minlength=2),
-                "sum": x.sum(0),
-                "sum_abs": np.abs(x).sum(0),
+                **sizes(x),
             }
         strata = order(here.columns[self.time], died, self._strata(here))
         scale = Scale(floats(ask.arrays["centre"]), floats(ask.arrays["spread"]))
@@ -180,7 +182,8 @@ class Cox(Step):
         if n_events < SMALLEST_CELL:
             empty = unfitted(self.models, _why_none(int(first["n"]), n_events))
             return Answer({**_counts(first), "models": empty, "tests": []})
-        scale = rough_scale(int(first["n"]), floats(first["sum"]), floats(first["sum_abs"]))
+        n, (total, size) = int(first["n"]), read_sizes(first)
+        scale = rough_scale(n, total, size)
         climbing = Climbing({"centre": scale.centre, "spread": scale.spread})
         start = np.zeros(models.used.shape)
         cases = np.full(len(start), float(n_events))
@@ -211,8 +214,7 @@ class Cox(Step):
             },
             {"coefficients": _known(fit, slopes.beta), "centre": scale.centre},
         )
-        sums = int(first["n"]), floats(first["sum"])
-        return hide_rare_levels(answer, models.terms, contract, sums)
+        return hide_rare_levels(answer, models.terms, contract, (n, total))
 
 
 def _why_none(n: int, n_events: int) -> str:

@@ -9,8 +9,11 @@ from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.design import (
     Contract,
     Scale,
+    read_sizes,
     refuse_saturated,
     rough_scale,
+    sizes,
+    sizes_schema,
 )
 from common.analyses.nested import (
     FEW_EVENTS,
@@ -86,14 +89,12 @@ class PiecewiseExponential(Step):
         """Return what one site sends: events a day and sizes, then derivatives."""
         counts = {"n": count(), "n_patients": count()}
         if ask.phase == "scale":
-            size = real(len(models_of(self.models, contract).terms), behind=_BEHIND)
             return {
                 "n_cases": count(),
                 **counts,
                 "events": fine_grid(_n_days(contract, self.time), behind=_BEHIND),
                 "time": real(behind=_BEHIND),
-                "sum": size,
-                "sum_abs": size,
+                **sizes_schema(len(models_of(self.models, contract).terms)),
             }
         return {**counts, **derivatives_schema(ask)}
 
@@ -112,8 +113,7 @@ class PiecewiseExponential(Step):
                 "n_cases": np.array(table.n),
                 "events": np.bincount(when, minlength=n_days),
                 "time": np.array(days.sum()),
-                "sum": x.sum(0),
-                "sum_abs": np.abs(x).sum(0),
+                **sizes(x),
             }
         cuts = floats(ask.arrays["cuts"])
         scale = Scale(floats(ask.arrays["centre"]), floats(ask.arrays["spread"]))
@@ -145,7 +145,8 @@ class PiecewiseExponential(Step):
             empty = unfitted(self.models, FEW_EVENTS if n else NO_CASE)
             return Answer({**counts, "models": empty, "tests": []})
         cuts = cut_days(whole(first["events"]), self.intervals)
-        scale = rough_scale(n, floats(first["sum"]), floats(first["sum_abs"]))
+        total, size = read_sizes(first)
+        scale = rough_scale(n, total, size)
         used = _used(models, len(cuts) + 1)
         start = np.zeros(used.shape)
         start[:, : len(cuts) + 1] = np.log(n_events / float(first["time"]))
@@ -157,7 +158,7 @@ class PiecewiseExponential(Step):
             tables[name] = table_of(models, slopes, m, "hazard_ratio", self.level)
         counts |= {"n_intervals": len(cuts) + 1, "tests": tests_of(models, slopes)}
         answer = Answer({**counts, "models": tables, "mode": "exact"})
-        return hide_rare_levels(answer, models.terms, contract, (n, floats(first["sum"])))
+        return hide_rare_levels(answer, models.terms, contract, (n, total))
 
 
 def _used(models: Models, n_intervals: int) -> Bools:
