@@ -27,7 +27,6 @@ from common.analyses.design import (
 from common.analyses.effects import likelihood_ratio
 from common.analyses.levels import level_codes, levels_of
 from common.analyses.nested import (
-    FEW_EVENTS,
     Climbing,
     check_models,
     derivatives_schema,
@@ -39,7 +38,7 @@ from common.analyses.nested import (
     unfitted,
 )
 from common.analyses.newton import CONVERGED, Fit, Ints, climb, maximise
-from common.analyses.outcome import NO_CASE, complete, event_level, events
+from common.analyses.outcome import complete, event_level, events, lacks_events
 from common.analyses.partial_likelihood import (
     concordant,
     derivatives,
@@ -180,7 +179,7 @@ class Cox(Step):
         first = yield Ask("scale")
         n_events = int(first["classes"][1])
         if n_events < SMALLEST_CELL:
-            empty = unfitted(self.models, _why_none(int(first["n"]), n_events))
+            empty = unfitted(self.models, lacks_events(int(first["n"]), n_events))
             return Answer({**_counts(first), "models": empty, "tests": []})
         n, (total, size) = int(first["n"]), read_sizes(first)
         scale = rough_scale(n, total, size)
@@ -215,13 +214,6 @@ class Cox(Step):
             {"coefficients": _known(fit, slopes.beta), "centre": scale.centre},
         )
         return hide_rare_levels(answer, models.terms, contract, (n, total))
-
-
-def _why_none(n: int, n_events: int) -> str:
-    """Return why no model is fitted."""
-    if not n:
-        return NO_CASE
-    return FEW_EVENTS if n_events else "there are no events"
 
 
 def _known(fit: Fit, beta: Floats) -> Floats:

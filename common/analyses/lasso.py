@@ -22,7 +22,7 @@ from common.analyses.design import (
 from common.analyses.lasso_answer import Choice, answer_of, without_path
 from common.analyses.lasso_path import Shape
 from common.analyses.logit import probability
-from common.analyses.outcome import NO_CASE, complete, event_level, events
+from common.analyses.outcome import NO_CASE, complete, event_level, events, lacks_classes
 from common.analyses.plain import floats
 from common.cohort import Column
 from common.step import Step, expand_patterns
@@ -153,7 +153,8 @@ class Lasso(Step):
         first = yield Ask("scale")
         n, (total, size) = int(first["n"]), read_sizes(first)
         if not n or (self.family == "logistic" and not (first["classes"] > 0).all()):
-            return without_path(first, "the outcome has one class only" if n else NO_CASE)
+            why = lacks_classes(first["classes"]) or NO_CASE
+            return without_path(first, why)
         scale = rough_scale(n, total[:-1], size[:-1])
         smallest = self.smallest or (_SMALLEST if self.alpha else _SMALLEST_OF_RIDGE)
         shape = Shape(self.alpha, self.lambdas, smallest)

@@ -18,14 +18,13 @@ from common.analyses.design import (
     sizes_schema,
     with_intercept,
 )
-from common.analyses.logistic_answer import FEW_OF_A_CLASS, Setting, answer_of, without_models
+from common.analyses.logistic_answer import Setting, answer_of, without_models
 from common.analyses.logistic_fit import Plan, Rules, fit_all, plan_of
 from common.analyses.logit import probability
 from common.analyses.logit_asks import logit_schema, logit_sums
 from common.analyses.newton import Ints
-from common.analyses.outcome import NO_CASE, complete, event_level, events
+from common.analyses.outcome import complete, event_level, events, lacks_classes
 from common.analyses.plain import floats
-from common.analyses.publish import SMALLEST_CELL
 from common.analyses.rare_levels import hide_rare_levels, merged_matrix
 from common.cohort import Column, Name
 from common.step import Step
@@ -135,9 +134,8 @@ class Logistic(Step):
         plan = self._plan(contract)
         first = yield Ask("scale")
         n0, n1 = (int(c) for c in first["classes"])
-        if min(n0, n1) < SMALLEST_CELL:
-            note = FEW_OF_A_CLASS if n0 and n1 else "the outcome has one class only"
-            note = note if n0 + n1 else NO_CASE
+        note = lacks_classes((n0, n1))
+        if note:
             return without_models(self.models, first, note)
         total, size = read_sizes(first)
         scale = rough_scale(n0 + n1, total, size)

@@ -11,12 +11,11 @@ from common.analyses.effects import effect, likelihood_ratio, wald
 from common.analyses.logistic_fit import Fitted, Plan
 from common.analyses.newton import CONVERGED, SEPARATED
 from common.analyses.plain import plain
-from common.analyses.publish import SMALLEST_CELL, shown_counts
+from common.analyses.publish import shown_counts
 from common.sums import Sums
 from common.table import Floats
 
 RATIO = "odds_ratio"
-FEW_OF_A_CLASS = f"fewer than {SMALLEST_CELL} cases of a class of the outcome"
 _SEPARATED = (
     "separated: a combination of the columns tells the classes apart, so that the "
     "likelihood has no maximum"

@@ -20,6 +20,10 @@ from common.table import Table
 Contract = Mapping[str, Column]
 # A variance below it is none: of a column whose range is declared, the squared range is 1.
 _LEAST_VARIANCE = 1e-16
+_TOO_FEW_SITES = (
+    "needs two sites or more with an effect; a site has none where fewer than five of its "
+    "cases are of a class of the outcome, or its values do not vary"
+)
 
 
 class Meta(Step):
@@ -94,7 +98,7 @@ class Meta(Step):
         head |= {"effect": self.effect, "k": int(total["sites"])}
         fixed = _weighed(total, 0.0)
         if fixed.k < 2:
-            return Answer(head | {"note": "needs two sites or more with an effect"})
+            return Answer(head | {"note": _TOO_FEW_SITES})
         tau2 = fixed.tau2
         total = yield Ask("weigh", {"centre": fixed.mean, "tau2": tau2})
         random = _weighed(total, fixed.mean)

@@ -25,7 +25,6 @@ from common.sums import Array, Schema, Sums, real
 from common.table import Floats
 
 _BEHIND = "n_patients"
-FEW_EVENTS = "there are too few events"
 _SEPARATED = (
     "separated: along a combination of the columns the likelihood rises for ever, so "
     "there is no estimate"

@@ -16,7 +16,6 @@ from common.analyses.design import (
     sizes_schema,
 )
 from common.analyses.nested import (
-    FEW_EVENTS,
     Climbing,
     Models,
     check_models,
@@ -29,7 +28,7 @@ from common.analyses.nested import (
     unfitted,
 )
 from common.analyses.newton import Bools, climb, maximise
-from common.analyses.outcome import NO_CASE, complete, event_level, events
+from common.analyses.outcome import complete, event_level, events, lacks_events
 from common.analyses.person_time import (
     cut_days,
     derivatives,
@@ -142,7 +141,7 @@ class PiecewiseExponential(Step):
             "events": n_events if n_events >= SMALLEST_CELL else None,
         }
         if n_events < SMALLEST_CELL:
-            empty = unfitted(self.models, FEW_EVENTS if n else NO_CASE)
+            empty = unfitted(self.models, lacks_events(n, n_events))
             return Answer({**counts, "models": empty, "tests": []})
         cuts = cut_days(whole(first["events"]), self.intervals)
         total, size = read_sizes(first)
