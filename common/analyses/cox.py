@@ -47,7 +47,7 @@ from common.analyses.partial_likelihood import (
 )
 from common.analyses.plain import floats, plain, whole
 from common.analyses.publish import SMALLEST_CELL, shown_counts
-from common.analyses.rare_levels import hide_rare_levels, merged_matrix
+from common.analyses.rare_levels import hide_rare_levels, merged_matrix, unseen_levels
 from common.cohort import Column, Name
 from common.step import Step
 from common.sums import Array, Schema, Sums, cells, count, fine_grid
@@ -195,8 +195,9 @@ class Cox(Step):
             arrays |= {"last_day": np.array(last)}
         pairs = yield Ask("concordance", {}, {**arrays, **climbing.constants})
         slopes, tables = slopes_of(fit, scale.spread), dict[str, Json]()
+        unseen = unseen_levels(models.terms, contract, total, alone=alone)
         for m, name in enumerate(self.models):
-            table = table_of(models, slopes, m, "hazard_ratio", self.level)
+            table = table_of(models, slopes, m, unseen, self.level)
             if fit.state[m] == CONVERGED:
                 df, value = int(fit.free[m].sum()), float(fit.value[m])
                 test = likelihood_ratio(float(climbing.null[m]), value, df)
@@ -213,7 +214,7 @@ class Cox(Step):
             },
             {"coefficients": _known(fit, slopes.beta), "centre": scale.centre},
         )
-        return hide_rare_levels(answer, models.terms, contract, (n, total))
+        return hide_rare_levels(answer, self.models, contract, (n, total))
 
 
 def _known(fit: Fit, beta: Floats) -> Floats:

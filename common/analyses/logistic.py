@@ -25,7 +25,7 @@ from common.analyses.logit_asks import logit_schema, logit_sums
 from common.analyses.newton import Ints
 from common.analyses.outcome import complete, event_level, events, lacks_classes
 from common.analyses.plain import floats
-from common.analyses.rare_levels import hide_rare_levels, merged_matrix
+from common.analyses.rare_levels import hide_rare_levels, merged_matrix, unseen_levels
 from common.cohort import Column, Name
 from common.step import Step
 from common.sums import Array, Schema, Sums, cells, count
@@ -141,9 +141,12 @@ class Logistic(Step):
         scale = rough_scale(n0 + n1, total, size)
         rules = Rules(self.firth, self.ridge, self.level)
         fitted = yield from fit_all(plan, scale, n1 / (n0 + n1), rules)
-        setting = Setting(plan, scale, (n0, n1), self.level, self.ridge, self.firth)
+        unseen = unseen_levels(plan.terms, contract, total, alone=alone)
+        how = self.level, self.ridge, self.firth
+        setting = Setting(plan, scale, (n0, n1), *how, unseen)
         answer = answer_of(setting, fitted, first)
-        return hide_rare_levels(answer, plan.terms, contract, (n0 + n1, total))
+        either = self.firth == "auto" and not self.ridge
+        return hide_rare_levels(answer, self.models, contract, (n0 + n1, total), either=either)
 
     def columns_from(self, table: Table, answer: Answer) -> Mapping[str, Floats]:
         """Return the predictions of each model; NaN where a covariate is missing."""

@@ -38,7 +38,7 @@ from common.analyses.person_time import (
 )
 from common.analyses.plain import floats, whole
 from common.analyses.publish import SMALLEST_CELL
-from common.analyses.rare_levels import hide_rare_levels, merged_matrix
+from common.analyses.rare_levels import hide_rare_levels, merged_matrix, unseen_levels
 from common.cohort import Name
 from common.step import Step
 from common.sums import Array, Schema, Sums, count, fine_grid, real
@@ -153,11 +153,12 @@ class PiecewiseExponential(Step):
         steps = maximise(start, used, np.full(len(start), float(n_events)))
         fit = yield from climb(steps, climbing.ask, climbing.read)
         slopes, tables = slopes_of(fit, scale.spread), dict[str, Json]()
+        unseen = unseen_levels(models.terms, contract, total, alone=alone)
         for m, name in enumerate(self.models):
-            tables[name] = table_of(models, slopes, m, "hazard_ratio", self.level)
+            tables[name] = table_of(models, slopes, m, unseen, self.level)
         counts |= {"n_intervals": len(cuts) + 1, "tests": tests_of(models, slopes)}
         answer = Answer({**counts, "models": tables, "mode": "exact"})
-        return hide_rare_levels(answer, models.terms, contract, (n, total))
+        return hide_rare_levels(answer, self.models, contract, (n, total))
 
 
 def _used(models: Models, n_intervals: int) -> Bools:

@@ -8,6 +8,7 @@ import numpy as np
 from common.analyses.analysis import Answer, Json
 from common.analyses.correction import Correction, adjusted
 from common.analyses.effects import p_of_chi2, p_of_z, z_of
+from common.analyses.few import HIDDEN_ALONE
 from common.analyses.logit_asks import variances
 from common.analyses.newton import CONVERGED, SEPARATED, Bools, Fit, Ints, inverse_of
 from common.analyses.plain import plain
@@ -16,7 +17,7 @@ from common.analyses.rare_levels import RARE_VALUE
 from common.sums import Sums
 from common.table import Floats
 
-_NO_CLASSES, _CONSTANT, _FEW, _EMPTY, _RARE = 10, 11, 12, 13, 14
+_NO_CLASSES, _CONSTANT, _FEW, _EMPTY, _RARE, _HIDDEN = 10, 11, 12, 13, 14, 15
 _NOTES = {
     CONVERGED: None,
     SEPARATED: "separated: the column tells the classes apart",
@@ -24,6 +25,7 @@ _NOTES = {
     _NO_CLASSES: "the cases that have the column are of one class",
     _FEW: f"fewer than {SMALLEST_CELL} cases of a class have the column",
     _RARE: RARE_VALUE,
+    _HIDDEN: HIDDEN_ALONE,
     _CONSTANT: "constant, or collinear with the columns adjusted for",
 }
 
@@ -69,17 +71,18 @@ class Screened:
         self.se[rows] = np.where(good, np.sqrt(variance), np.nan) / spread
 
 
-def nothing_yet(classes: Ints, rare: Bools) -> Screened:
+def nothing_yet(classes: Ints, rare: Bools, *, alone: bool) -> Screened:
     """Return columns without slopes, by their counts of both classes, shape (p, 2).
 
     Args:
         classes: cases that have each column, by class.
         rare: columns of two values, one of which few have, shape (p,).
+        alone: the counts are of a site alone, which leaves out what few have.
     """
     p = len(classes)
     none = np.full(p, np.nan)
     state = np.where((classes > 0).all(axis=1), _FEW, _NO_CLASSES)
-    state[~classes.any(axis=1)] = _EMPTY
+    state[~classes.any(axis=1)] = _HIDDEN if alone and classes.any() else _EMPTY
     state[rare] = _RARE
     return Screened(
         classes,
@@ -134,7 +137,7 @@ def _column(screened: Screened, j: int, level: float) -> dict[str, Json]:
         ratios = np.exp([beta, beta - reach, beta + reach])
         per_sd = np.exp(np.array([beta, beta - reach, beta + reach]) * sd)
     return {
-        "n": int(screened.classes[j].sum()),
+        "n": None if screened.state[j] == _HIDDEN else int(screened.classes[j].sum()),
         "events": events,
         "non_events": none,
         "estimate": plain(beta),

@@ -154,16 +154,18 @@ class UnivariableLogistic(Step):
             if len(contract[name].levels) > 2:
                 raise ValueError(f'"{name}" has more than two levels: use a step of kind logistic')
         first = yield Ask("scale")
-        screened = yield from self._screen(first, contract)
+        screened = yield from self._screen(first, contract, alone=alone)
         answer = answer_of(self.of, screened, first, (self.correction, self.level))
         return with_significant(answer, self.select_p)
 
-    def _screen(self, first: Sums, contract: Contract) -> Generator[Ask, Sums, Screened]:
+    def _screen(
+        self, first: Sums, contract: Contract, *, alone: bool
+    ) -> Generator[Ask, Sums, Screened]:
         """Fit every column that five cases of both classes have, and of both its values."""
         classes, q = whole(first["classes"]), 2 + len(terms_of(self.adjust, contract))
         total = read_sizes(first)[0][: len(self.of)]
         rare = rare_binary(self.of, contract, classes.sum(1), total)
-        screened = nothing_yet(classes, rare)
+        screened = nothing_yet(classes, rare, alone=alone)
         rows = np.flatnonzero((classes >= SMALLEST_CELL).all(1) & ~rare)
         if not rows.size:
             return screened
