@@ -31,7 +31,7 @@ _COLLINEAR = "left out as constant or collinear with those before: "
 # What only a maximum of the likelihood has; of a rare level it tells that its cases differ.
 _OF_MAXIMUM = ("aic", "bic", "nagelkerke_r2", "folds_penalised")
 _SEPARATED = "separated"
-_EITHER = "maximum likelihood, or Firth's where it has no maximum"
+EITHER = "maximum likelihood, or Firth's where it has no maximum"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +175,11 @@ def hide_rare_levels(
     return Answer({**answer.values, "models": shown}, answer.arrays)
 
 
+def has_rare_level(terms: Sequence[Term], contract: Contract, n: int, total: Floats) -> bool:
+    """Tell whether a column of a design has a level of few cases, by the sums of its terms."""
+    return bool(_rare(terms, contract, n, total))
+
+
 def _rare(terms: Sequence[Term], contract: Contract, n: int, total: Floats) -> dict[str, set[str]]:
     """Return the names of terms of columns that have a level of few cases, by column."""
     of_column: dict[str, dict[str, int]] = defaultdict(dict)
@@ -216,5 +221,5 @@ def _without(
     out: dict[str, Json] = {**model, "terms": shown, "note": said}
     if either:
         out = {key: value for key, value in out.items() if key not in _OF_MAXIMUM}
-        out |= {"method": _EITHER, "intervals": None}
+        out |= {"method": EITHER, "intervals": None}
     return out

@@ -30,7 +30,12 @@ from common.analyses.newton import SEPARATED, Ints, Point, climb, maximise
 from common.analyses.outcome import complete, event_level, events
 from common.analyses.plain import floats, whole
 from common.analyses.publish import SMALLEST_CELL
-from common.analyses.rare_levels import merged_matrix, rare_binary, without_rare_columns
+from common.analyses.rare_levels import (
+    has_rare_level,
+    merged_matrix,
+    rare_binary,
+    without_rare_columns,
+)
 from common.analyses.univariable_answer import Screened, answer_of, nothing_yet
 from common.step import Step, expand_patterns
 from common.sums import Array, Schema, Sums, cells, count
@@ -163,9 +168,11 @@ class UnivariableLogistic(Step):
     ) -> Generator[Ask, Sums, Screened]:
         """Fit every column that five cases of both classes have, and of both its values."""
         classes, q = whole(first["classes"]), 2 + len(terms_of(self.adjust, contract))
-        total = read_sizes(first)[0][: len(self.of)]
-        rare = rare_binary(self.of, contract, classes.sum(1), total)
+        total, p = read_sizes(first)[0], len(self.of)
+        rare = rare_binary(self.of, contract, classes.sum(1), total[:p])
         screened = nothing_yet(classes, rare, alone=alone)
+        adjust = terms_of(self.adjust, contract)
+        screened.adjusts_for_few = has_rare_level(adjust, contract, int(first["n"]), total[p:])
         rows = np.flatnonzero((classes >= SMALLEST_CELL).all(1) & ~rare)
         if not rows.size:
             return screened

@@ -204,3 +204,14 @@ def test_a_model_without_the_column_is_not_touched() -> None:
     values: Any = run(analysis, split_unevenly(_table({1: 40, 2: 4}), 3)).values
     assert values["models"]["alone"]["terms"]["(intercept)"]["estimate"] is not None
     assert not values["models"]["alone"]["note"]
+
+
+@pytest.mark.parametrize("firth", ["auto", "never"])
+def test_nor_does_a_screen_that_adjusts_for_it(firth: Any) -> None:
+    table = _table({1: 40, 2: 4})
+    died = np.where(table.columns["stage"] == 2, 1.0, table.columns["died"])
+    alike = replace(table, columns={**table.columns, "died": died})
+    screen = UnivariableLogistic(of=("age",), adjust=("stage",), outcome="died", firth=firth)
+    found: Any = run(screen, split_unevenly(alike, 3)).values["columns"]
+    assert found["age"]["method"] == "maximum likelihood, or Firth's where it has no maximum"
+    assert "separated" not in str(found["age"]["note"])
