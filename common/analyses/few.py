@@ -12,9 +12,8 @@ from common.analyses.publish import SMALLEST_CELL
 from common.table import Floats, Table
 
 HIDDEN_ALONE = (
-    "hidden, as fewer patients than the site shows "
-    f"({SMALLEST_CELL} or more) have it, have it in one of the groups or have one of two values "
-    "of it; or nobody has it"
+    f"hidden: nobody has it, or fewer patients than the site shows ({SMALLEST_CELL} or more) do, "
+    "in one of the groups or with one of its two values"
 )
 """Why a column of a site alone comes without a value: the sums do not tell which."""
 

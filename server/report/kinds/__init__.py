@@ -119,5 +119,5 @@ def _missing(view: StepView) -> Iterator[Block]:
         own = listed([view.title(part) for part in kept])
         yield Text(
             f"Left out of all steps: {listed(titles)}. Beside the totals these numbers would "
-            f"give away those that were not released of {own} in {listed(steps)}."
+            f"give away those of {own} that were not released in {listed(steps)}."
         )

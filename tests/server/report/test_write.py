@@ -263,7 +263,7 @@ def test_what_a_site_keeps_to_itself_cannot_be_had_by_subtraction(page: str) -> 
     words = Tags(page).words
     table = words[words.index("Characteristics of the cases") : words.index("SD: standard")]
     assert "Left out of all steps: east." in words
-    assert "those that were not released of west in " in words
+    assert "those of west that were not released in " in words
     assert "16 (53 %)" in table.replace("\N{NO-BREAK SPACE}", " ")  # north
     assert "9 (45" not in table  # east: its counts would give away those of west
     assert "20" not in re.findall(r"\d+", table)
