@@ -13,7 +13,7 @@ from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.calibration_answer import score_answer
 from common.analyses.logit import derivatives, separation
 from common.analyses.merging import run_sums, runs
-from common.analyses.outcome import NO_CASE, complete, event_level, events
+from common.analyses.outcome import complete, event_level, events, lacks_classes
 from common.analyses.publish import SMALLEST_CELL
 from common.analyses.score_grid import Grid, class_histogram, grid_of
 from common.cohort import Column
@@ -117,8 +117,8 @@ class Calibration(Step):
         fit, first, bins = yield from self._climb(alone=alone)
         head: dict[str, Json] = {k: int(first[k]) for k in ("n", "n_patients", "missing")}
         classes = [int(n) for n in first["classes"]]
-        if min(classes) < SMALLEST_CELL:
-            note = f"fewer than {SMALLEST_CELL} in a class" if sum(classes) else NO_CASE
+        note = lacks_classes(classes)
+        if note:
             return Answer(head | {"scores": {}, "note": note})
         scores: dict[str, Json] = {
             s: score_answer(

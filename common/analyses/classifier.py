@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses.analysis import Answer, Json
-from common.analyses.outcome import NO_CASE, complete, events
+from common.analyses.outcome import complete, events, lacks_classes
 from common.analyses.plain import whole
 from common.analyses.publish import shown_counts
 from common.cohort import Column
@@ -142,10 +142,8 @@ def classes_by_problem(first: Sums, folds: int) -> Ints:
 def too_few(first: Sums, folds: int) -> str | None:
     """Say why no classifier can be fitted; None where one can."""
     classes = classes_by_problem(first, folds)
-    if not classes[0].any():
-        return NO_CASE
     if not classes[0].all():
-        return "the outcome has one class only"
+        return lacks_classes(classes[0])
     if classes.min() < _FEWEST:
         return f"a class has fewer than {_FEWEST} cases, in all or without a fold"
     return None

@@ -1,6 +1,6 @@
 """ComBat: take the site's signature out of features, keep what covariates explain."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.batch_effects import Shrink, harmonise
-from common.analyses.design import Contract, complete_rows, matrix_of, terms_of
+from common.analyses.design import Contract, Term, complete_rows, matrix_of, terms_of
 from common.analyses.levels import level_codes
 from common.analyses.plain import floats, whole
 from common.analyses.spread import unit_of, without_rounding
@@ -116,6 +116,8 @@ class Combat(Step):
             beta, scale = floats(ask.arrays["beta"]), floats(ask.arrays["scale"])
             left = [(b - a @ k) / scale for a, b, k in zip(cs, ys, beta, strict=True)]
             return sums | {"squares": np.stack([(e**2).sum(axis=0) for e in left])}
+        units = _units(terms_of(self.covariates, table.contract), table.contract)
+        c, cs = c / units, [a / units for a in cs]
         cy = np.stack([a.T @ b for a, b in zip(cs, ys, strict=True)])
         cy_size = [np.abs(a).sum(axis=1) @ np.abs(b) for a, b in zip(cs, ys, strict=True)]
         y_size = np.stack([np.abs(y[i]).sum(axis=0) for i in parts])
@@ -129,7 +131,7 @@ class Combat(Step):
 
     def solve(self, contract: Contract, *, alone: bool = False) -> Solve:
         """Ask for products with the covariates, then for the squares they leave."""
-        names = [term.name for term in terms_of(self.covariates, contract)]
+        terms = terms_of(self.covariates, contract)
         if alone:
             return Answer({"note": "a site alone has none to be harmonised with"})
         first = yield Ask("products")
@@ -138,7 +140,7 @@ class Combat(Step):
             "n_fitted": int(first["valid"][0]),
             "n_batches": int(first["batches"][0]),
             "n_features": len(self.of),
-            "covariates": [*names],
+            "covariates": [term.name for term in terms],
         }
         note = _why_not(whole(first["batches"]), floats(first["cc"]))
         if note:
@@ -146,9 +148,10 @@ class Combat(Step):
         sums, size = read_wide("sum", first)
         cy, _ = read_wide("cy", first)
         n, scale = floats(first["valid"])[:, None], unit_of(size[0])
-        beta = np.linalg.solve(floats(first["cc"]), cy)
+        slopes = np.linalg.solve(floats(first["cc"]), cy)
+        grand = (sums - np.einsum("mq,mqp->mp", floats(first["c"]), slopes)) / n
+        beta = slopes / _units(terms, contract)[:, None]
         total = yield Ask("squares", {}, {"beta": beta, "scale": scale})
-        grand = (sums - np.einsum("mq,mqp->mp", floats(first["c"]), beta)) / n
         squares = without_rounding(floats(total["squares"]) * scale**2, n, grand)
         sd = np.sqrt(squares / n)
         constant = [name for name, s in zip(self.of, sd[0], strict=True) if s == 0]
@@ -213,6 +216,17 @@ def _learnt_from(table: Table) -> NDArray[np.bool_]:
     if table.chosen is None or not table.chosen.any():
         return np.ones(table.n, np.bool_)
     return table.chosen
+
+
+def _units(terms: Sequence[Term], contract: Mapping[str, Column]) -> Floats:
+    """Return the unit of each covariate, so that products of them fit the wire.
+
+    A power of two, which divides without rounding, from the declared range, which all sites
+    know alike.
+    """
+    ends = [contract[term.column].range or (0.0, 1.0) for term in terms]
+    _, exponent = np.frexp([max(abs(low), abs(high)) for low, high in ends])
+    return np.ldexp(np.ones(len(terms)), exponent)
 
 
 def _masked(*shape: int) -> SumField:

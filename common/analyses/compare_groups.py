@@ -10,7 +10,7 @@ from pydantic import Field
 from common.analyses import group_tests
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.correction import Correction, adjusted, with_significant
-from common.analyses.few import without_few
+from common.analyses.few import HIDDEN_ALONE, without_few
 from common.analyses.group_ranks import CELLS, RANKS, Ranking
 from common.analyses.levels import level_codes, levels_of
 from common.analyses.medians import Windows, count_in_windows, search_medians
@@ -156,9 +156,13 @@ class CompareGroups(Step):
             sizes = [whole(spread.n[:, i]) for i in range(len(self.of))]
             groups = [_means(levels, spread, i) for i in range(len(self.of))]
         found = [_tested(one, n) for one, n in zip(found, sizes, strict=True)]
+        gone = [alone and n > 0 and not size.any() for size in sizes]
         p = adjusted([_p(one) for one in found], self.correction)
         columns: dict[str, Json] = {}
         for i, name in enumerate(self.of):
+            if gone[i]:
+                columns[name] = _hidden(levels, found[i])
+                continue
             valid = int(sizes[i].sum())
             head: dict[str, Json] = {"n": valid, "missing": n - valid}
             result = {"mode": "exact", **found[i], "p_adjusted": p[i]}
@@ -247,6 +251,13 @@ def _tested(found: group_tests.Outcome, n: Array) -> group_tests.Outcome:
         return found
     note = f"a group has fewer than {SMALLEST_CELL} values: not shown"
     return {"statistic": None, "p": None, "note": note}
+
+
+def _hidden(levels: tuple[str, ...], found: group_tests.Outcome) -> dict[str, Json]:
+    """Return what is said of a column whose values a site alone has not told."""
+    groups: dict[str, Json] = {level: {"n": None} for level in levels}
+    said: dict[str, Json] = {**found, "p_adjusted": None, "note": HIDDEN_ALONE}
+    return {"n": None, "missing": None, "groups": groups, "mode": "exact", **said}
 
 
 def _named(edges: Windows) -> dict[str, Array]:

@@ -11,7 +11,7 @@ from pydantic import Field
 from common.analyses import paired_tests
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.correction import Correction, adjusted
-from common.analyses.few import behind_enough
+from common.analyses.few import HIDDEN_ALONE, behind_enough
 from common.analyses.paired_tests import Pair, signed_rank_from, signed_ranks
 from common.analyses.plain import floats, plain, whole
 from common.analyses.spread import unit_of, without_rounding
@@ -127,6 +127,8 @@ class ComparePaired(Step):
                     test["p_adjusted"] = value
         for (a, b), one in zip(self.pairs, found, strict=True):
             one |= {"a": a, "b": b, "missing": int(first["n"]) - int(str(one["n"]))}
+            if alone and int(first["n"]) and not one["n"]:
+                one |= {"n": None, "missing": None, "note": HIDDEN_ALONE}
         values: dict[str, Json] = {"n": int(first["n"]), "correction": self.correction}
         return Answer({**values, "mode": "exact", "pairs": [*found]})
 

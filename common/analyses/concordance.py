@@ -9,7 +9,7 @@ from pydantic import Field
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.concordance_grid import cells_of, concordance, score_edges
 from common.analyses.newton import Ints
-from common.analyses.outcome import complete, event_level, events
+from common.analyses.outcome import complete, event_level, events, lacks_events
 from common.analyses.partial_likelihood import concordant, order
 from common.analyses.plain import floats, plain, whole
 from common.analyses.publish import SMALLEST_CELL, shown_counts
@@ -111,7 +111,7 @@ class Concordance(Step):
             "events": None if none is None else n_events,
         }
         if int(first["classes"][1]) < SMALLEST_CELL:
-            note = f"fewer than {SMALLEST_CELL} events"
+            note = lacks_events(n, int(first["classes"][1]))
             return Answer(head | {"scores": {}, "note": note})
         arrays: dict[str, Array] = {}
         if not alone:

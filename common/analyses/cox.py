@@ -18,13 +18,15 @@ from common.analyses.design import (
     Contract,
     Scale,
     matrix_of,
+    read_sizes,
     refuse_saturated,
     rough_scale,
+    sizes,
+    sizes_schema,
 )
 from common.analyses.effects import likelihood_ratio
 from common.analyses.levels import level_codes, levels_of
 from common.analyses.nested import (
-    FEW_EVENTS,
     Climbing,
     check_models,
     derivatives_schema,
@@ -36,7 +38,7 @@ from common.analyses.nested import (
     unfitted,
 )
 from common.analyses.newton import CONVERGED, Fit, Ints, climb, maximise
-from common.analyses.outcome import NO_CASE, complete, event_level, events
+from common.analyses.outcome import complete, event_level, events, lacks_events
 from common.analyses.partial_likelihood import (
     concordant,
     derivatives,
@@ -45,10 +47,10 @@ from common.analyses.partial_likelihood import (
 )
 from common.analyses.plain import floats, plain, whole
 from common.analyses.publish import SMALLEST_CELL, shown_counts
-from common.analyses.rare_levels import hide_rare_levels, merged_matrix
+from common.analyses.rare_levels import hide_rare_levels, merged_matrix, unseen_levels
 from common.cohort import Column, Name
 from common.step import Step
-from common.sums import Array, Schema, Sums, cells, count, fine_grid, real
+from common.sums import Array, Schema, Sums, cells, count, fine_grid
 from common.table import Floats, Table
 
 _BEHIND = "n_patients"
@@ -127,9 +129,9 @@ class Cox(Step):
         """Return what one site sends: counts and sizes, then derivatives, then pairs."""
         counts = {"n": count(), "n_patients": count()}
         if ask.phase == "scale":
-            size = real(len(models_of(self.models, contract).terms), behind=_BEHIND)
             more = {"n_cases": count(), "classes": cells(2)}
-            return {**counts, **more, "sum": size, "sum_abs": size}
+            n_terms = len(models_of(self.models, contract).terms)
+            return {**counts, **more, **sizes_schema(n_terms)}
         if ask.phase == "climb":
             return {**counts, **derivatives_schema(ask)}
         a = len(ask.arrays["problems"])
@@ -152,8 +154,7 @@ class Cox(Step):
             return counts | {
                 "n_cases": np.array(table.n),
                 "classes": np.bincount(died.astype(np.int64), minlength=2),
-                "sum": x.sum(0),
-                "sum_abs": np.abs(x).sum(0),
+                **sizes(x),
             }
         strata = order(here.columns[self.time], died, self._strata(here))
         scale = Scale(floats(ask.arrays["centre"]), floats(ask.arrays["spread"]))
@@ -178,9 +179,10 @@ class Cox(Step):
         first = yield Ask("scale")
         n_events = int(first["classes"][1])
         if n_events < SMALLEST_CELL:
-            empty = unfitted(self.models, _why_none(int(first["n"]), n_events))
+            empty = unfitted(self.models, lacks_events(int(first["n"]), n_events))
             return Answer({**_counts(first), "models": empty, "tests": []})
-        scale = rough_scale(int(first["n"]), floats(first["sum"]), floats(first["sum_abs"]))
+        n, (total, size) = int(first["n"]), read_sizes(first)
+        scale = rough_scale(n, total, size)
         climbing = Climbing({"centre": scale.centre, "spread": scale.spread})
         start = np.zeros(models.used.shape)
         cases = np.full(len(start), float(n_events))
@@ -193,8 +195,9 @@ class Cox(Step):
             arrays |= {"last_day": np.array(last)}
         pairs = yield Ask("concordance", {}, {**arrays, **climbing.constants})
         slopes, tables = slopes_of(fit, scale.spread), dict[str, Json]()
+        unseen = unseen_levels(models.terms, contract, total, alone=alone)
         for m, name in enumerate(self.models):
-            table = table_of(models, slopes, m, "hazard_ratio", self.level)
+            table = table_of(models, slopes, m, unseen, self.level)
             if fit.state[m] == CONVERGED:
                 df, value = int(fit.free[m].sum()), float(fit.value[m])
                 test = likelihood_ratio(float(climbing.null[m]), value, df)
@@ -211,15 +214,7 @@ class Cox(Step):
             },
             {"coefficients": _known(fit, slopes.beta), "centre": scale.centre},
         )
-        sums = int(first["n"]), floats(first["sum"])
-        return hide_rare_levels(answer, models.terms, contract, sums)
-
-
-def _why_none(n: int, n_events: int) -> str:
-    """Return why no model is fitted."""
-    if not n:
-        return NO_CASE
-    return FEW_EVENTS if n_events else "there are no events"
+        return hide_rare_levels(answer, self.models, contract, (n, total))
 
 
 def _known(fit: Fit, beta: Floats) -> Floats:

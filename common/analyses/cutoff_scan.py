@@ -16,7 +16,7 @@ from common.analyses.max_selected import (
     lausen_schumacher,
 )
 from common.analyses.merging import shown_cuts
-from common.analyses.outcome import NO_CASE, complete, event_level, events
+from common.analyses.outcome import NO_CASE, NO_EVENT, complete, event_level, events
 from common.analyses.publish import SMALLEST_CELL, with_another
 from common.analyses.survival import leaving, log_rank
 from common.cohort import Column
@@ -94,7 +94,9 @@ class CutoffScan(Step):
         total = yield Ask("scan", {"alone": alone})
         strata: dict[str, Json] = {}
         sizes_of = np.asarray(total["between"], np.int64).sum(axis=1)
-        hidden = _hidden_strata(sizes_of, np.zeros_like(sizes_of), SMALLEST_CELL)
+        hidden = _hidden_strata(sizes_of, np.asarray(total["events"], np.int64), SMALLEST_CELL)
+        if alone and int(total["n"]):
+            hidden |= sizes_of == 0  # its own site has left it out, or nobody is in it
         for b, level in enumerate(self._strata(contract)):
             if hidden[b]:
                 strata[level] = dict(_HIDDEN)
@@ -144,7 +146,7 @@ class CutoffScan(Step):
             return head | {
                 "cutoffs": [],
                 "best": None,
-                "note": "no cut-off to look at" if n else NO_CASE,
+                "note": _why_none(n, int(mine["events"])),
             }
         tests = [self._test(mine, below, n, int(k)) for k in used]
         z = mine["off"][used] / np.sqrt(mine["spread"][used])
@@ -177,12 +179,19 @@ class CutoffScan(Step):
         }
 
 
+def _why_none(n: int, n_events: int) -> str:
+    """Say why there is no cut-off."""
+    if not n:
+        return NO_CASE
+    return "no cut-off leaves enough cases on both sides" if n_events else NO_EVENT
+
+
 _HIDDEN: dict[str, Json] = {
     "n": None,
     "events": None,
     "cutoffs": [],
     "best": None,
-    "note": "not shown: too few, or a group of too few would follow from it",
+    "note": "not shown: nobody or too few, or a group of too few would follow from it",
 }
 _NAMES = ("between", "events", "off", "spread", "squares", "shown")
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.merging import counts_between, merged_at, shown_cuts
-from common.analyses.outcome import NO_CASE, complete, event_level, events
+from common.analyses.outcome import complete, event_level, events, lacks_classes
 from common.analyses.publish import SMALLEST_CELL
 from common.cohort import Column
 from common.step import Step, expand_patterns
@@ -84,8 +84,8 @@ class DecisionCurve(Step):
         total = yield Ask("counts", {"alone": alone})
         head: dict[str, Json] = {k: int(total[k]) for k in ("n", "n_patients", "missing")}
         classes = np.asarray(total["classes"], np.int64)
-        if classes.min() < SMALLEST_CELL:
-            note = f"fewer than {SMALLEST_CELL} in a class" if sum(classes) else NO_CASE
+        note = lacks_classes(classes)
+        if note:
             return Answer(head | {"scores": {}, "note": note})
         between = np.asarray(total["between"], np.int64)
         if alone:

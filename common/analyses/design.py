@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from common.analyses.wide import read_wide, wide_schema, wide_sums
 from common.cohort import Column
 from common.errors import Reason, Refused
+from common.sums import Schema, Sums
 from common.table import Floats, Table
 
 Contract = Mapping[str, Column]
@@ -115,6 +117,21 @@ class Scale:
         A[0, 1:] = -self.centre / self.spread
         unscaled: Floats = A @ cov @ A.T
         return unscaled
+
+
+def sizes_schema(p: int) -> Schema:
+    """Declare what `sizes` sends."""
+    return wide_schema("sum", (p,), (p,), behind="n_patients")
+
+
+def sizes(x: Floats) -> Sums:
+    """Return sums and magnitudes of columns, of whatever size; x has shape (n, p)."""
+    return wide_sums("sum", x.sum(0), np.abs(x).sum(0))
+
+
+def read_sizes(total: Sums) -> tuple[Floats, Floats]:
+    """Return sums and magnitudes of columns, each of shape (p,)."""
+    return read_wide("sum", total)
 
 
 def rough_scale(n: int, total: Floats, total_abs: Floats) -> Scale:

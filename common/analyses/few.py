@@ -8,7 +8,14 @@ are not touched. In a masked sum all are sent.
 import numpy as np
 from numpy.typing import NDArray
 
+from common.analyses.publish import SMALLEST_CELL
 from common.table import Floats, Table
+
+HIDDEN_ALONE = (
+    f"hidden: nobody has it, or fewer patients than the site shows ({SMALLEST_CELL} or more) do, "
+    "in one of the groups or with one of its two values"
+)
+"""Why a column of a site alone comes without a value: the sums do not tell which."""
 
 Bools = NDArray[np.bool_]
 _FEW_VALUES = 50  # looked at first: a measurement has more than two values among them

@@ -12,6 +12,7 @@ import numpy as np
 from common.analyses.analysis import Json
 from common.analyses.plain import plain
 from common.analyses.rank_sums import RankSums
+from common.sums import Array
 from common.table import Floats
 
 Outcome = dict[str, Json]
@@ -33,7 +34,7 @@ def t_test(n: Floats, mean: Floats, squares: Floats, *, equal: bool, level: floa
     from scipy.special import stdtr, stdtrit
 
     if min(n) < 2:
-        return _not_done("fewer than two values in a group")
+        return _not_done(_lacks_groups(n) or "fewer than two values in a group")
     variance = squares / (n - 1)
     pooled = float(squares.sum() / (n.sum() - 2))
     parts = (np.full(2, pooled) if equal else variance) / n
@@ -63,7 +64,7 @@ def anova(n: Floats, mean: Floats, squares: Floats) -> Outcome:
     k, total = len(n), float(n.sum())
     mean = mean - mean[:1]
     if k < 2 or total <= k:
-        return _not_done("fewer than two groups with values, or one value a group")
+        return _not_done(_lacks_groups(n) or "one value a group")
     between = float((n * (mean - (n * mean).sum() / total) ** 2).sum())
     within = float(squares.sum())
     if within == 0:
@@ -84,7 +85,7 @@ def welch_anova(n: Floats, mean: Floats, squares: Floats) -> Outcome:
     n, mean, squares = (a[n > 0] for a in (n, mean, squares))
     k = len(n)
     if k < 2 or min(n) < 2:
-        return _not_done("fewer than two groups, or fewer than two values in one")
+        return _not_done(_lacks_groups(n) or "fewer than two values in a group")
     if min(squares) == 0:
         return _not_done("no spread within a group")
     mean = mean - mean[0]
@@ -107,7 +108,7 @@ def mann_whitney(ranks: RankSums) -> Outcome:
 
     n1, n2 = (int(n) for n in ranks.n)
     if min(n1, n2) == 0:
-        return _not_done("a group without a value")
+        return _not_done(_lacks_groups(ranks.n) or "a group without a value")
     u = float(ranks.doubled[1]) / 2 - n2 * (n2 + 1) / 2
     n = n1 + n2
     variance = n1 * n2 / 12 * (n + 1 - ranks.ties / (n * (n - 1)))
@@ -130,7 +131,7 @@ def kruskal_wallis(ranks: RankSums) -> Outcome:
     size, slack = ranks.n[held].astype(float), ranks.slack[held] / 2
     k, n = len(size), float(size.sum())
     if k < 2:
-        return _not_done("fewer than two groups with values")
+        return _not_done(_lacks_groups(size) or "fewer than two groups with values")
     untied = 1 - ranks.ties / (n**3 - n)
     if untied <= 0:
         return _not_done("all values are equal")
@@ -153,6 +154,14 @@ def _binned(ranks: RankSums, bound: float, of: str) -> Mapping[str, Json]:
     if not ranks.slack.any():
         return {"mode": "exact"}
     return {"mode": "binned", "bound": bound, "bound_of": of}
+
+
+def _lacks_groups(n: Array) -> str | None:
+    """Say that there is nothing to compare; None where two groups have values."""
+    held = int((np.asarray(n) > 0).sum())
+    if held > 1:
+        return None
+    return "all cases with a value are in one group" if held else "no case has a value"
 
 
 def _not_done(why: str) -> Outcome:

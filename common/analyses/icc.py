@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
-from common.analyses.few import behind_enough
+from common.analyses.few import HIDDEN_ALONE, behind_enough
 from common.analyses.plain import floats, plain
 from common.analyses.spread import unit_of, without_rounding
 from common.analyses.variance_parts import Estimate, Form, MeanSquares, icc
@@ -108,21 +108,26 @@ class Icc(Step):
         total = yield Ask("squares", {}, {"centre": centre, "scale": scale})
         parts = _mean_squares(n, centre, scale, total)
         found = {form: icc(parts, form, self.level) for form in self.forms}
-        return Answer(self._report(int(first["n"]), n, found))
+        return Answer(self._report(int(first["n"]), n, found, alone=alone))
 
     def _check_even(self) -> None:
         sizes = [len(columns) for columns in self.raters]
         if len(set(sizes)) > 1:
             raise ValueError(f"raters: expected as many columns of each, got {sizes}")
 
-    def _report(self, n_cases: int, n: Floats, found: Mapping[Form, Estimate]) -> dict[str, Json]:
+    def _report(
+        self, n_cases: int, n: Floats, found: Mapping[Form, Estimate], *, alone: bool
+    ) -> dict[str, Json]:
         features: dict[str, Json] = {}
         for i, name in enumerate(self.raters[0]):
             forms: dict[str, Json] = {
                 form: {key: plain(values[i]) for key, values in of.items()}
                 for form, of in found.items()
             }
-            features[name] = {"n": int(n[i]), **forms}
+            about: dict[str, Json] = {"n": int(n[i])}
+            if alone and n_cases and not n[i]:
+                about = {"n": None, "note": HIDDEN_ALONE}
+            features[name] = {**about, **forms}
         leading = found[self.forms[0]]
         estimate = leading["estimate"]
         grade = np.digitize(estimate, list(_GRADES.values())[1:])

@@ -12,18 +12,21 @@ from common.analyses.design import (
     Contract,
     Scale,
     matrix_of,
+    read_sizes,
     rough_scale,
+    sizes,
+    sizes_schema,
     terms_of,
     with_intercept,
 )
 from common.analyses.lasso_answer import Choice, answer_of, without_path
 from common.analyses.lasso_path import Shape
 from common.analyses.logit import probability
-from common.analyses.outcome import NO_CASE, complete, event_level, events
+from common.analyses.outcome import NO_CASE, complete, event_level, events, lacks_classes
 from common.analyses.plain import floats
 from common.cohort import Column
 from common.step import Step, expand_patterns
-from common.sums import Array, Schema, Sums, cells, count, real
+from common.sums import Array, Schema, Sums, cells, count
 from common.table import Floats, Table
 
 _MOST_IN_RIDGE = 100
@@ -116,9 +119,8 @@ class Lasso(Step):
         p = len(terms_of(self.of, contract))
         counts = {"n": count(), "n_patients": count()}
         if ask.phase == "scale":
-            size = real(p + 1, behind="n_patients")
             more = {"n_cases": count(), "classes": cells(2)}
-            return {**counts, **more, "sum": size, "sum_abs": size}
+            return {**counts, **more, **sizes_schema(p + 1)}
         if self.family == "linear":
             return {**counts, **lasso_linear.schema_of(p, self.folds)}
         return {**counts, **lasso_sums.schema_of(ask, p, self.folds)}
@@ -133,8 +135,7 @@ class Lasso(Step):
             return counts | {
                 "n_cases": np.array(table.n),
                 "classes": self._classes(y),
-                "sum": both.sum(0),
-                "sum_abs": np.abs(both).sum(0),
+                **sizes(both),
             }
         scale = Scale(floats(ask.arrays["centre"]), floats(ask.arrays["spread"]))
         z, fold = scale.apply(x), here.folds(self.folds)
@@ -150,9 +151,10 @@ class Lasso(Step):
         self._check(contract)
         terms = terms_of(self.of, contract)
         first = yield Ask("scale")
-        n, total, size = int(first["n"]), floats(first["sum"]), floats(first["sum_abs"])
+        n, (total, size) = int(first["n"]), read_sizes(first)
         if not n or (self.family == "logistic" and not (first["classes"] > 0).all()):
-            return without_path(first, "the outcome has one class only" if n else NO_CASE)
+            why = lacks_classes(first["classes"]) or NO_CASE
+            return without_path(first, why)
         scale = rough_scale(n, total[:-1], size[:-1])
         smallest = self.smallest or (_SMALLEST if self.alpha else _SMALLEST_OF_RIDGE)
         shape = Shape(self.alpha, self.lambdas, smallest)

@@ -11,22 +11,24 @@ from common.analyses.design import (
     Contract,
     Scale,
     matrix_of,
+    read_sizes,
     refuse_saturated,
     rough_scale,
+    sizes,
+    sizes_schema,
     with_intercept,
 )
-from common.analyses.logistic_answer import FEW_OF_A_CLASS, Setting, answer_of, without_models
+from common.analyses.logistic_answer import Setting, answer_of, without_models
 from common.analyses.logistic_fit import Plan, Rules, fit_all, plan_of
 from common.analyses.logit import probability
 from common.analyses.logit_asks import logit_schema, logit_sums
 from common.analyses.newton import Ints
-from common.analyses.outcome import NO_CASE, complete, event_level, events
+from common.analyses.outcome import complete, event_level, events, lacks_classes
 from common.analyses.plain import floats
-from common.analyses.publish import SMALLEST_CELL
-from common.analyses.rare_levels import hide_rare_levels, merged_matrix
+from common.analyses.rare_levels import hide_rare_levels, merged_matrix, unseen_levels
 from common.cohort import Column, Name
 from common.step import Step
-from common.sums import Array, Schema, Sums, cells, count, real
+from common.sums import Array, Schema, Sums, cells, count
 from common.table import Floats, Table
 
 
@@ -104,8 +106,7 @@ class Logistic(Step):
         counts = {"n": count(), "n_patients": count()}
         if ask.phase == "scale":
             more = {"classes": cells(2), "held_out": cells(self.folds)}
-            sizes = {"sum": real(p, behind="n_patients"), "sum_abs": real(p, behind="n_patients")}
-            return {"n_cases": count(), **counts, **more, **sizes}
+            return {"n_cases": count(), **counts, **more, **sizes_schema(p)}
         return {**counts, **logit_schema(ask)}
 
     def summarise(self, table: Table, ask: Ask) -> Sums:
@@ -122,8 +123,7 @@ class Logistic(Step):
                 **counts,
                 "classes": np.bincount(y.astype(np.int64), minlength=2),
                 "held_out": np.bincount(fold, minlength=self.folds)[: self.folds],
-                "sum": x.sum(0),
-                "sum_abs": np.abs(x).sum(0),
+                **sizes(x),
             }
         scale = Scale(floats(ask.arrays["centre"]), floats(ask.arrays["spread"]))
         return counts | _at_points(plan, ask, with_intercept(scale.apply(x)), y, fold)
@@ -134,16 +134,19 @@ class Logistic(Step):
         plan = self._plan(contract)
         first = yield Ask("scale")
         n0, n1 = (int(c) for c in first["classes"])
-        if min(n0, n1) < SMALLEST_CELL:
-            note = FEW_OF_A_CLASS if n0 and n1 else "the outcome has one class only"
-            note = note if n0 + n1 else NO_CASE
+        note = lacks_classes((n0, n1))
+        if note:
             return without_models(self.models, first, note)
-        scale = rough_scale(n0 + n1, floats(first["sum"]), floats(first["sum_abs"]))
+        total, size = read_sizes(first)
+        scale = rough_scale(n0 + n1, total, size)
         rules = Rules(self.firth, self.ridge, self.level)
         fitted = yield from fit_all(plan, scale, n1 / (n0 + n1), rules)
-        setting = Setting(plan, scale, (n0, n1), self.level, self.ridge, self.firth)
+        unseen = unseen_levels(plan.terms, contract, total, alone=alone)
+        how = self.level, self.ridge, self.firth
+        setting = Setting(plan, scale, (n0, n1), *how, unseen)
         answer = answer_of(setting, fitted, first)
-        return hide_rare_levels(answer, plan.terms, contract, (n0 + n1, floats(first["sum"])))
+        either = self.firth == "auto" and not self.ridge
+        return hide_rare_levels(answer, self.models, contract, (n0 + n1, total), either=either)
 
     def columns_from(self, table: Table, answer: Answer) -> Mapping[str, Floats]:
         """Return the predictions of each model; NaN where a covariate is missing."""

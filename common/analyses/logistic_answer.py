@@ -11,12 +11,12 @@ from common.analyses.effects import effect, likelihood_ratio, wald
 from common.analyses.logistic_fit import Fitted, Plan
 from common.analyses.newton import CONVERGED, SEPARATED
 from common.analyses.plain import plain
-from common.analyses.publish import SMALLEST_CELL, shown_counts
+from common.analyses.publish import shown_counts
+from common.analyses.rare_levels import Unseen
 from common.sums import Sums
 from common.table import Floats
 
 RATIO = "odds_ratio"
-FEW_OF_A_CLASS = f"fewer than {SMALLEST_CELL} cases of a class of the outcome"
 _SEPARATED = (
     "separated: a combination of the columns tells the classes apart, so that the "
     "likelihood has no maximum"
@@ -34,6 +34,7 @@ class Setting:
     level: float
     ridge: float
     firth: str
+    unseen: Unseen
 
 
 def counts_of(first: Sums) -> dict[str, Json]:
@@ -99,8 +100,7 @@ def _note(setting: Setting, fitted: Fitted, m: int) -> str | None:
     plan = setting.plan
     gone = plan.used[m] & ~fitted.free[m]
     if gone.any():
-        names = ", ".join(plan.names[j] for j in np.flatnonzero(gone))
-        return f"left out as constant or collinear with those before: {names}"
+        return setting.unseen.left_out([plan.names[j] for j in np.flatnonzero(gone)])
     if setting.firth == "always" or not fitted.penalised[m]:
         return None
     return f"{_SEPARATED}; Firth's penalised likelihood instead"

@@ -11,21 +11,27 @@ from common.analyses.outcome import complete, event_level, events
 from common.analyses.random_effects import Weighed, summary
 from common.analyses.score_grid import grid_of
 from common.analyses.site_effect import Effect, effect_of
+from common.analyses.wide import read_wide, wide_schema, wide_sums
 from common.cohort import Column
 from common.step import Step
-from common.sums import Array, Schema, Sums, count, real
+from common.sums import Array, Schema, Sums, count
 from common.table import Table
 
 Contract = Mapping[str, Column]
-# Keeps squares of weights from 1 to 10^10 within the wire's range and resolution.
-_UNIT = 2.0**-10
+# A variance below it is none: of a column whose range is declared, the squared range is 1.
+_LEAST_VARIANCE = 1e-16
+_TOO_FEW_SITES = (
+    "needs two sites or more with an effect; a site has none where fewer than five of its "
+    "cases are of a class of the outcome, or its values do not vary"
+)
 
 
 class Meta(Step):
     """Fixed and random effects over sites, Q, I^2 and tau^2, from sums over sites.
 
     A site computes its effect (`common.analyses.site_effect`) on its complete cases; one
-    with fewer than five in a class, or no variance, is left out and counted. Formulas:
+    with fewer than five in a class, or no variance, is left out and counted; so is one
+    whose values differ by less than 10^-8 of their declared range. Formulas:
     `common.analyses.random_effects`. No site's effect is shown; a forest plot needs
     per-site answers.
 
@@ -60,21 +66,19 @@ class Meta(Step):
             "n_patients": count(),
             "sites": count(),
             "left_out": count(),
-            "weights": real(2, behind=behind),
-            "effects": real(2, behind=behind),
+            **wide_schema("weighed", (4,), (4,), behind),
         }
 
     def summarise(self, table: Table, ask: Ask) -> Sums:
         """Return one site's sums."""
         rows = complete(table, self.columns())
         found = self._effect(rows)
-        weights, effects = np.zeros(2), np.zeros(2)
+        weighed = np.zeros(4)
         if found is not None:
             value, variance = found
             centre, tau2 = (float(str(ask.values[k])) for k in ("centre", "tau2"))
             w, t = 1 / (variance + tau2), value - centre
-            weights[:] = w, (w * _UNIT) ** 2
-            effects[:] = w * t, w * t * t
+            weighed[:] = w, w * w, w * t, w * t * t
         used = found is not None
         sums: dict[str, Array] = {
             "n": np.array(rows.n if used else 0),
@@ -82,7 +86,7 @@ class Meta(Step):
             "sites": np.array(int(used)),
             "left_out": np.array(int(not used)),
         }
-        return sums | {"weights": weights, "effects": effects}
+        return {**sums, **wide_sums("weighed", weighed, np.abs(weighed))}
 
     def solve(self, contract: Contract, *, alone: bool = False) -> Solve:
         """Weigh by the variance within sites, then by that between them too."""
@@ -94,7 +98,7 @@ class Meta(Step):
         head |= {"effect": self.effect, "k": int(total["sites"])}
         fixed = _weighed(total, 0.0)
         if fixed.k < 2:
-            return Answer(head | {"note": "needs two sites or more with an effect"})
+            return Answer(head | {"note": _TOO_FEW_SITES})
         tau2 = fixed.tau2
         total = yield Ask("weigh", {"centre": fixed.mean, "tau2": tau2})
         random = _weighed(total, fixed.mean)
@@ -109,7 +113,8 @@ class Meta(Step):
         if found is None:
             return None
         scale = self._scale(rows.contract)
-        return found[0] / scale, found[1] / scale**2
+        variance = found[1] / scale**2
+        return (found[0] / scale, variance) if variance > _LEAST_VARIANCE else None
 
     def _scale(self, contract: Contract) -> float:
         """Return the unit effects are sent in: means in units of their column's range."""
@@ -131,11 +136,10 @@ def _wanted(missing: bool) -> str:
 
 def _weighed(total: Sums, centre: float) -> Weighed:
     """Return the sums over sites of effects, given those of effects less a centre."""
-    w, w2 = (float(x) for x in total["weights"])
-    wt, wt2 = (float(x) for x in total["effects"])
+    w, w2, wt, wt2 = (float(x) for x in read_wide("weighed", total)[0])
     k = int(total["sites"])
     back = wt + w * centre
-    return Weighed(k, w, w2 / _UNIT**2, back, wt2 + centre * (back + wt))
+    return Weighed(k, w, w2, back, wt2 + centre * (back + wt))
 
 
 def _rescaled(sums: Weighed, scale: float) -> Weighed:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.correction import Correction, adjusted
-from common.analyses.few import without_few
+from common.analyses.few import HIDDEN_ALONE, without_few
 from common.analyses.plain import floats, plain
 from common.analyses.rare_levels import RARE_VALUE, rare_binary
 from common.analyses.spread import (
@@ -112,7 +112,9 @@ class Moments(Step):
                 "p": tests[i][1],
                 "p_adjusted": p[i],
             }
-            if rare[i]:
+            if alone and int(first["n"]) and not n[i]:
+                columns[name] = {**dict.fromkeys(columns[name]), "note": HIDDEN_ALONE}
+            elif rare[i]:
                 kept = {key: columns[name][key] for key in ("n", "missing")}
                 columns[name] = {**dict.fromkeys(columns[name]), **kept, "note": RARE_VALUE}
         values: dict[str, Json] = {"n": int(first["n"]), "correction": self.correction}

@@ -21,11 +21,11 @@ from common.analyses.newton import (
     unpack,
 )
 from common.analyses.plain import floats, plain
+from common.analyses.rare_levels import Unseen
 from common.sums import Array, Schema, Sums, real
 from common.table import Floats
 
 _BEHIND = "n_patients"
-FEW_EVENTS = "there are too few events"
 _SEPARATED = (
     "separated: along a combination of the columns the likelihood rises for ever, so "
     "there is no estimate"
@@ -154,8 +154,10 @@ def slopes_of(fit: Fit, spread: Floats) -> Slopes:
     )
 
 
-def table_of(models: Models, slopes: Slopes, m: int, ratio: str, level: float) -> dict[str, Json]:
-    """Return the table of one model with Wald's intervals and tests."""
+def table_of(
+    models: Models, slopes: Slopes, m: int, unseen: Unseen, level: float
+) -> dict[str, Json]:
+    """Return the table of one model of hazards with Wald's intervals and tests."""
     state = slopes.fit.state[m]
     if state != CONVERGED:
         note = _SEPARATED if state == SEPARATED else "did not converge"
@@ -164,12 +166,11 @@ def table_of(models: Models, slopes: Slopes, m: int, ratio: str, level: float) -
     beta = np.where(slopes.free[m], slopes.beta[m], np.nan)[used]
     names = [models.terms[j].name for j in used]
     gone = [models.terms[j].name for j in used if not slopes.free[m, j]]
-    left_out = "left out as constant or collinear with those before: "
     covariance = slopes.covariance[m][np.ix_(used, used)]
     return {
         "converged": True,
-        "note": left_out + ", ".join(gone) if gone else None,
-        "terms": wald(names, beta, covariance, ratio=ratio, level=level),
+        "note": unseen.left_out(gone),
+        "terms": wald(names, beta, covariance, ratio="hazard_ratio", level=level),
         "log_likelihood": plain(slopes.fit.value[m]),
     }
 

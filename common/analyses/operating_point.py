@@ -9,7 +9,7 @@ from pydantic import Field
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.merging import counts_between, merged_at, shown_cuts
-from common.analyses.outcome import complete, event_level, events
+from common.analyses.outcome import FEW_OF_A_CLASS, complete, event_level, events, lacks_classes
 from common.analyses.proportions import (
     Interval,
     accuracy_of,
@@ -144,7 +144,9 @@ class OperatingPoint(Step):
         if not chosen:
             total = yield Ask("choose", {"alone": alone})
             if _fewest(total) < SMALLEST_CELL:
-                return Answer(_head(total) | {"scores": {}, "note": _TOO_FEW})
+                return Answer(
+                    _head(total) | {"scores": {}, "note": lacks_classes(total["classes"])}
+                )
             for s in self.scores:
                 curve = self._curve(contract, total, s, alone=alone)
                 chosen[s] = tuple(choose(curve, rule, in_full=not fixed) for rule in self.at)
@@ -152,7 +154,7 @@ class OperatingPoint(Step):
         arrays = {f"thresholds.{s}": c for s, c in cuts.items()}
         total = yield Ask("tables", {"alone": alone}, arrays)
         if 0 < _fewest(total) < SMALLEST_CELL:
-            return Answer(_head(total) | {"scores": {}, "note": _TOO_FEW})
+            return Answer(_head(total) | {"scores": {}, "note": FEW_OF_A_CLASS})
         points: dict[str, Json] = {
             s: {"points": self._points(total, s, cuts[s], chosen[s], alone=alone)}
             for s in self.scores
@@ -221,9 +223,6 @@ class OperatingPoint(Step):
             return f"{self.chosen_in} {i + 1}"
         rule = self.at[i]
         return rule.model_dump(exclude_none=True) if isinstance(rule, AtLeast) else rule
-
-
-_TOO_FEW = f"fewer than {SMALLEST_CELL} in a class"
 
 
 def _fewest(total: Sums) -> int:

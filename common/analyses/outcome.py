@@ -4,10 +4,39 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from common.analyses.publish import SMALLEST_CELL
 from common.cohort import Column
+from common.sums import Array
 from common.table import Floats, Table
 
 NO_CASE = "no case has all columns"
+ONE_CLASS = "the outcome has one class only"
+FEW_OF_A_CLASS = f"fewer than {SMALLEST_CELL} cases of a class of the outcome"
+NO_EVENT = "there are no events"
+FEW_EVENTS = f"fewer than {SMALLEST_CELL} events"
+
+
+def lacks_classes(classes: Sequence[int] | Array) -> str | None:
+    """Say why an outcome cannot be studied; None where both classes have enough cases.
+
+    Args:
+        classes: cases without and with the event.
+    """
+    none, with_event = (int(n) for n in classes)
+    if not none + with_event:
+        return NO_CASE
+    if not with_event:
+        return f"{ONE_CLASS}: no case has the event"
+    if not none:
+        return f"{ONE_CLASS}: every case has the event"
+    return FEW_OF_A_CLASS if min(none, with_event) < SMALLEST_CELL else None
+
+
+def lacks_events(n: int, n_events: int) -> str:
+    """Say why survival cannot be modelled, of n cases with fewer than five events."""
+    if not n:
+        return NO_CASE
+    return FEW_EVENTS if n_events else NO_EVENT
 
 
 def event_level(contract: Mapping[str, Column], outcome: str, positive: str) -> int:

@@ -9,11 +9,13 @@ from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.design import (
     Contract,
     Scale,
+    read_sizes,
     refuse_saturated,
     rough_scale,
+    sizes,
+    sizes_schema,
 )
 from common.analyses.nested import (
-    FEW_EVENTS,
     Climbing,
     Models,
     check_models,
@@ -26,7 +28,7 @@ from common.analyses.nested import (
     unfitted,
 )
 from common.analyses.newton import Bools, climb, maximise
-from common.analyses.outcome import NO_CASE, complete, event_level, events
+from common.analyses.outcome import complete, event_level, events, lacks_events
 from common.analyses.person_time import (
     cut_days,
     derivatives,
@@ -36,7 +38,7 @@ from common.analyses.person_time import (
 )
 from common.analyses.plain import floats, whole
 from common.analyses.publish import SMALLEST_CELL
-from common.analyses.rare_levels import hide_rare_levels, merged_matrix
+from common.analyses.rare_levels import hide_rare_levels, merged_matrix, unseen_levels
 from common.cohort import Name
 from common.step import Step
 from common.sums import Array, Schema, Sums, count, fine_grid, real
@@ -86,14 +88,12 @@ class PiecewiseExponential(Step):
         """Return what one site sends: events a day and sizes, then derivatives."""
         counts = {"n": count(), "n_patients": count()}
         if ask.phase == "scale":
-            size = real(len(models_of(self.models, contract).terms), behind=_BEHIND)
             return {
                 "n_cases": count(),
                 **counts,
                 "events": fine_grid(_n_days(contract, self.time), behind=_BEHIND),
                 "time": real(behind=_BEHIND),
-                "sum": size,
-                "sum_abs": size,
+                **sizes_schema(len(models_of(self.models, contract).terms)),
             }
         return {**counts, **derivatives_schema(ask)}
 
@@ -112,8 +112,7 @@ class PiecewiseExponential(Step):
                 "n_cases": np.array(table.n),
                 "events": np.bincount(when, minlength=n_days),
                 "time": np.array(days.sum()),
-                "sum": x.sum(0),
-                "sum_abs": np.abs(x).sum(0),
+                **sizes(x),
             }
         cuts = floats(ask.arrays["cuts"])
         scale = Scale(floats(ask.arrays["centre"]), floats(ask.arrays["spread"]))
@@ -142,10 +141,11 @@ class PiecewiseExponential(Step):
             "events": n_events if n_events >= SMALLEST_CELL else None,
         }
         if n_events < SMALLEST_CELL:
-            empty = unfitted(self.models, FEW_EVENTS if n else NO_CASE)
+            empty = unfitted(self.models, lacks_events(n, n_events))
             return Answer({**counts, "models": empty, "tests": []})
         cuts = cut_days(whole(first["events"]), self.intervals)
-        scale = rough_scale(n, floats(first["sum"]), floats(first["sum_abs"]))
+        total, size = read_sizes(first)
+        scale = rough_scale(n, total, size)
         used = _used(models, len(cuts) + 1)
         start = np.zeros(used.shape)
         start[:, : len(cuts) + 1] = np.log(n_events / float(first["time"]))
@@ -153,11 +153,12 @@ class PiecewiseExponential(Step):
         steps = maximise(start, used, np.full(len(start), float(n_events)))
         fit = yield from climb(steps, climbing.ask, climbing.read)
         slopes, tables = slopes_of(fit, scale.spread), dict[str, Json]()
+        unseen = unseen_levels(models.terms, contract, total, alone=alone)
         for m, name in enumerate(self.models):
-            tables[name] = table_of(models, slopes, m, "hazard_ratio", self.level)
+            tables[name] = table_of(models, slopes, m, unseen, self.level)
         counts |= {"n_intervals": len(cuts) + 1, "tests": tests_of(models, slopes)}
         answer = Answer({**counts, "models": tables, "mode": "exact"})
-        return hide_rare_levels(answer, models.terms, contract, (n, floats(first["sum"])))
+        return hide_rare_levels(answer, self.models, contract, (n, total))
 
 
 def _used(models: Models, n_intervals: int) -> Bools:

@@ -6,13 +6,13 @@ one to four of them, a reader can work their outcomes out.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses.analysis import Answer, Json
-from common.analyses.design import INTERCEPT, Contract, Term, matrix_of
+from common.analyses.design import INTERCEPT, Contract, Term, matrix_of, terms_of
 from common.analyses.few import few_of_a_value
 from common.analyses.publish import SMALLEST_CELL
 from common.table import Floats, Table
@@ -20,7 +20,52 @@ from common.table import Floats, Table
 Ints = NDArray[np.int64]
 
 RARE_VALUE = f"fewer than {SMALLEST_CELL} cases have one of the column's two values"
-_NOTE = "not shown, as fewer than {} cases have one of the levels: {}"
+_NOTE = "not shown, as fewer than {} cases have one of the levels of {}: {}"
+_NO_ESTIMATE = "no estimate; fewer than {} cases have one of the levels of {}"
+_NOBODY = "left out, as nobody has the level: "
+_MERGED = (
+    f"not told apart from another level, as nobody or fewer patients than the site shows "
+    f"({SMALLEST_CELL} or more) have one of the two: "
+)
+_COLLINEAR = "left out as constant or collinear with those before: "
+# What only a maximum of the likelihood has; of a rare level it tells that its cases differ.
+_OF_MAXIMUM = ("aic", "bic", "nagelkerke_r2", "folds_penalised")
+_SEPARATED = "separated"
+EITHER = "maximum likelihood, or Firth's where it has no maximum"
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Terms of levels that nobody has, as far as the sums tell.
+
+    Attributes:
+        terms: their names.
+        alone: the sums are of a site alone, which merges levels that few have.
+    """
+
+    terms: frozenset[str] = frozenset()
+    alone: bool = False
+
+    def left_out(self, gone: Sequence[str]) -> str | None:
+        """Say why a fit has left out these terms; None where there are none."""
+        levels = [name for name in gone if name in self.terms]
+        others = [name for name in gone if name not in self.terms]
+        head = _MERGED if self.alone else _NOBODY
+        parts = [head + ", ".join(levels)] if levels else []
+        parts += [_COLLINEAR + ", ".join(others)] if others else []
+        return "; ".join(parts) or None
+
+
+def unseen_levels(
+    terms: Sequence[Term], contract: Contract, total: Floats, *, alone: bool
+) -> Unseen:
+    """Return the levels that have no case, by the sum of each column of a design."""
+    names = frozenset(
+        term.name
+        for term, in_level in zip(terms, total, strict=True)
+        if (term.level or is_binary(term.column, contract)) and round(float(in_level)) == 0
+    )
+    return Unseen(names, alone)
 
 
 def is_binary(column: str, contract: Contract) -> bool:
@@ -101,7 +146,12 @@ def rare_binary(
 
 
 def hide_rare_levels(
-    answer: Answer, terms: Sequence[Term], contract: Contract, sums: tuple[int, Floats]
+    answer: Answer,
+    models_of: Mapping[str, Sequence[str]],
+    contract: Contract,
+    sums: tuple[int, Floats],
+    *,
+    either: bool = False,
 ) -> Answer:
     """Return the answer of a regression with nothing in its tables of rare levels.
 
@@ -109,39 +159,67 @@ def hide_rare_levels(
 
     Args:
         answer: with `models`.
-        terms: columns of the design.
+        models_of: columns of each model, by its name.
         contract: of the columns.
         sums: complete cases, and the sum of each column of the design over them.
+        either: the fit is penalised where its likelihood has no maximum, and else not.
     """
-    rare, models = _rare(terms, contract, *sums), answer.values["models"]
+    columns = tuple(dict.fromkeys(c for of in models_of.values() for c in of))
+    rare, models = _rare(terms_of(columns, contract), contract, *sums), answer.values["models"]
     if not rare or not isinstance(models, Mapping):
         return answer
-    shown: dict[str, Json] = {name: _without(model, rare) for name, model in models.items()}
+    shown: dict[str, Json] = {
+        name: _without(model, models_of[name], rare, either=either)
+        for name, model in models.items()
+    }
     return Answer({**answer.values, "models": shown}, answer.arrays)
 
 
-def _rare(terms: Sequence[Term], contract: Contract, n: int, total: Floats) -> set[str]:
-    """Return the names of terms of columns that have a level of few cases."""
+def has_rare_level(terms: Sequence[Term], contract: Contract, n: int, total: Floats) -> bool:
+    """Tell whether a column of a design has a level of few cases, by the sums of its terms."""
+    return bool(_rare(terms, contract, n, total))
+
+
+def _rare(terms: Sequence[Term], contract: Contract, n: int, total: Floats) -> dict[str, set[str]]:
+    """Return the names of terms of columns that have a level of few cases, by column."""
     of_column: dict[str, dict[str, int]] = defaultdict(dict)
     for term, in_level in zip(terms, total, strict=True):
         if term.level or is_binary(term.column, contract):
             of_column[term.column][term.name] = round(float(in_level))
-    rare: set[str] = set()
-    for counts in of_column.values():
+    rare: dict[str, set[str]] = {}
+    for column, counts in of_column.items():
         levels = (*counts.values(), n - sum(counts.values()))
         if any(0 < count < SMALLEST_CELL for count in levels):
-            rare |= {INTERCEPT, *counts}  # of all levels together one follows from the rest
+            rare[column] = set(counts)
     return rare
 
 
-def _without(model: Json, rare: set[str]) -> Json:
-    terms = model.get("terms") if isinstance(model, dict) else None
-    if not isinstance(model, dict) or not isinstance(terms, dict) or rare.isdisjoint(terms):
+def _without(
+    model: Json, used: Sequence[str], rare: Mapping[str, set[str]], *, either: bool
+) -> Json:
+    """Return a model's table without what tells of its rare levels, nor that it is separated.
+
+    Separation by a level of few says that those few have one outcome. So the reason, the
+    method and what differs by it go; a model without such a column is untouched.
+    """
+    columns = [column for column in rare if column in used]
+    if not isinstance(model, dict) or not columns:
         return model
+    terms = model.get("terms")
+    if not isinstance(terms, dict):
+        return {**model, "note": _NO_ESTIMATE.format(SMALLEST_CELL, ", ".join(columns))}
+    # Of all levels together one follows from the rest.
+    hidden = {INTERCEPT}.union(*(rare[column] for column in columns))
     shown: dict[str, Json] = {
-        name: dict.fromkeys(row) if name in rare and isinstance(row, dict) else row
+        name: dict.fromkeys(row) if name in hidden and isinstance(row, dict) else row
         for name, row in terms.items()
     }
-    note = _NOTE.format(SMALLEST_CELL, ", ".join(name for name in terms if name in rare))
-    said = f"{model['note']}; {note}" if model.get("note") else note
-    return {**model, "terms": shown, "note": said}
+    names = ", ".join(name for name in terms if name in hidden)
+    note = _NOTE.format(SMALLEST_CELL, ", ".join(columns), names)
+    said = str(model.get("note") or "")
+    said = f"{said}; {note}" if said and not said.startswith(_SEPARATED) else note
+    out: dict[str, Json] = {**model, "terms": shown, "note": said}
+    if either:
+        out = {key: value for key, value in out.items() if key not in _OF_MAXIMUM}
+        out |= {"method": EITHER, "intervals": None}
+    return out

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.delong import wald
-from common.analyses.outcome import NO_CASE, complete, event_level, events
+from common.analyses.outcome import complete, event_level, events, lacks_classes
 from common.analyses.publish import SMALLEST_CELL, shown_counts
 from common.cohort import Column
 from common.step import Step, expand_patterns
@@ -92,8 +92,8 @@ class Reclassification(Step):
         total = yield Ask("moves", {"alone": alone})
         head: dict[str, Json] = {k: int(total[k]) for k in ("n", "n_patients", "missing")}
         classes = np.asarray(total["classes"], np.int64)
-        if int(classes.min()) < SMALLEST_CELL:
-            note = f"fewer than {SMALLEST_CELL} in a class" if sum(classes) else NO_CASE
+        note = lacks_classes(classes)
+        if note:
             return Answer(head | {"models": {}, "note": note})
         models: dict[str, Json] = {
             s: self._answer({k: np.asarray(total[k])[i] for k in _NAMES}, classes)

@@ -12,7 +12,7 @@ from common.analyses import delong
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.correction import Correction
 from common.analyses.merging import run_sums, runs
-from common.analyses.outcome import complete, event_level, events
+from common.analyses.outcome import complete, event_level, events, lacks_classes
 from common.analyses.publish import SMALLEST_CELL
 from common.analyses.score_grid import Grid, class_histogram, grid_of
 from common.cohort import Column
@@ -255,9 +255,5 @@ def _squares(
 
 def _refusal(classes: Array) -> dict[str, Json]:
     """Say why there is no curve."""
-    if not classes.any():
-        return {"scores": {}, "pairs": [], "note": "no case has the outcome and all scores"}
-    names = ("non-event", "event")
-    empty = [name for name, n in zip(names, classes, strict=True) if n == 0]
-    why = f"no {empty[0]}" if empty else f"fewer than {SMALLEST_CELL} in a class"
+    why = lacks_classes(classes) if classes.any() else "no case has the outcome and all scores"
     return {"scores": {}, "pairs": [], "note": why}

@@ -40,7 +40,7 @@ def effect_of(kind: Effect, y: Floats, x: Floats, grid: Grid | None) -> tuple[fl
         found = _auc(class_histogram(grid, x, y))
     else:
         found = _log_odds_ratio(one, none)
-    return found if found[1] > 1e-12 else None
+    return found if found[1] > 0 else None
 
 
 def _mean(x: Floats) -> tuple[float, float]:

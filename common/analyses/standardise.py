@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
-from common.analyses.few import without_few
+from common.analyses.few import HIDDEN_ALONE, without_few
 from common.analyses.plain import floats, plain
 from common.analyses.spread import (
     centre_of,
@@ -97,6 +97,9 @@ class Standardise(Step):
             }
             for i, name in enumerate(self.of)
         }
+        gone = [name for i, name in enumerate(self.of) if not fits[0].n[0, i]]
+        for name in gone if alone and int(first["n"]) else ():
+            columns[name] = {"n": None, "mean": None, "sd": None, "note": HIDDEN_ALONE}
         values: dict[str, Json] = {"n": int(first["n"]), "mode": "exact", "columns": columns}
         found = {"mean": np.nan_to_num(mean), "sd": np.nan_to_num(sd)}
         return Answer(values, found)

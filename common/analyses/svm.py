@@ -48,6 +48,8 @@ from common.step import Step, expand_patterns
 from common.sums import Array, Schema, Sums
 from common.table import Floats, Table
 
+_FARTHEST = 1e6  # a decision beyond it, of a case a million SDs off, is as certain
+
 
 class Svm(Step):
     """Fit a support vector machine with squared hinge, and a probability on top.
@@ -196,7 +198,7 @@ class Svm(Step):
         for k in range(self.folds):
             mine = cases.fold == k
             out[mine] = machine.design(cases.x[mine], k + 1) @ weights[k + 1]
-        return out
+        return np.clip(out, -_FARTHEST, _FARTHEST)
 
     def _weights(self, machine: Machine, moments: ClassMoments, beta: Floats) -> dict[str, Json]:
         """Return weights a standard deviation and a unit; of cosines, mean slopes."""

@@ -8,15 +8,16 @@ import numpy as np
 from common.analyses.analysis import Answer, Json
 from common.analyses.correction import Correction, adjusted
 from common.analyses.effects import p_of_chi2, p_of_z, z_of
+from common.analyses.few import HIDDEN_ALONE
 from common.analyses.logit_asks import variances
 from common.analyses.newton import CONVERGED, SEPARATED, Bools, Fit, Ints, inverse_of
 from common.analyses.plain import plain
 from common.analyses.publish import SMALLEST_CELL, shown_counts
-from common.analyses.rare_levels import RARE_VALUE
+from common.analyses.rare_levels import EITHER, RARE_VALUE
 from common.sums import Sums
 from common.table import Floats
 
-_NO_CLASSES, _CONSTANT, _FEW, _EMPTY, _RARE = 10, 11, 12, 13, 14
+_NO_CLASSES, _CONSTANT, _FEW, _EMPTY, _RARE, _HIDDEN = 10, 11, 12, 13, 14, 15
 _NOTES = {
     CONVERGED: None,
     SEPARATED: "separated: the column tells the classes apart",
@@ -24,13 +25,19 @@ _NOTES = {
     _NO_CLASSES: "the cases that have the column are of one class",
     _FEW: f"fewer than {SMALLEST_CELL} cases of a class have the column",
     _RARE: RARE_VALUE,
+    _HIDDEN: HIDDEN_ALONE,
     _CONSTANT: "constant, or collinear with the columns adjusted for",
 }
+_NO_ESTIMATE = f"no estimate; fewer than {SMALLEST_CELL} cases have a level adjusted for"
 
 
 @dataclass
 class Screened:
-    """The slopes of all columns per unit, shape (p,); NaN where there is none."""
+    """The slopes of all columns per unit, shape (p,); NaN where there is none.
+
+    Where they are adjusted for a level of few cases, that a fit is separated would tell that
+    those few are alike: nothing says whether one is.
+    """
 
     classes: Ints
     beta: Floats
@@ -39,6 +46,7 @@ class Screened:
     p: Floats
     state: Ints
     penalised: Bools
+    adjusts_for_few: bool = False
 
     def take(self, rows: Ints, fit: Fit, gram: Floats, spread: Floats) -> None:
         """Take slopes of some columns, scaled by `spread`, with Wald's p."""
@@ -69,17 +77,18 @@ class Screened:
         self.se[rows] = np.where(good, np.sqrt(variance), np.nan) / spread
 
 
-def nothing_yet(classes: Ints, rare: Bools) -> Screened:
+def nothing_yet(classes: Ints, rare: Bools, *, alone: bool) -> Screened:
     """Return columns without slopes, by their counts of both classes, shape (p, 2).
 
     Args:
         classes: cases that have each column, by class.
         rare: columns of two values, one of which few have, shape (p,).
+        alone: the counts are of a site alone, which leaves out what few have.
     """
     p = len(classes)
     none = np.full(p, np.nan)
     state = np.where((classes > 0).all(axis=1), _FEW, _NO_CLASSES)
-    state[~classes.any(axis=1)] = _EMPTY
+    state[~classes.any(axis=1)] = _HIDDEN if alone and classes.any() else _EMPTY
     state[rare] = _RARE
     return Screened(
         classes,
@@ -130,11 +139,16 @@ def _column(screened: Screened, j: int, level: float) -> dict[str, Json]:
     beta, se, sd = screened.beta[j], screened.se[j], screened.sd[j]
     none, events = shown_counts([int(c) for c in screened.classes[j]])
     reach = z_of(level) * se
+    method = "Firth" if screened.penalised[j] else "maximum likelihood"
+    note = _NOTES.get(int(screened.state[j]), "did not converge")
+    if screened.adjusts_for_few:
+        method = EITHER
+        note = _NO_ESTIMATE if screened.state[j] == SEPARATED else note
     with np.errstate(over="ignore"):
         ratios = np.exp([beta, beta - reach, beta + reach])
         per_sd = np.exp(np.array([beta, beta - reach, beta + reach]) * sd)
     return {
-        "n": int(screened.classes[j].sum()),
+        "n": None if screened.state[j] == _HIDDEN else int(screened.classes[j].sum()),
         "events": events,
         "non_events": none,
         "estimate": plain(beta),
@@ -146,6 +160,6 @@ def _column(screened: Screened, j: int, level: float) -> dict[str, Json]:
         "odds_ratio_per_sd": plain(per_sd[0]),
         "ci_low_per_sd": plain(per_sd[1]),
         "ci_high_per_sd": plain(per_sd[2]),
-        "method": "Firth" if screened.penalised[j] else "maximum likelihood",
-        "note": _NOTES.get(int(screened.state[j]), "did not converge"),
+        "method": method,
+        "note": note,
     }

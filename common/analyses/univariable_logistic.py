@@ -12,8 +12,11 @@ from common.analyses.correction import Correction, with_significant
 from common.analyses.design import (
     Contract,
     Scale,
+    read_sizes,
     refuse_saturated,
     rough_scale,
+    sizes,
+    sizes_schema,
     terms_of,
 )
 from common.analyses.logit_asks import (
@@ -27,10 +30,15 @@ from common.analyses.newton import SEPARATED, Ints, Point, climb, maximise
 from common.analyses.outcome import complete, event_level, events
 from common.analyses.plain import floats, whole
 from common.analyses.publish import SMALLEST_CELL
-from common.analyses.rare_levels import merged_matrix, rare_binary, without_rare_columns
+from common.analyses.rare_levels import (
+    has_rare_level,
+    merged_matrix,
+    rare_binary,
+    without_rare_columns,
+)
 from common.analyses.univariable_answer import Screened, answer_of, nothing_yet
 from common.step import Step, expand_patterns
-from common.sums import Array, Schema, Sums, cells, count, real
+from common.sums import Array, Schema, Sums, cells, count
 from common.table import Floats, Table
 
 _CHUNK = 64  # columns a site works on at a time
@@ -96,13 +104,11 @@ class UnivariableLogistic(Step):
         counts = {"n": count(), "n_patients": count()}
         if ask.phase != "scale":
             return {**counts, **logit_schema(ask)}
-        size, behind = p + a, "n_patients"
         return {
             "n_cases": count(),
             **counts,
             "classes": cells(p, 2),
-            "sum": real(size, behind=behind),
-            "sum_abs": real(size, behind=behind),
+            **sizes_schema(p + a),
         }
 
     def summarise(self, table: Table, ask: Ask) -> Sums:
@@ -120,8 +126,7 @@ class UnivariableLogistic(Step):
         return counts | {
             "n_cases": np.array(table.n),
             "classes": np.column_stack([has[y == c].sum(0) for c in (0, 1)]),
-            "sum": both.sum(0),
-            "sum_abs": np.abs(both).sum(0),
+            **sizes(both),
         }
 
     def _derivatives(self, here: Table, ask: Ask, z: Floats, y: Floats) -> dict[str, Array]:
@@ -154,16 +159,20 @@ class UnivariableLogistic(Step):
             if len(contract[name].levels) > 2:
                 raise ValueError(f'"{name}" has more than two levels: use a step of kind logistic')
         first = yield Ask("scale")
-        screened = yield from self._screen(first, contract)
+        screened = yield from self._screen(first, contract, alone=alone)
         answer = answer_of(self.of, screened, first, (self.correction, self.level))
         return with_significant(answer, self.select_p)
 
-    def _screen(self, first: Sums, contract: Contract) -> Generator[Ask, Sums, Screened]:
+    def _screen(
+        self, first: Sums, contract: Contract, *, alone: bool
+    ) -> Generator[Ask, Sums, Screened]:
         """Fit every column that five cases of both classes have, and of both its values."""
         classes, q = whole(first["classes"]), 2 + len(terms_of(self.adjust, contract))
-        total = floats(first["sum"])[: len(self.of)]
-        rare = rare_binary(self.of, contract, classes.sum(1), total)
-        screened = nothing_yet(classes, rare)
+        total, p = read_sizes(first)[0], len(self.of)
+        rare = rare_binary(self.of, contract, classes.sum(1), total[:p])
+        screened = nothing_yet(classes, rare, alone=alone)
+        adjust = terms_of(self.adjust, contract)
+        screened.adjusts_for_few = has_rare_level(adjust, contract, int(first["n"]), total[p:])
         rows = np.flatnonzero((classes >= SMALLEST_CELL).all(1) & ~rare)
         if not rows.size:
             return screened
@@ -191,7 +200,7 @@ class Scales:
 
 def _scales(first: Sums, n: Ints, n_all: int) -> Scales:
     """Return means and mean magnitudes, each over the cases that have the column."""
-    total, size = floats(first["sum"]), floats(first["sum_abs"])
+    total, size = read_sizes(first)
     safe, p = np.maximum(n, 1), len(n)
     spread = np.where(size[:p] > 0, size[:p] / safe, 1.0)
     adjust = rough_scale(n_all, total[p:], size[p:])

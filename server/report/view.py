@@ -93,21 +93,35 @@ def view_of(record: Record, name: str) -> StepView:
 def spared_parts(record: Record) -> frozenset[str]:
     """Return the parts that the page leaves out of every step.
 
-    Beside the totals they would give away what another site keeps to itself. One choice
-    for all steps, as cases are the same from step to step.
+    Beside the totals they would give away what another site did not release in some step.
+    One choice for all steps, as cases are the same from step to step.
     """
-    spared: set[str] = set()
+    return frozenset().union(*(parts for parts, _ in _spared_by_step(record).values()))
+
+
+def why_spared(record: Record) -> tuple[list[str], list[str]]:
+    """Return the parts whose numbers would be given away, and the steps that lack them."""
+    by_step = _spared_by_step(record)
+    kept = sorted(set().union(*(kept for _, kept in by_step.values())))
+    return _in_order(dict.fromkeys(kept), record), [*by_step]
+
+
+def _spared_by_step(record: Record) -> dict[str, tuple[set[str], set[str]]]:
+    """Return by step the parts to leave out and those not released, where there are any."""
+    found: dict[str, tuple[set[str], set[str]]] = {}
     for name, answers in record.answers.items():
-        kept_back = [
-            frozenset(record.sites_of(f"{name}/{part}"))
+        kept = {
+            part: frozenset(record.sites_of(f"{name}/{part}"))
             for part, why in record.failed.get(name, {}).items()
             if any(map(is_policy, reasons_of(why)))
-        ]
-        if kept_back and _adds_up(record, name):
+        }
+        if kept and _adds_up(record, name):
             groups = {p: frozenset(record.sites_of(f"{name}/{p}")) for p in answers if p != APPLY}
             order = sorted(groups, key=lambda part: _worth(record, part))
-            spared |= set(groups) - set(printable({p: groups[p] for p in order}, kept_back))
-    return frozenset(spared)
+            shown = printable({p: groups[p] for p in order}, [*kept.values()])
+            if len(shown) < len(groups):
+                found[name] = set(groups) - set(shown), set(kept)
+    return found
 
 
 def _adds_up(record: Record, name: str) -> bool:

@@ -31,10 +31,10 @@ STEPS: list[tuple[Any, str]] = [
     (Logistic(**OUTCOME, models={"m": ("age",)}), "one class"),
     (UnivariableLogistic(**OUTCOME, of=("age", "days")), "one class"),
     (NaiveBayes(**OUTCOME, of=("age", "days")), "one class"),
-    (CompareGroups(of=("age", "days"), by="response", test="t"), "in a group"),
+    (CompareGroups(of=("age", "days"), by="response", test="t"), "are in one group"),
     (CrossTabulate(of=("arm",), by="response"), "fewer than two levels"),
-    (Roc(**OUTCOME, scores=("old", "new")), "no event"),
-    (OperatingPoint(**OUTCOME, scores=("old",)), "fewer than 5"),
+    (Roc(**OUTCOME, scores=("old", "new")), "one class"),
+    (OperatingPoint(**OUTCOME, scores=("old",)), "one class"),
     (Meta(effect="auc", of="old", outcome="response"), "two sites or more"),
 ]
 
@@ -68,8 +68,11 @@ def test_a_run_whose_steps_have_no_result_says_so(
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == WITH_LOSSES
-    assert "no result of model (the outcome has one class only)" in capsys.readouterr().err
+    assert (
+        "no result of model (the outcome has one class only: no case has the event)"
+        in capsys.readouterr().err
+    )
     found = outcome_of(read_record(run_))
     assert found.tone == "bad"
     assert ("Failed" in found.mark) == (of == "without")
-    assert "model (the outcome has one class only)" in found.text
+    assert "model (the outcome has one class only: no case has the event)" in found.text

@@ -17,7 +17,7 @@ from server.report.blocks import Block, Note, Table, Text
 from server.report.exactness import exactness
 from server.report.generic import generic_blocks
 from server.report.several import several_in_step
-from server.report.view import StepView
+from server.report.view import StepView, why_spared
 from server.report.words import failure_in_words, listed
 
 log = logging.getLogger(__name__)
@@ -115,7 +115,9 @@ def _missing(view: StepView) -> Iterator[Block]:
         yield Text(f"Not shown: {listed(titles)} ({why}).")
     if view.spared:
         titles = [view.title(part) for part in view.spared]
+        kept, steps = why_spared(view.record)
+        own = listed([view.title(part) for part in kept])
         yield Text(
-            f"Left out of this page: {listed(titles)}. Beside the total these numbers "
-            "would give away what another site keeps to itself."
+            f"Left out of all steps: {listed(titles)}. Beside the totals these numbers would "
+            f"give away those of {own} that were not released in {listed(steps)}."
         )

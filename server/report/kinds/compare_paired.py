@@ -61,6 +61,6 @@ def _notes(view: StepView, values: Mapping[str, Any]) -> Iterator[str]:
     if values["correction"] != "none":
         yield f"p adjusted ({str(values['correction']).replace('_', ' ').capitalize()})."
     for one in values["pairs"]:
-        note = (one.get("wilcoxon") or {}).get("note")
+        note = one.get("note") or (one.get("wilcoxon") or {}).get("note")
         if note:
             yield f"{_named(view, one)}: {note}."

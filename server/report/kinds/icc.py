@@ -31,6 +31,7 @@ def blocks(view: StepView) -> Iterator[Block]:
             for name, found in features[:_MOST]
         )
         left = len(features) - _MOST
-        notes = (f"And {plural(left, 'more feature')}: see answers.json.",) if left > 0 else ()
+        more = [f"And {plural(left, 'more feature')}: see answers.json."] if left > 0 else []
+        notes = (*view.notes(features[:_MOST]), *more)
         columns = ("Feature", "n", *(f"{form} (CI)" for form in forms))
         yield Table(f"Features, {view.title(part)}", columns, rows, notes)

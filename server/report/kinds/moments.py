@@ -39,7 +39,11 @@ def blocks(view: StepView) -> Iterator[Block]:
             Row(view.label(name), _cells(found, adjusted=adjusted))
             for name, found in list(columns.items())[:_MOST]
         )
-        notes = (*_NOTES, *more_words(len(rows), len(columns)))
+        notes = (
+            *_NOTES,
+            *view.notes(list(columns.items())[:_MOST]),
+            *more_words(len(rows), len(columns)),
+        )
         title = f"Shape of distributions, {view.title(part)} (n = {whole(values.get('n'))})"
         yield Table(title, tuple(head), rows, notes)
 

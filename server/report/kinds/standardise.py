@@ -32,6 +32,7 @@ def blocks(view: StepView) -> Iterator[Block]:
             f'Later steps read the z-scores as "{view.name}." and the column; '
             "z = (value \N{MINUS SIGN} mean) / SD.",
             *_constant(view, columns),
+            *view.notes(list(columns.items())[:_MOST]),
             *more_words(len(rows), len(columns)),
         ]
         title = f"Scale of z-scores, {view.title(part)} (n = {whole(values.get('n'))})"
@@ -46,7 +47,11 @@ def _cells(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _constant(view: StepView, columns: Mapping[str, Any]) -> Iterator[str]:
-    flat = [view.label(name, unit=False) for name, found in columns.items() if not found.get("sd")]
+    flat = [
+        view.label(name, unit=False)
+        for name, found in columns.items()
+        if not (found.get("sd") or found.get("note"))
+    ]
     if flat:
         shown = ", ".join(flat[:10]) + (f" and {len(flat) - 10} more" if len(flat) > 10 else "")
         yield f"Without spread, so that every z-score is 0: {shown}."

@@ -124,7 +124,7 @@ def _assert_sites_of_one_class_take_part(step: Any, table: Table) -> None:
 def _assert_says_why_it_cannot(step: Any, table: Table) -> None:
     only = table.rows(table.columns["response"] == 0)
     answer = run(step, [only])
-    assert answer.values["note"] == "the outcome has one class only"
+    assert answer.values["note"] == "the outcome has one class only: no case has the event"
     assert not answer.values["converged"]
     for values in step.columns_from(only, answer).values():
         assert np.isnan(values).all()

@@ -134,7 +134,7 @@ def test_nothing_to_look_at() -> None:
     table.columns["died"][:] = 0.0
     answer = run(STEP, [table]).values
     json.dumps(answer, allow_nan=False)
-    assert answer["strata"]["f"]["note"] == "no cut-off to look at"
+    assert answer["strata"]["f"]["note"] == "there are no events"
 
 
 def test_settings_change_the_answer() -> None:

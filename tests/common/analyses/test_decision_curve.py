@@ -8,7 +8,7 @@ import pytest
 from dcurves import dca
 
 from common.analyses.decision_curve import DecisionCurve
-from common.analyses.outcome import complete
+from common.analyses.outcome import ONE_CLASS, complete
 from common.analyses.runner import Cost, run
 from tests.common.analyses.scored import alone, assert_laws, scored
 from tests.common.analyses.tables import split_unevenly
@@ -94,7 +94,7 @@ def test_too_few_events() -> None:
     table = scored(100, seed=6, missing=0.0)
     table.columns["response"][:] = 0.0
     answer = run(STEP, [table]).values
-    assert (answer["scores"], answer["note"]) == ({}, "fewer than 5 in a class")
+    assert (answer["scores"], answer["note"]) == ({}, f"{ONE_CLASS}: no case has the event")
 
 
 def test_settings_change_the_answer() -> None:

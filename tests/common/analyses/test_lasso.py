@@ -241,7 +241,7 @@ def test_an_outcome_of_one_class_is_said_clearly() -> None:
     table = radiomics(100, 20, seed=9)
     table.columns["response"][:] = 0.0
     answer = run(step(), split_unevenly(table, 3))
-    assert answer.values["note"] == "the outcome has one class only"
+    assert answer.values["note"] == "the outcome has one class only: no case has the event"
     made = step().columns_from(table, answer)
     assert made.keys() == step().produces().keys()
     assert np.isnan(made["score"]).all()

@@ -257,7 +257,8 @@ def test_an_outcome_of_one_class_is_said_clearly() -> None:
     table = followed(100, seed=11)
     table.columns["response"][:] = 1.0
     answer = run(LOGISTIC, split_unevenly(table, 3)).values
-    assert answer["models"]["clinical"]["note"] == "the outcome has one class only"
+    note = answer["models"]["clinical"]["note"]
+    assert note == "the outcome has one class only: every case has the event"
     made = LOGISTIC.columns_from(table, run(LOGISTIC, [table]))
     assert np.isnan(made["combined_probability"]).all()
 

@@ -164,3 +164,54 @@ def test_a_site_alone_sends_no_such_mean(analysis: Analysis, n_flagged: int) -> 
     assert few["mean"] is None
     enough = _found(analysis, [_flagged(6, 5)], alone=True)
     assert enough["mean"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("analysis", KINDS, ids=lambda a: a.kind)
+def test_a_site_alone_says_that_a_level_is_merged_and_a_total_that_nobody_has_it(
+    analysis: Any,
+) -> None:
+    values: Any = run(analysis, [_table({1: 40, 2: 4}, smallest_cell=5)], alone=True).values
+    note = values["models"]["of"]["note"]
+    assert note.startswith("not told apart from another level, as nobody or fewer patients")
+    assert note.endswith(": stage[III]")
+    note = _model(analysis, _table({1: 40, 2: 0}))["note"]
+    assert note == "left out, as nobody has the level: stage[III]"
+
+
+def test_no_word_tells_that_the_few_of_a_level_are_alike() -> None:
+    """All of a rare level have the event, or they differ: the page says the same of both."""
+    analysis, said = Logistic(outcome="died", models={"of": ("age", "stage")}), []
+    for same in (True, False):
+        table = _table({1: 40, 2: 4})
+        died = table.columns["died"].copy()
+        died[table.columns["stage"] == 2] = [1, 1, 1, 1 if same else 0]
+        of = _model(analysis, replace(table, columns={**table.columns, "died": died}))
+        said.append([of.get(key) for key in ("note", "method", "intervals", "aic")])
+        assert of["terms"]["age"]["estimate"] is not None
+    assert said[0] == said[1]
+    assert "separated" not in said[0][0]
+
+
+def test_without_an_estimate_the_few_of_a_level_are_the_reason() -> None:
+    table = _table({1: 40, 2: 4})
+    died = np.where(table.columns["stage"] == 2, 0.0, table.columns["died"])
+    found = _model(KINDS[1], replace(table, columns={**table.columns, "died": died}))
+    assert found["note"] == "no estimate; fewer than 5 cases have one of the levels of stage"
+
+
+def test_a_model_without_the_column_is_not_touched() -> None:
+    analysis = Logistic(outcome="died", models={"of": ("age", "stage"), "alone": ("age",)})
+    values: Any = run(analysis, split_unevenly(_table({1: 40, 2: 4}), 3)).values
+    assert values["models"]["alone"]["terms"]["(intercept)"]["estimate"] is not None
+    assert not values["models"]["alone"]["note"]
+
+
+@pytest.mark.parametrize("firth", ["auto", "never"])
+def test_nor_does_a_screen_that_adjusts_for_it(firth: Any) -> None:
+    table = _table({1: 40, 2: 4})
+    died = np.where(table.columns["stage"] == 2, 1.0, table.columns["died"])
+    alike = replace(table, columns={**table.columns, "died": died})
+    screen = UnivariableLogistic(of=("age",), adjust=("stage",), outcome="died", firth=firth)
+    found: Any = run(screen, split_unevenly(alike, 3)).values["columns"]
+    assert found["age"]["method"] == "maximum likelihood, or Firth's where it has no maximum"
+    assert "separated" not in str(found["age"]["note"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from common.analyses.outcome import complete
+from common.analyses.outcome import FEW_OF_A_CLASS, complete
 from common.analyses.reclassification import Reclassification
 from common.analyses.runner import Cost, run
 from tests.common.analyses.scored import alone, assert_laws, scored
@@ -125,7 +125,7 @@ def test_too_few_events() -> None:
     table.columns["response"][:] = 0.0
     table.columns["response"][:4] = 1.0
     answer = run(STEP, [table]).values
-    assert (answer["models"], answer["note"]) == ({}, "fewer than 5 in a class")
+    assert (answer["models"], answer["note"]) == ({}, FEW_OF_A_CLASS)
 
 
 def test_settings_change_the_answer() -> None:

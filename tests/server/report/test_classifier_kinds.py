@@ -159,7 +159,7 @@ def test_reclassification_of_too_few_says_why(folder: Path) -> None:
     step = Reclassification(outcome="response", old="old", new=("new",))
     rows = patients(300).rows(np.arange(300) < 8)
     text = shown(folder, step, {"all": dict(run(step, [rows]).values)}).text
-    assert "fewer than 5 in a class" in text
+    assert "fewer than 5 cases of a class" in text
 
 
 def test_net_benefit_stands_at_the_nearest_threshold_that_can_be_shown(folder: Path) -> None:
