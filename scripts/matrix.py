@@ -273,6 +273,23 @@ def wait_for(condition: Callable[[], bool], what: str, limit_s: float) -> float:
     return time.monotonic() - begin
 
 
+def said_by(site: Path, word: str, limit_s: float) -> str:
+    """Wait until a site's supervisor says a word of what it waits for; return all it says.
+
+    Raises:
+        TimeoutError: it did not say so in time.
+    """
+    finder = importlib.import_module("client.joining.place").find_place
+    place, heard = finder(site), [""]
+
+    def said() -> bool:
+        heard.append(str(place.standing.state().get("words")))
+        return word in heard[-1]
+
+    wait_for(said, f"it says {word}", limit_s)
+    return heard[-1]
+
+
 def finish(run: DeployedRun, limit_s: float) -> str:
     """Follow a run to its end; return Flower's word for it."""
     try:
