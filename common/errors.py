@@ -15,6 +15,7 @@ class Reason(StrEnum):
 
     STUDY_NOT_APPROVED = "study_not_approved"
     UNKNOWN_STEP = "unknown_step"
+    NOT_MADE = "not_made"
     COLUMN_NOT_ALLOWED = "column_not_allowed"
     COHORT_TOO_SMALL = "cohort_too_small"
     CELL_TOO_SMALL = "cell_too_small"
