@@ -26,6 +26,7 @@ class Reason(StrEnum):
     COHORT_CHANGED = "cohort_changed"
     TOO_FEW_SITES = "too_few_sites"
     PER_SITE_NOT_ALLOWED = "per_site_not_allowed"
+    ONLY_TOGETHER = "only_together"
     OWN_SUMS_FOLLOW = "own_sums_follow"
     NETWORK_NOT_SHARED = "network_not_shared"
     BUDGET_SPENT = "budget_spent"

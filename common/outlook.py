@@ -14,6 +14,7 @@ from common.study import Study
 from common.tasks.train import Train
 
 _CLOSED = "column_not_allowed: its policy does not open "
+_TOGETHER = "only_together: no site answers this kind of step alone"
 _NAMED = 6  # steps or columns that one line names
 _CLEAR = "one site's numbers go out in clear, and its policy says `per_site: false`"
 
@@ -29,6 +30,7 @@ def foreseen_refusals(study: Study, roster: Roster) -> Iterator[tuple[str, str]]
     policies = {n: s.simulate.policy for n, s in sorted(roster.sites.items()) if s.simulate}
     for step_name, step in study.bound.items():
         groups = _groups(roster, step)
+        yield from ((site, f"steps.{step_name}: {t}") for site, t in _never(step, groups, policies))
         for site, policy in policies.items():
             yield from ((site, f"steps.{step_name}: {said}") for said in _columns(policy, step))
             followed = _followed(site, policies, groups) if study.asked_of_each(step_name) else ()
@@ -109,6 +111,16 @@ def _group_sizes(
         elif len(group) < policy.fewest_sites:
             few = f"a sum of {len(group)} sites, and its policy asks for {policy.fewest_sites}"
             yield f"{word}: too_few_sites: {few}"
+
+
+def _never(
+    step: Any, groups: Mapping[str, tuple[str, ...]], policies: Mapping[str, PolicySettings]
+) -> Iterator[tuple[str, str]]:
+    """Yield who is asked alone what no site answers alone, but for who keeps all its own."""
+    for word, group in groups.items() if not getattr(step, "answers_alone", True) else ():
+        if word == "over: each" or len(group) == 1:
+            asked = [s for s in group if s not in policies or policies[s].per_site]
+            yield from ((site, f"{word}: {_TOGETHER} ({step.kind})") for site in asked)
 
 
 def _followed(

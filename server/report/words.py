@@ -25,6 +25,8 @@ REASONS: dict[Reason, str] = {
     Reason.TOO_FEW_SITES: "fewer sites in the sum than the hospital's policy asks for",
     Reason.PER_SITE_NOT_ALLOWED: "the hospital releases no numbers of its own, only sums "
     "together with other sites",
+    Reason.ONLY_TOGETHER: "no hospital answers this kind of step alone: its sums may only leave "
+    "together with those of others",
     Reason.OWN_SUMS_FOLLOW: "the hospital keeps its own numbers, and they would follow from the "
     "total and those that others show; ask over the developing sites without `each`",
     Reason.NETWORK_NOT_SHARED: "the hospital shares no network trained on its cases alone",
@@ -64,6 +66,7 @@ BY_POLICY = frozenset(
         Reason.COHORT_CHANGED,
         Reason.TOO_FEW_SITES,
         Reason.PER_SITE_NOT_ALLOWED,
+        Reason.ONLY_TOGETHER,
         Reason.OWN_SUMS_FOLLOW,
         Reason.NETWORK_NOT_SHARED,
     }

@@ -67,7 +67,7 @@ def test_a_site_refuses_when_its_budget_is_spent(tmp_path: Path) -> None:
 def test_a_site_alone_lets_nothing_out(tmp_path: Path) -> None:
     asking = _asking(tmp_path, per_site=True)
     ask = next(asking.run.study.bound["bars0"].solve(asking.run.study.contract()))
-    with pytest.raises(Refused, match="per_site_not_allowed"):
+    with pytest.raises(Refused, match="only_together"):
         asking.total("bars0", ask, group=("east",))
 
 
