@@ -102,7 +102,7 @@ def check_keepers(site: Site, study: Study, message: Round, posed: Posed) -> Non
         return
     keeping = [name for name in posed.group if not message.members[name].per_site]
     if len(keeping) < site.policy.fewest_sites:
-        detail = f"it is asked of each site too, and only {', '.join(keeping)} keep their own"
+        detail = f"it is asked of each site too, and kept by these alone: {', '.join(keeping)}"
         raise Refused(Reason.OWN_SUMS_FOLLOW, detail)
 
 

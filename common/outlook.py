@@ -133,8 +133,9 @@ def _followed(
             continue
         keeping = [s for s in group if s in policies and not policies[s].per_site]
         if site in keeping and len(keeping) < fewest and set(group) <= set(policies):
+            keep = "keeps its" if len(keeping) == 1 else "keep their"
             yield (
-                f"{word}: own_sums_follow: {' and '.join(keeping)} keep their own numbers, which "
+                f"{word}: own_sums_follow: {' and '.join(keeping)} {keep} own numbers, which "
                 "would follow from the total and those of each other site; leave out `each`"
             )
 

@@ -105,7 +105,7 @@ def test_the_answer_states_epsilon_delta_and_the_size_of_the_noise(tmp_path: Pat
 def test_an_answer_for_each_site_and_a_large_epsilon_are_mistakes() -> None:
     for change, words in (
         ({"over": ["each"]}, "no answer for each alone"),
-        ({"noise": {"epsilon": 5}}, "less than or equal to 4"),
+        ({"noise": {"epsilon": 5}}, "at most 4"),
     ):
         step = {**STEP, "noise": NOISE, **change}
         with pytest.raises(ConfigError, match=words):
