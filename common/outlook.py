@@ -28,6 +28,7 @@ def foreseen_refusals(study: Study, roster: Roster) -> Iterator[tuple[str, str]]
     """
     yield from _by_site(study, roster)
     policies = {n: s.simulate.policy for n, s in sorted(roster.sites.items()) if s.simulate}
+    yield from _beside(study, roster, policies)
     for step_name, step in study.bound.items():
         groups = _groups(roster, step)
         yield from ((site, f"steps.{step_name}: {t}") for site, t in _never(step, groups, policies))
@@ -138,6 +139,29 @@ def _followed(
                 f"{word}: own_sums_follow: {' and '.join(keeping)} {keep} own numbers, which "
                 "would follow from the total and those of each other site; leave out `each`"
             )
+
+
+def _beside(
+    study: Study, roster: Roster, policies: Mapping[str, PolicySettings]
+) -> Iterator[tuple[str, str]]:
+    """Yield totals that, beside one before them, would tell of few who keep their own."""
+    keepers = {name for name, policy in policies.items() if not policy.per_site}
+    if not keepers & set(roster.external):
+        return
+    before: list[tuple[str, str, tuple[str, ...]]] = []
+    for name, step in study.bound.items():
+        for word, group in _groups(roster, step).items():
+            if word == "over: each" or len(group) == 1:
+                continue
+            for other, other_word, others in before:
+                apart, both = set(group) ^ set(others), set(group) & set(others) & policies.keys()
+                if not apart & keepers or not study.read_alike(other, name):
+                    continue
+                named = ", ".join(sorted(apart & keepers))
+                said = f"less that of {other} ({other_word}) it would tell the own sums of {named}"
+                few = [s for s in sorted(both) if len(apart) < policies[s].fewest_sites]
+                yield from ((s, f"steps.{name}: {word}: differencing: {said}") for s in few)
+            before.append((name, word, group))
 
 
 def _shapes(policy: PolicySettings, step: Any) -> Iterator[str]:

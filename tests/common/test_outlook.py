@@ -159,3 +159,26 @@ steps:
     assert {e["reason"] for e in events if e["event"] == "lost"} == {"only_together"}
     foreseen = {site for site, _ in foreseen_refusals(run.study, run.roster)}
     assert foreseen == {e["site"] for e in events if e["event"] == "lost"}
+
+
+def test_a_total_that_would_tell_of_an_external_site_is_foreseen_and_refused(
+    tmp_path: Path,
+) -> None:
+    study = """
+name: beside
+cohort: {columns: {age: {type: integer, range: [18, 100]}, marker: {type: number, range: [0, 50]}}}
+steps:
+  inside: {kind: moments, of: [age]}
+  others: {kind: moments, of: [marker], over: [all]}
+  everywhere: {kind: moments, of: [age, marker], over: [all]}
+"""
+    run = make_run(tmp_path, study=study, policies={"abroad": {"per_site": False}})
+    simulate(run, engine="threads")
+    events = read_events(run.folder / "journal.jsonl")
+    lost = {(e["site"], e["problem"], e["reason"]) for e in events if e["event"] == "lost"}
+    inner = ("east", "north", "south", "west")
+    assert lost == {(site, "everywhere/all", "differencing") for site in inner}
+    foreseen = list(foreseen_refusals(run.study, run.roster))
+    assert [site for site, _ in foreseen] == list(inner)
+    said = "steps.everywhere: over: all: differencing: less that of inside (over: development)"
+    assert all(text.startswith(said) for _, text in foreseen)
