@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from client import steps
+from client.cli import check_simulated
 from client.site import Site
 from client.tables import keep_columns
 from server.ending import gaps_in_words
@@ -52,6 +53,9 @@ def _failed(run: Run) -> dict[str, dict[str, str]]:
 def test_a_refused_formula_is_named_where_its_column_is_read(tmp_path: Path) -> None:
     run = make_run(tmp_path, study=STUDY)
     _markers(run, 45)
+    said = [p.text for p in check_simulated(tmp_path / "study.yaml", tmp_path / "sites.yaml", None)]
+    (formula,) = [text for text in said if "will refuse `derive`" in text]
+    assert "made.low leaves out 1 patient whose numbers are there" in formula
     simulate(run, engine="threads")
     why = "too few sites: selection_too_small of made"
     assert _failed(run) == {"first": {"site.south": why}, "second": {"site.south": why}}
