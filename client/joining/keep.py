@@ -16,7 +16,7 @@ from client.joining.connection import NODE, Connection
 from client.joining.fleet import Fleet
 from client.joining.lagging import lags_behind
 from client.joining.place import Place
-from client.joining.probe import probe
+from client.joining.probe import Probe, probe
 from client.working import kill_work, stop_work, work_under_way
 from common.machine.processes import Gone, Processes, stopped_by_signals
 
@@ -88,6 +88,8 @@ class Keeper:
                     self._mind_the_connection(processes, connection)
                     self._mind_the_work()
                 time.sleep(_LOOK_S)
+        if self._node is None and (off := _clock_is_off(probe(self.place))):
+            return off, _AGAIN_S  # Flower ends such a connection "gracefully" and says nothing
         return _why(gone, was_joined=self._node is not None)
 
     def _forget(self) -> None:
@@ -110,13 +112,8 @@ class Keeper:
 
     def _what_for(self) -> str:
         found = probe(self.place)
-        if found.clock_s is not None and abs(found.clock_s) > _MOST_CLOCK_S:
-            ahead = "ahead of" if found.clock_s > 0 else "behind"
-            return (
-                f"this machine's clock is {abs(found.clock_s):.0f} s {ahead} the coordinator's, "
-                "which lets in nobody who is more than five minutes off; set the clock"
-            )
-        return "waiting for the coordinator to accept this site" if found.well else found.words
+        waiting = "waiting for the coordinator to accept this site"
+        return _clock_is_off(found) or (waiting if found.well else found.words)
 
     def _mind_the_work(self) -> None:
         """Ask whether the run at work is still on; where it is not, stop the work."""
@@ -148,6 +145,17 @@ class Keeper:
             self.tell(words)
         about: dict[str, Any] = {"health": connection.health} if connection else {}
         self.place.standing.say(state, words, **about)
+
+
+def _clock_is_off(found: Probe) -> str:
+    """Say that the clocks are too far apart for a connection; nothing where they are not."""
+    if found.clock_s is None or abs(found.clock_s) <= _MOST_CLOCK_S:
+        return ""
+    ahead = "ahead of" if found.clock_s > 0 else "behind"
+    return (
+        f"this machine's clock is {abs(found.clock_s):.0f} s {ahead} the coordinator's, "
+        "which lets in nobody who is more than five minutes off; set the clock"
+    )
 
 
 def _is_away(said: str) -> bool:

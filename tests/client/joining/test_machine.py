@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 
 from client import audit
 from client.cli import site_app
+from client.joining import keep as keeping
 from client.joining import probe as probing
-from client.joining.connection import NODE
+from client.joining.connection import NODE, WORKER, Connection
 from client.joining.enrol import check_folders, enrol
-from client.joining.keep import _gave_up, _is_away, _why
+from client.joining.keep import Keeper, _gave_up, _is_away, _why
 from client.joining.machine import check_machine
 from client.joining.place import Place
 from client.joining.words import in_words
@@ -141,6 +142,26 @@ def _work_until_stopped(workspace: Path) -> None:
         time.sleep(0.7)  # another run's sign stops nothing
         stop_work(workspace, "7")
         time.sleep(20)
+
+
+@pytest.mark.parametrize(("ahead_s", "words"), [(3600.0, "3600 s ahead"), (0.5, "ended (0)")])
+def test_a_connection_that_ends_without_a_word_is_laid_to_the_clock_where_that_is_off(
+    place: Place, monkeypatch: pytest.MonkeyPatch, ahead_s: float, words: str
+) -> None:
+    def plans(_: Connection) -> list[Plan]:
+        ends = [sys.executable, "-c", "print('SuperNode terminated gracefully.')"]
+        stays = [sys.executable, "-c", "import time; time.sleep(60)"]
+        return [
+            Plan(NODE, ends, place.folder, dict(os.environ)),
+            Plan(WORKER, stays, place.folder, dict(os.environ)),
+        ]
+
+    monkeypatch.setattr(Connection, "plans", plans)
+    answer = probing.Probe(True, "answers", ahead_s, 0.1)
+    monkeypatch.setattr(keeping, "probe", lambda _: answer)
+    said, wait_s = Keeper(place, lambda _: None)._live_once()
+    assert words in said
+    assert wait_s == 10
 
 
 @pytest.mark.parametrize(
