@@ -53,8 +53,8 @@ def _failed(run: Run) -> dict[str, dict[str, str]]:
 def test_a_refused_formula_is_named_where_its_column_is_read(tmp_path: Path) -> None:
     run = make_run(tmp_path, study=STUDY)
     _markers(run, 45)
-    said = [p.text for p in check_simulated(tmp_path / "study.yaml", tmp_path / "sites.yaml", None)]
-    (formula,) = [text for text in said if "will refuse `derive`" in text]
+    told = [p.text for p in check_simulated(tmp_path / "study.yaml", tmp_path / "sites.yaml", None)]
+    (formula,) = [text for text in told if "will refuse `derive`" in text]
     assert "made.low leaves out 1 patient whose numbers are there" in formula
     simulate(run, engine="threads")
     why = "too few sites: selection_too_small of made"
