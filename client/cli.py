@@ -21,6 +21,7 @@ from client.check_words import placed, strange_renames
 from client.cohorts import selections
 from client.commands.checking import check_here, site_file
 from client.commands.joining import register
+from client.derived import formulas_in_words
 from client.gaps import gaps_in_words
 from client.ingest.bids import Wanted, import_bids
 from client.ingest.decathlon import Columns, import_decathlon
@@ -108,6 +109,8 @@ def check_simulated(study_path: Path, sites_path: Path, runs: Path | None) -> li
         problems += _too_small(name, checked.flow.n_patients, site.simulate.policy)
         if not checked.findings:
             sound[name] = checked.cases
+            said = formulas_in_words(study, checked.cases, site.simulate.policy)
+            problems += [Problem(name, text, is_warning=True) for text in said]
     developing = {name: cases for name, cases in sound.items() if name in roster.developing}
     problems += [Problem("all sites", t, is_warning=True) for t in several_rows(study, sound)]
     found = doubts(study, developing, all_here=len(developing) == len(roster.developing))
@@ -372,6 +375,8 @@ def check_site(
         if gaps := gaps_in_words(wanted, checked, apart, here.policy):
             sys.stdout.write(f"{folder}: {gaps}\n")
         sound = {} if checked.findings else {here.name: checked.cases}
+        said = formulas_in_words(wanted, sound.get(here.name, ()), here.policy)
+        sys.stdout.writelines(f"{folder}: {text}\n" for text in said)
         for doubt in doubts(wanted, sound, all_here=False):
             wrong = wrong or doubt.stops
             sys.stdout.write(f"{doubt.text}\n")

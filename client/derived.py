@@ -5,15 +5,21 @@ study gives it: a selection by another name. Two tables that differ by the patie
 leaves out, subtracted, would tell of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
+
+import numpy as np
 
 from client.cases import Case
 from client.site import Site
 from client.tables import Source, make_table
 from common.analyses.derive import Derive
 from common.errors import Reason, Refused
+from common.sites import PolicySettings
 from common.study import Study
+from common.table import Table
+
+_TableOf = Callable[[tuple[str, ...]], Table]
 
 
 def check_left_out(site: Site, study: Study, run: str, cases: tuple[Case, ...]) -> None:
@@ -26,32 +32,66 @@ def check_left_out(site: Site, study: Study, run: str, cases: tuple[Case, ...]) 
     Raises:
         Refused: SELECTION_TOO_SMALL.
     """
-    least = site.policy.smallest_cell
-    sets = dict(_left_out(Source(site, study, run), cases))
+    source = Source(site, study, run)
+    found = _too_few(
+        study,
+        lambda columns: make_table(source, cases, columns, alone=False),
+        site.policy.smallest_cell,
+    )
+    if found:
+        raise Refused(Reason.SELECTION_TOO_SMALL, found)
+
+
+def formulas_in_words(
+    study: Study, cases: Sequence[Case], policy: PolicySettings
+) -> tuple[str, ...]:
+    """Return why a site will refuse to make the study's formulas; nothing where it will not.
+
+    What reads a column that another step makes is only known when that is made.
+    """
+    patients = np.array([case.patient_id for case in cases], np.str_)
+
+    def table_of(columns: tuple[str, ...]) -> Table:
+        own = {
+            name: np.array([case.values.get(name, np.nan) for case in cases])
+            for name in columns
+            if name in study.cohort.columns
+        }
+        return Table(own, study.contract(), patients, 0, fold_key=study.name)
+
+    found = _too_few(study, table_of, policy.smallest_cell)
+    return (f"will refuse `derive` (selection_too_small): {found}",) if found else ()
+
+
+def _too_few(study: Study, table_of: _TableOf, least: int) -> str:
+    sets = dict(_left_out(study, table_of))
     for name, patients in sets.items():
         if 0 < len(patients) < least:
-            raise Refused(Reason.SELECTION_TOO_SMALL, _DETAIL.format(name, len(patients)))
+            return _DETAIL.format(name, _patients(len(patients)))
     for (one, a), (other, b) in combinations(sets.items(), 2):
         few = [len(part) for part in (a & b, a - b, b - a) if 0 < len(part) < least]
         if few:
-            raise Refused(
-                Reason.SELECTION_TOO_SMALL, _DETAIL.format(f"{other}, beside {one},", few[0])
-            )
+            return _DETAIL.format(f"{other}, beside {one},", _patients(few[0]))
+    return ""
+
+
+def _patients(n: int) -> str:
+    return f"{n} patient{'' if n == 1 else 's'}"
 
 
 _DETAIL = (
-    "{} leaves out {} patients whose numbers are there: "
+    "{} leaves out {} whose numbers are there: "
     "correct them in the table, or take a range that holds them all or leaves out more"
 )
 
 
-def _left_out(source: Source, cases: tuple[Case, ...]) -> Iterator[tuple[str, frozenset[str]]]:
+def _left_out(study: Study, table_of: _TableOf) -> Iterator[tuple[str, frozenset[str]]]:
     """Give the patients that each formula makes missing; one that must wait makes nothing."""
-    for name, step in source.study.bound.items():
+    for name, step in study.bound.items():
         if not isinstance(step, Derive):
             continue
         columns = tuple(dict.fromkeys(step.columns()))
-        table = make_table(source, cases, columns, alone=False)
+        table = table_of(columns)
         if table.columns.keys() >= set(columns):
             for made, rows in step.left_out(table).items():
                 yield f"{name}.{made}", frozenset(table.patients[rows].tolist())

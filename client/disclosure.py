@@ -41,7 +41,7 @@ def check_sums(policy: PolicySettings, sums: Sums, schema: Schema, *, alone: boo
         alone: this site's own sums go out, or follow from those that do.
 
     Raises:
-        Refused: CELL_TOO_SMALL, PER_SITE_NOT_ALLOWED or NETWORK_NOT_SHARED.
+        Refused: CELL_TOO_SMALL, ONLY_TOGETHER or NETWORK_NOT_SHARED.
     """
     if not alone:
         return
@@ -102,7 +102,7 @@ def check_keepers(site: Site, study: Study, message: Round, posed: Posed) -> Non
         return
     keeping = [name for name in posed.group if not message.members[name].per_site]
     if len(keeping) < site.policy.fewest_sites:
-        detail = f"it is asked of each site too, and only {', '.join(keeping)} keep their own"
+        detail = f"it is asked of each site too, and kept by these alone: {', '.join(keeping)}"
         raise Refused(Reason.OWN_SUMS_FOLLOW, detail)
 
 
@@ -260,7 +260,7 @@ def _check_levels(policy: PolicySettings, study: Study, cases: Sequence[Case], s
 
 def _check_alone(policy: PolicySettings, name: str, sums: Sums, field: Field) -> None:
     if field.alone == "never":
-        raise Refused(Reason.PER_SITE_NOT_ALLOWED, f"{name} may only leave in a masked sum")
+        raise Refused(Reason.ONLY_TOGETHER, f"{name} may only leave in a masked sum")
     if field.kind == "weight" and not policy.share_network:
         raise Refused(Reason.NETWORK_NOT_SHARED, "the policy keeps networks trained here")
     if field.alone == "cells":

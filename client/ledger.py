@@ -27,6 +27,7 @@ from client.facts import Wanted, find_facts
 from client.files import write_atomically
 from client.site import Site
 from client.steps import Work
+from common.analyses.analysis import APPLY
 from common.errors import Reason, Refused
 from common.messages import Posed, Round
 from common.nested import base_of
@@ -149,6 +150,28 @@ class Ledger:
             raise Refused(Reason.TOO_MANY_NUMBERS, detail)
         return spent
 
+    def check_parts(
+        self, policy: PolicySettings, study: Study, message: Round, posed: Posed
+    ) -> None:
+        """Check that no total less another's is the sum of few who keep their own (R1).
+
+        The same column over all sites and, whatever else is asked with it, over the
+        developing ones tells of the external sites. Who keeps its own said so on joining.
+        """
+        if posed.ask.phase == APPLY or len(posed.group) == 1:
+            return
+        group, keeping = set(posed.group), set(_keeping(message, posed))
+        for entry in self.entries:
+            apart = group ^ set(entry["sites"])
+            whom = apart & (keeping | set(entry.get("keeping", ())))
+            if entry["run"] != message.hello.run or not whom or len(apart) >= policy.fewest_sites:
+                continue
+            if _parts(entry["problem"], posed.problem) and study.read_alike(
+                entry["step"], posed.step
+            ):
+                detail = f"less that of {entry['problem']} it would be the sum of {sorted(apart)}"
+                raise Refused(Reason.DIFFERENCING, detail)
+
     def note(self, message: Round, posed: Posed, release: Release) -> None:
         """Write down what is let out.
 
@@ -163,6 +186,7 @@ class Ledger:
             problem=posed.problem,
             ask=posed.ask.digest(),
             sites=list(posed.group),
+            keeping=_keeping(message, posed),
             **asdict(release),
         )
 
@@ -234,6 +258,21 @@ class Ledger:
         for entry in given.values():
             of_step[base_of(entry["step"]), entry["knowable"]] += entry["numbers"]
         return sum(min(n / patients, knowable) for (_, knowable), n in of_step.items())
+
+
+def _keeping(message: Round, posed: Posed) -> list[str]:
+    """Return who has not said, on joining, that its own sums may go out."""
+    said = {name for name, joined in message.members.items() if joined.per_site}
+    return [name for name in posed.group if name not in said]
+
+
+def _parts(one: str, other: str) -> bool:
+    """Tell whether two problems are over different groups as the study has it.
+
+    Not because a site failed: which one did, no other site can know.
+    """
+    parts = {one.partition("/")[2], other.partition("/")[2]}
+    return len(parts) == 2 and parts <= {"development", "external", "all"}
 
 
 def _was_clear(entry: Mapping[str, Any]) -> bool:

@@ -100,11 +100,11 @@ def require(table: Table, columns: Sequence[str]) -> None:
     """Check that the table has the columns an analysis reads.
 
     Raises:
-        Refused: UNKNOWN_STEP: a column is of a step that has not run at this site.
+        Refused: NOT_MADE: a column is of a step that has not run at this site.
     """
     missing = [c for c in columns if c not in table.columns]
     if missing:
-        raise Refused(Reason.UNKNOWN_STEP, f"columns not made yet: {missing}")
+        raise Refused(Reason.NOT_MADE, f"columns not made yet: {missing}")
 
 
 def _made(

@@ -188,7 +188,7 @@ def _train_own(job: Job, first: Weights) -> Sums:
     round_, own = _round(job), _own(job)
     before = first or own.alone(after=round_ - 1)
     if before is None:
-        raise Refused(Reason.UNKNOWN_STEP, f"no network of this site after round {round_ - 1}")
+        raise Refused(Reason.NOT_MADE, f"no network of this site after round {round_ - 1}")
     if first and prepares(job.step.task) and job.step.privacy is not None:
         before |= job.step.task.declared(job.study.holdings)
     elif first and prepares(job.step.task):
@@ -201,7 +201,7 @@ def _train_own(job: Job, first: Weights) -> Sums:
 def _share(job: Job) -> Sums:
     weights = _own(job).alone()
     if weights is None:
-        raise Refused(Reason.UNKNOWN_STEP, "this site has trained no network of its own")
+        raise Refused(Reason.NOT_MADE, "this site has trained no network of its own")
     n = len(_usable(job))
     return {
         "n": np.array(n),

@@ -33,6 +33,7 @@ ONLY_MASKED = {
     "correlate": "products of columns or ranks",
     "forest": "histograms of trees",
     "lasso": "gradients and products of all columns",
+    "piecewise_exponential": "counts of events a day",
     "prototypes": "sums of clusters, which differ by the cases that moved,",
     "svm": "curvature, which is of the few cases inside the margin,",
 }

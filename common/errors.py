@@ -15,6 +15,7 @@ class Reason(StrEnum):
 
     STUDY_NOT_APPROVED = "study_not_approved"
     UNKNOWN_STEP = "unknown_step"
+    NOT_MADE = "not_made"
     COLUMN_NOT_ALLOWED = "column_not_allowed"
     COHORT_TOO_SMALL = "cohort_too_small"
     CELL_TOO_SMALL = "cell_too_small"
@@ -25,6 +26,7 @@ class Reason(StrEnum):
     COHORT_CHANGED = "cohort_changed"
     TOO_FEW_SITES = "too_few_sites"
     PER_SITE_NOT_ALLOWED = "per_site_not_allowed"
+    ONLY_TOGETHER = "only_together"
     OWN_SUMS_FOLLOW = "own_sums_follow"
     NETWORK_NOT_SHARED = "network_not_shared"
     BUDGET_SPENT = "budget_spent"

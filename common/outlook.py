@@ -14,6 +14,7 @@ from common.study import Study
 from common.tasks.train import Train
 
 _CLOSED = "column_not_allowed: its policy does not open "
+_TOGETHER = "only_together: no site answers this kind of step alone"
 _NAMED = 6  # steps or columns that one line names
 _CLEAR = "one site's numbers go out in clear, and its policy says `per_site: false`"
 
@@ -27,8 +28,10 @@ def foreseen_refusals(study: Study, roster: Roster) -> Iterator[tuple[str, str]]
     """
     yield from _by_site(study, roster)
     policies = {n: s.simulate.policy for n, s in sorted(roster.sites.items()) if s.simulate}
+    yield from _beside(study, roster, policies)
     for step_name, step in study.bound.items():
         groups = _groups(roster, step)
+        yield from ((site, f"steps.{step_name}: {t}") for site, t in _never(step, groups, policies))
         for site, policy in policies.items():
             yield from ((site, f"steps.{step_name}: {said}") for said in _columns(policy, step))
             followed = _followed(site, policies, groups) if study.asked_of_each(step_name) else ()
@@ -111,6 +114,16 @@ def _group_sizes(
             yield f"{word}: too_few_sites: {few}"
 
 
+def _never(
+    step: Any, groups: Mapping[str, tuple[str, ...]], policies: Mapping[str, PolicySettings]
+) -> Iterator[tuple[str, str]]:
+    """Yield who is asked alone what no site answers alone, but for who keeps all its own."""
+    for word, group in groups.items() if not getattr(step, "answers_alone", True) else ():
+        if word == "over: each" or len(group) == 1:
+            asked = [s for s in group if s not in policies or policies[s].per_site]
+            yield from ((site, f"{word}: {_TOGETHER} ({step.kind})") for site in asked)
+
+
 def _followed(
     site: str, policies: Mapping[str, PolicySettings], groups: Mapping[str, tuple[str, ...]]
 ) -> Iterator[str]:
@@ -121,10 +134,34 @@ def _followed(
             continue
         keeping = [s for s in group if s in policies and not policies[s].per_site]
         if site in keeping and len(keeping) < fewest and set(group) <= set(policies):
+            keep = "keeps its" if len(keeping) == 1 else "keep their"
             yield (
-                f"{word}: own_sums_follow: {' and '.join(keeping)} keep their own numbers, which "
+                f"{word}: own_sums_follow: {' and '.join(keeping)} {keep} own numbers, which "
                 "would follow from the total and those of each other site; leave out `each`"
             )
+
+
+def _beside(
+    study: Study, roster: Roster, policies: Mapping[str, PolicySettings]
+) -> Iterator[tuple[str, str]]:
+    """Yield totals that, beside one before them, would tell of few who keep their own."""
+    keepers = {name for name, policy in policies.items() if not policy.per_site}
+    if not keepers & set(roster.external):
+        return
+    before: list[tuple[str, str, tuple[str, ...]]] = []
+    for name, step in study.bound.items():
+        for word, group in _groups(roster, step).items():
+            if word == "over: each" or len(group) == 1:
+                continue
+            for other, other_word, others in before:
+                apart, both = set(group) ^ set(others), set(group) & set(others) & policies.keys()
+                if not apart & keepers or not study.read_alike(other, name):
+                    continue
+                named = ", ".join(sorted(apart & keepers))
+                said = f"less that of {other} ({other_word}) it would tell the own sums of {named}"
+                few = [s for s in sorted(both) if len(apart) < policies[s].fewest_sites]
+                yield from ((s, f"steps.{name}: {word}: differencing: {said}") for s in few)
+            before.append((name, word, group))
 
 
 def _shapes(policy: PolicySettings, step: Any) -> Iterator[str]:

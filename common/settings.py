@@ -22,6 +22,23 @@ M = TypeVar("M", bound=BaseModel)
 _MOST_NAMES = 30  # in a message
 _LONGEST = 60  # characters of a value in a message
 _NO_MAPPING = {"dict_type", "model_type", "model_attributes_type", "dataclass_type"}
+# What was expected, in place of pydantic's own words, by the beginning of its word for an error.
+_EXPECTED = {
+    **dict.fromkeys(_NO_MAPPING, "keys and values"),
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "string_type": "text",
+    "string_pattern_mismatch": "text of the form {pattern}",
+    "bool_": "true or false",
+    "int_": "a whole number",
+    "float_": "a number",
+    "finite_number": "a finite number",
+    "greater_than_equal": "{ge} or more",
+    "greater_than": "more than {gt}",
+    "less_than_equal": "at most {le}",
+    "less_than": "less than {lt}",
+    "literal_error": "{expected}",
+}
 
 
 class Frozen(BaseModel):
@@ -218,24 +235,38 @@ def _message(error: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "missing":
         return "missing, but required"
     if kind == "union_tag_not_found":
-        return (
-            f'missing "kind"; known kinds: {error["ctx"]["expected_tags"]}'
-            if "ctx" in error and "expected_tags" in error["ctx"]
-            else 'missing "kind"'
-        )
+        return f'missing "{_discriminator(error)}"'
     if kind == "union_tag_invalid":
         return _unknown_kind(error)
     message = error["msg"].removeprefix("Value error, ")
     if kind == "value_error":
         return message
-    if kind in _NO_MAPPING:
-        message = "expected keys and values"
-    return f"{message[:1].lower()}{message[1:]}, got {_short(error['input'])}"
+    expected = _expected(error)
+    message = f"expected {expected}" if expected else f"{message[:1].lower()}{message[1:]}"
+    return f"{message}, got {_short(error['input'])}"
+
+
+def _expected(error: ErrorDetails) -> str:
+    """Return what a value should have been; "" where there are only pydantic's own words."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind in ("too_short", "too_long", "string_too_short", "string_too_long"):
+        least, most = context.get("min_length"), context.get("max_length")
+        n, bound = (least, "at least") if least is not None else (most, "at most")
+        what = "character" if kind.startswith("string") else "item"
+        return f"{bound} {n} {what}{'' if n == 1 else 's'}"
+    words = next((w for start, w in _EXPECTED.items() if kind.startswith(start)), "")
+    return words.format(**{k: f"{v:g}" if isinstance(v, float) else v for k, v in context.items()})
+
+
+def _discriminator(error: ErrorDetails) -> str:
+    return str(error.get("ctx", {}).get("discriminator", "kind")).strip("'")
 
 
 def _short(value: Any) -> str:
     """Return a value as the file has it, cut where a message would be lost in it."""
-    text = repr(value)
+    if value is None:
+        return "nothing"
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
@@ -250,7 +281,7 @@ def _unknown_kind(error: ErrorDetails) -> str:
     names = [name.strip(" '") for name in known.split(",")]
     near = difflib.get_close_matches(got, names, n=1)
     tip = f'; did you mean "{near[0]}"?' if near else ""
-    return f'unknown kind "{got}"{tip} (known: {", ".join(names)})'
+    return f'unknown {_discriminator(error)} "{got}"{tip} (known: {", ".join(names)})'
 
 
 def known_keys(model: type[BaseModel], at: Path = ()) -> list[str]:

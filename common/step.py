@@ -37,10 +37,12 @@ class Step(Frozen):
         elastic: each round takes whichever sites reply, as totals need not be over the
             same sites; else a lost site means beginning again without it.
         only_masked: its sums may never leave in clear, so it cannot be fitted at one site.
+        answers_alone: whether it has a way to answer for one site, in clear.
     """
 
     elastic: ClassVar[bool] = False
     only_masked: ClassVar[bool] = False
+    answers_alone: ClassVar[bool] = True
 
     over: tuple[Over, ...] = Field(
         ("development",),

@@ -5,7 +5,7 @@ parameter a site uses comes from its own copy.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Any, Union
@@ -46,6 +46,7 @@ KINDS = (
     DeepFeatures,
     ImageQuality,
 )
+_PLAIN = ("derive", "standardise")
 _NAMED = 20  # further places of the same mistake that a line names
 AnyStep: Any = Union[KINDS]  # noqa: UP007  (a tuple, made at run time)
 
@@ -145,14 +146,30 @@ class Study(Frozen):
             for name, other in self.bound.items()
         )
 
-    def _sources(self, step: str) -> set[str]:
-        """Return the columns a step reads, and all that those were made of."""
+    def read_alike(self, one: str, other: str) -> bool:
+        """Tell whether two steps sum the same column over the same selection of cases.
+
+        A column that a formula makes, or a z-score, is what it was made of; what a model
+        makes is another.
+        """
+        if self.bound[one].cases != self.bound[other].cases:
+            return False
+        return not self._sources(one, _PLAIN).isdisjoint(self._sources(other, _PLAIN))
+
+    def _sources(self, step: str, kinds: Collection[str] = ()) -> set[str]:
+        """Return the columns a step reads, and all that those were made of.
+
+        Args:
+            step: its name.
+            kinds: of steps whose columns are what they were made of; empty: all.
+        """
         found: set[str] = set()
         open_ = [step]
         while open_:
             new = set(self.bound[open_.pop()].columns()) - found
             found |= new
-            open_ += {c.split(".")[0] for c in new if c.split(".")[0] in self.bound and "." in c}
+            makers = {c.split(".")[0] for c in new if "." in c} & self.bound.keys()
+            open_ += {m for m in makers if not kinds or self.bound[m].kind in kinds}
         return found
 
     def tells_of_one(self, step: str) -> bool:

@@ -21,7 +21,7 @@ from rich.progress import (
 from common.study import Study
 from common.tasks.train import Train
 from server.progress import listening
-from server.report.words import failure_in_words, reason_in_words
+from server.report.words import failure_in_words, loss_in_words, reason_in_words, reason_of
 
 _NAMED = 4  # parts of steps that one line names
 
@@ -96,10 +96,8 @@ class _Display:
         self.progress.console.print("the coordinator answers again")
 
     def _lost(self, event: Mapping[str, Any]) -> None:
-        reason = event["reason"]
-        said = (
-            f"[yellow]{event['site']} gave no answer to {{}}: {reason_in_words(reason)} ({reason})"
-        )
+        why = f"{loss_in_words(event)} ({reason_of(event)})"
+        said = f"[yellow]{event['site']} gave no answer to {{}}: {why}"
         self.troubles.setdefault(said, []).append(str(event["problem"]))
 
     def _left_out(self, event: Mapping[str, Any]) -> None:

@@ -125,7 +125,12 @@ class Driver:
             self._begin(problem)
 
     def _begin(self, problem: Problem) -> None:
-        """Begin a problem, or take up where the journal says it was."""
+        """Begin a problem, or take up where the journal says it was.
+
+        Columns that a site did not make, as it failed then, are asked for once more.
+        """
+        if problem.part == APPLY:
+            self.journal.forget_unless_whole(problem.name)
         answer = self.journal.answer(problem.name)
         if answer is not None:
             self._finish(problem, answer)
@@ -184,15 +189,35 @@ class Driver:
 
     def _take(self, running: Running, outcome: Outcome) -> None:
         for site, reason in outcome.lost.items():
-            self._note("lost", problem=running.problem.name, site=site, reason=str(reason))
+            source = self._source(running.problem.step, site) if reason is Reason.NOT_MADE else None
+            more = {"follows": source} if source else {}
+            entry = {"site": site, "reason": str(reason), **more}
+            self._note("lost", problem=running.problem.name, **entry)
         if outcome.total is None:
-            self._drop(running, _worst(outcome))
+            self._drop(running, self._worst(running.problem.step, outcome))
         elif running.problem.elastic:
             self._take_elastic(running, outcome, outcome.total)
         elif set(outcome.sites) == set(running.group):
             self._go_on(running, outcome.total)
         else:
             self._take_fewer(running, outcome, outcome.total)
+
+    def _source(self, step: str, site: str) -> dict[str, str] | None:
+        """Return the step whose columns a site did not make, and why, where one reads them."""
+        makers = {f"{need}/{APPLY}": need for need in self._needed(step)}
+        for e in reversed(self.journal.events):
+            if e["event"] == "lost" and e["site"] == site and e["problem"] in makers:
+                own = {"step": makers[e["problem"]], "reason": str(e["reason"])}
+                return e.get("follows") or own
+        return None
+
+    def _worst(self, step: str, outcome: Outcome) -> str:
+        """Return why there is no sum; of what follows from an earlier step, that step's reason."""
+        reasons = set()
+        for site, reason in outcome.lost.items():
+            source = self._source(step, site) if reason is Reason.NOT_MADE else None
+            reasons.add(f"{source['reason']} of {source['step']}" if source else str(reason))
+        return f"too few sites: {', '.join(sorted(reasons) or [str(Reason.NO_REPLY)])}"
 
     def _take_elastic(self, running: Running, outcome: Outcome, total: Sums) -> None:
         for site in running.group:
@@ -261,8 +286,3 @@ def _line(running: Running) -> Json:
     state = running.ask.state if running.ask is not None else None
     history = state.values.get("history") if state is not None else None
     return history[-1] if isinstance(history, list) and history else None
-
-
-def _worst(outcome: Outcome) -> str:
-    reasons = sorted({str(reason) for reason in outcome.lost.values()}) or [str(Reason.NO_REPLY)]
-    return f"too few sites: {', '.join(reasons)}"

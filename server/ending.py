@@ -1,6 +1,7 @@
 """How a run ended, in words: what has no answer, and whether going on may give it one."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from common.errors import Reason
@@ -53,9 +54,20 @@ def _unanswered_in_words(run: Run) -> str:
     for name, why in sorted(gaps.items()):
         alike.setdefault(failure_in_words(why), []).append(name)
     said = "; ".join(f"{_some(names)} ({why})" for why, names in alike.items())
-    may_yet = [name for name, why in gaps.items() if set(reasons_of(why)) - _STAYS]
-    tip = f"; once enough sites can answer, go on with: {going_on(run)}" if may_yet else ""
-    return f"no answer to {said}{tip}"
+    return f"no answer to {said}{_advice(run, gaps)}"
+
+
+def _advice(run: Run, gaps: Mapping[str, str]) -> str:
+    """Return how to go on: with this run where sites may answer yet, else with another study."""
+    reasons = {reason for why in gaps.values() for reason in reasons_of(why)}
+    if reasons - _STAYS:
+        return f"; once enough sites can answer, go on with: {going_on(run)}"
+    if not reasons:
+        return ""
+    return (
+        "; going on with this run would end the same way: change the study, or what the site "
+        "holds or allows, and run it anew"
+    )
 
 
 def _some(names: list[str]) -> str:

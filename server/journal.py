@@ -68,6 +68,15 @@ class Journal:
             return None
         return tuple(entry["sites"]), read_arrays(self.folder / entry["file"], entry["sha256"])
 
+    def forget_unless_whole(self, problem: str) -> None:
+        """Forget the last total and the answer of a problem to which a site gave nothing."""
+        mine = [e["event"] for e in self.events if e.get("problem") == problem]
+        while mine and mine[-1] != "total":
+            mine.pop()
+        if mine[-2:-1] == ["lost"]:
+            self._totals.pop(problem, None)
+            self._answers.pop(problem, None)
+
     def keep_checkpoint(self, problem: str, turn: int, state: State) -> None:
         """Keep the state from which a problem can begin at its `turn`-th ask."""
         old = self._checkpoints.get(problem)

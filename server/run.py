@@ -19,6 +19,7 @@ from server.journal import read_events
 
 KEPT_BY_POLICY = {
     Reason.PER_SITE_NOT_ALLOWED,
+    Reason.ONLY_TOGETHER,
     Reason.OWN_SUMS_FOLLOW,
     Reason.CELL_TOO_SMALL,
     Reason.SELECTION_TOO_SMALL,

@@ -82,6 +82,7 @@ class Boosting(Step):
     """
 
     only_masked: ClassVar[bool] = True
+    answers_alone: ClassVar[bool] = False
 
     kind: Literal["boosting"] = "boosting"
     outcome: str = Field(description="a category, or an integer of range 0 to 1")

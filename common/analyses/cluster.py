@@ -64,6 +64,7 @@ class Cluster(Step):
     """
 
     only_masked: ClassVar[bool] = True
+    answers_alone: ClassVar[bool] = False
 
     kind: Literal["cluster"] = "cluster"
     of: tuple[str, ...] = Field(min_length=1, description="columns of numbers")

@@ -66,6 +66,7 @@ class Forest(Step):
     """
 
     only_masked: ClassVar[bool] = True
+    answers_alone: ClassVar[bool] = False
 
     kind: Literal["forest"] = "forest"
     outcome: str = Field(description="a category, or an integer of range 0 to 1")

@@ -67,6 +67,7 @@ class Lasso(Step):
     """
 
     only_masked: ClassVar[bool] = True
+    answers_alone: ClassVar[bool] = False
 
     kind: Literal["lasso"] = "lasso"
     outcome: str

@@ -1,6 +1,6 @@
 """Hazard ratios of one cohort with one baseline hazard, constant between cut days."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -63,6 +63,9 @@ class PiecewiseExponential(Step):
     Message: events a day once; then q (q + 1) / 2 + q + 3 reals a running model and
     round, q = intervals + coefficients.
     """
+
+    only_masked: ClassVar[bool] = True
+    answers_alone: ClassVar[bool] = False
 
     kind: Literal["piecewise_exponential"] = "piecewise_exponential"
     time: str = Field(description="whole days, with a range from 0")

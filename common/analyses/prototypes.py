@@ -64,6 +64,7 @@ class Prototypes(Step):
     """
 
     only_masked: ClassVar[bool] = True
+    answers_alone: ClassVar[bool] = False
 
     kind: Literal["prototypes"] = "prototypes"
     outcome: str = Field(description="a category, or an integer of range 0 to 1")

@@ -74,6 +74,7 @@ class Svm(Step):
     """
 
     only_masked: ClassVar[bool] = True
+    answers_alone: ClassVar[bool] = False
 
     kind: Literal["svm"] = "svm"
     outcome: str = Field(description="a category, or an integer of range 0 to 1")

@@ -28,7 +28,7 @@ from server.deploy.measure import in_words as measured
 from server.deploy.proxy import nginx
 from server.ending import no_results
 from server.journal import read_events
-from server.report.words import reason_in_words
+from server.report.words import loss_in_words, reason_in_words
 from server.run import Run, parse_name
 from server.simulate import prepare, simulate
 
@@ -114,7 +114,7 @@ def say(event: Mapping[str, Any]) -> None:
         "refused": f"{site or 'somebody unknown'} refuses: {why}",
         "waiting": f"waiting for {site}, {event.get('wait_s', 0):g} s at most",
         "absent": f"did not join: {site} ({why})",
-        "lost": f"{site} gave no answer to {event.get('problem')}: {event.get('reason')}",
+        "lost": f"{site} gave no answer to {event.get('problem')}: {loss_in_words(event)}",
         "failed": f"no answer to {event.get('problem')}: {event.get('why')}",
         "round": f"round {event.get('round')}: {', '.join(event.get('problems', ()))}",
         "exchanged": f"  {event.get('seconds', 0.0):.1f} s",

@@ -215,12 +215,14 @@ def _standing(run: DeployedRun) -> str:
 
 def _so_far(run: DeployedRun) -> str:
     from server.journal import read_events
-    from server.report.words import reason_in_words
+    from server.report.words import loss_in_words, reason_in_words
 
     events = read_events(run.run.folder / "journal.jsonl")
     rounds = [event for event in events if event["event"] == "exchanged"]
     lost = {
-        str(e["site"]): reason_in_words(str(e.get("reason") or e.get("why") or ""))
+        str(e["site"]): loss_in_words(e)
+        if "reason" in e
+        else reason_in_words(str(e.get("why", "")))
         for e in events
         if e["event"] in {"lost", "absent"}
     }

@@ -1,11 +1,15 @@
 """Reasons, parts and failures in words that need no manual."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from common.errors import Reason
 from common.sites import POOLED, Roster
 
 REASONS: dict[Reason, str] = {
     Reason.STUDY_NOT_APPROVED: "the hospital has not approved this version of the study",
     Reason.UNKNOWN_STEP: "the hospital's copy of the study has no such step",
+    Reason.NOT_MADE: "the site has not made what this step starts from",
     Reason.COLUMN_NOT_ALLOWED: "the hospital's policy does not open a column it reads",
     Reason.BUDGET_SPENT: "the hospital's budget of its patients' privacy is spent",
     Reason.COHORT_TOO_SMALL: "fewer cases than the hospital's policy asks for",
@@ -21,6 +25,8 @@ REASONS: dict[Reason, str] = {
     Reason.TOO_FEW_SITES: "fewer sites in the sum than the hospital's policy asks for",
     Reason.PER_SITE_NOT_ALLOWED: "the hospital releases no numbers of its own, only sums "
     "together with other sites",
+    Reason.ONLY_TOGETHER: "no hospital answers this kind of step alone: its sums may only leave "
+    "together with those of others",
     Reason.OWN_SUMS_FOLLOW: "the hospital keeps its own numbers, and they would follow from the "
     "total and those that others show; ask over the developing sites without `each`",
     Reason.NETWORK_NOT_SHARED: "the hospital shares no network trained on its cases alone",
@@ -60,6 +66,7 @@ BY_POLICY = frozenset(
         Reason.COHORT_CHANGED,
         Reason.TOO_FEW_SITES,
         Reason.PER_SITE_NOT_ALLOWED,
+        Reason.ONLY_TOGETHER,
         Reason.OWN_SUMS_FOLLOW,
         Reason.NETWORK_NOT_SHARED,
     }
@@ -68,6 +75,7 @@ BY_POLICY = frozenset(
 
 _CORRECTIONS = {"holm": "Holm", "bonferroni": "Bonferroni", "fdr_bh": "Benjamini and Hochberg"}
 _TOO_FEW = "too few sites: "
+_OF = " of "
 _PARTS = {
     "development": "developing sites together",
     "external": "external sites",
@@ -91,16 +99,36 @@ def is_policy(reason: str) -> bool:
 
 
 def reasons_of(why: str) -> tuple[str, ...]:
-    """Return the reasons in the text with which a part failed, if it has any."""
-    if not why.startswith(_TOO_FEW):
-        return ()
-    return tuple(why.removeprefix(_TOO_FEW).split(", "))
+    """Return the reasons in the text with which a part failed, if it has any.
+
+    Of what only follows from an earlier step, the reason is that step's.
+    """
+    return tuple(reason.partition(_OF)[0] for reason in _parts(why))
 
 
 def failure_in_words(why: str) -> str:
     """Return why a part of a step has no answer."""
-    reasons = reasons_of(why)
-    return "; ".join(map(reason_in_words, reasons)) if reasons else why
+    return "; ".join(_from(*part.partition(_OF)[::2]) for part in _parts(why)) or why
+
+
+def reason_of(event: Mapping[str, Any]) -> str:
+    """Return why a site gave nothing: the reason of the step from which it follows, if any."""
+    follows: Mapping[str, str] = event.get("follows") or {}
+    return str(follows.get("reason") or event.get("reason", ""))
+
+
+def loss_in_words(event: Mapping[str, Any]) -> str:
+    """Return why a site gave nothing, and of which earlier step that is."""
+    return _from(reason_of(event), str((event.get("follows") or {}).get("step", "")))
+
+
+def _from(reason: str, step: str) -> str:
+    said = reason_in_words(reason)
+    return f"follows from {step}, where the site gave nothing: {said}" if step else said
+
+
+def _parts(why: str) -> list[str]:
+    return why.removeprefix(_TOO_FEW).split(", ") if why.startswith(_TOO_FEW) else []
 
 
 def part_in_words(part: str) -> str:

@@ -95,7 +95,7 @@ def test_without_the_rule_products_and_days_in_clear_show_the_patient(
 
 @pytest.mark.parametrize(("steps", "attack"), [case[:2] for case in CLEAR])
 def test_products_and_days_never_leave_in_clear(tmp_path: Path, steps: str, attack: Attack) -> None:
-    with pytest.raises(Refused, match="per_site_not_allowed: east"):
+    with pytest.raises(Refused, match="only_together: east"):
         attack(coordinator(tmp_path, steps, per_site=True))
 
 

@@ -139,7 +139,7 @@ def test_a_cohort_below_ten_answers_nothing(n: int, reason: Reason | None) -> No
         (real(), 1.5, 5, None),
         (cells(2, behind="n"), [0, 7], 7, None),
         (cells(2, behind="n"), [4, 7], 11, Reason.CELL_TOO_SMALL),
-        (fine_grid(2), [0, 7], 7, Reason.PER_SITE_NOT_ALLOWED),
+        (fine_grid(2), [0, 7], 7, Reason.ONLY_TOGETHER),
         (weight(2), [0.5, 0.5], 7, Reason.NETWORK_NOT_SHARED),
     ],
 )

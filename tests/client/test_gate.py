@@ -180,7 +180,7 @@ def test_counts_on_a_fine_grid_do_not_leave_in_clear(run: Run) -> None:
         return replace(message, asks=(replace(message.asks[0], ask=ask),))
 
     assert _reason(_reply(run, fine)) is None
-    assert _reason(_reply(run, fine, group=("east",))) is Reason.PER_SITE_NOT_ALLOWED
+    assert _reason(_reply(run, fine, group=("east",))) is Reason.ONLY_TOGETHER
 
 
 def test_a_small_cell_does_not_leave_in_clear(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ def test_a_site_refuses_when_its_budget_is_spent(tmp_path: Path) -> None:
 def test_a_site_alone_lets_nothing_out(tmp_path: Path) -> None:
     asking = _asking(tmp_path, per_site=True)
     ask = next(asking.run.study.bound["bars0"].solve(asking.run.study.contract()))
-    with pytest.raises(Refused, match="per_site_not_allowed"):
+    with pytest.raises(Refused, match="only_together"):
         asking.total("bars0", ask, group=("east",))
 
 
@@ -105,7 +105,7 @@ def test_the_answer_states_epsilon_delta_and_the_size_of_the_noise(tmp_path: Pat
 def test_an_answer_for_each_site_and_a_large_epsilon_are_mistakes() -> None:
     for change, words in (
         ({"over": ["each"]}, "no answer for each alone"),
-        ({"noise": {"epsilon": 5}}, "less than or equal to 4"),
+        ({"noise": {"epsilon": 5}}, "at most 4"),
     ):
         step = {**STEP, "noise": NOISE, **change}
         with pytest.raises(ConfigError, match=words):

@@ -1,11 +1,13 @@
 """One wrong key hides nothing: form, a model's own rules and unknown names come together."""
 
+import re
 from collections.abc import Mapping
 
 import pytest
 
 from client.site import SiteSettings
 from common.errors import ConfigError
+from common.outlook import foreseen_refusals
 from common.settings import decoded, parse
 from common.sites import Roster
 from common.study import read_study
@@ -55,7 +57,7 @@ def test_form_rules_and_names_of_a_study_come_together() -> None:
     assert 'unknown column "agee" (did you mean "age"?)' in said["steps.table1"]
     assert 'did you mean "describe"' in said["steps.again"]
     assert 'unknown column "heigth"' in said["steps.women"]
-    assert "integer" in said["steps.net.validate_every"]
+    assert "whole number" in said["steps.net.validate_every"]
     assert 'unknown image or mask "t3"' in said["steps.net"]
     assert 'needs a step "nett"' in said["steps.scores"]
     assert 'unknown column "tabel1.y"' in said["steps.after"]
@@ -104,8 +106,7 @@ def test_form_and_rules_of_a_roster_come_together() -> None:
         'sites.yaml:3: sites.south.key: the key of "north" too',
         "sites.yaml:4: sites.pooled: the name of the pooled baseline",
         "sites.yaml:5: quorum: expected at most the 2 developing sites, got 7",
-        "sites.yaml:6: patience: input should be a valid integer, unable to parse string as an "
-        "integer, got 'soon'",
+        "sites.yaml:6: patience: expected a whole number, got 'soon'",
     ]
 
 
@@ -156,7 +157,7 @@ def test_a_recipe_of_two_axes_is_told_how_a_task_becomes_one_of_two() -> None:
 def test_a_seed_fits_64_bits_and_a_file_that_is_not_utf_8_is_named() -> None:
     roster = "sites: {a: {}, b: {}, c: {}}\nseed: "
     assert parse(Roster, f"{roster}{2**63 - 1}", "sites.yaml").seed == 2**63 - 1
-    with pytest.raises(ConfigError, match="seed: input should be less than or equal to"):
+    with pytest.raises(ConfigError, match="seed: expected at most"):
         parse(Roster, f"{roster}123456789012345678901234567890", "sites.yaml")
     with pytest.raises(ConfigError, match=r"^s\.yaml:2: not UTF-8"):
         decoded("name: x\ntitle: Köln".encode("latin-1"), "s.yaml")
@@ -191,3 +192,47 @@ def test_a_column_that_an_analysis_cannot_use_is_told_before_it_runs(step: str, 
         assert read_study(text, "s.yaml").bound
         return
     assert said in mistakes(text)["steps.one"]
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("{kind: icc, raters: [[age]]}", "raters: expected at least 2 items, got [['age']]"),
+        ("{kind: icc, raters: age}", "raters: expected a list, got 'age'"),
+        ("{kind: moments, of: [5]}", "expected text, got 5"),
+        ("{kind: moments, of: null}", "of: expected a list, got nothing"),
+        ("{kind: moments, of: []}", "of: expected at least 1 item, got []"),
+        ("{kind: histogram, of: [age], bins: 1.5}", "bins: expected a whole number, got 1.5"),
+        ("{kind: histogram, of: [age], bins: 1}", "bins: expected 2 or more, got 1"),
+        ("{kind: describe, of: [age], quantiles: [2]}", "expected less than 1, got 2"),
+        ("{kind: compare_groups, of: [age], by: sex, exact_ranks: 5}", "expected true or false"),
+        ("{kind: derive, make: {a: {of: [age]}}}", 'make.a: missing "op"'),
+        ("{kind: derive, make: {a: {op: logg, of: [age]}}}", 'unknown op "logg"; did you mean "lo'),
+        ("{kind: derive, make: []}", "make: expected keys and values, got []"),
+    ],
+)
+def test_wrong_values_are_told_in_plain_words(step: str, said: str) -> None:
+    text = (
+        "name: s\ncohort: {columns: {age: {type: integer, range: [0, 99]}, "
+        f"sex: {{type: category, levels: [f, m]}}}}}}\nsteps:\n  a: {step}\n"
+    )
+    with pytest.raises(ConfigError) as error:
+        read_study(text, "study.yaml")
+    assert said in str(error.value)
+    assert not re.search(r"(?i)should|valid|after validation|tuple|dictionary", str(error.value))
+
+
+def test_one_site_that_keeps_its_numbers_is_one() -> None:
+    study = read_study(
+        "name: s\ncohort: {columns: {age: {type: integer, range: [0, 99]}}}\n"
+        "steps:\n  a: {kind: moments, of: [age], over: [all, each]}\n",
+        "study.yaml",
+    )
+    sites = "".join(
+        f"  {name}: {{simulate: {{cohort: x, policy: {{per_site: {word}}}}}}}\n"
+        for name, word in (("a", "true"), ("b", "true"), ("c", "false"))
+    )
+    roster = parse(Roster, f"sites:\n{sites}", "sites.yaml")
+    assert any(
+        "own_sums_follow: c keeps its own numbers" in t for _, t in foreseen_refusals(study, roster)
+    )

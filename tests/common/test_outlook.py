@@ -117,3 +117,68 @@ def test_a_closed_column_is_one_line_with_its_steps() -> None:
     (line,) = refusals_in_lines(study, parse(Roster, f"sites:\n{text}", "sites.yaml"))
     assert line.startswith(f"{', '.join(sorted(SITES))}: warning: will refuse steps s0, s1, ")
     assert line.endswith('and 14 more: column_not_allowed: its policy does not open "marker"')
+
+
+def test_kinds_that_no_site_answers_alone_are_foreseen() -> None:
+    study = """
+name: together
+cohort:
+  columns:
+    age: {type: integer, range: [18, 100]}
+    days: {type: integer, range: [0, 400]}
+    dead: {type: category, levels: ["0", "1"]}
+steps:
+  hazard:
+    kind: piecewise_exponential
+    time: days
+    event: dead
+    models: {a: [age]}
+    over: [development, each]
+  trees: {kind: forest, outcome: dead, of: [age], over: [external]}
+  ages: {kind: moments, of: [age], over: [development, each]}
+"""
+    said = _foreseen(study, "per_site: true")
+    each = "steps.hazard: over: each: only_together: no site answers this kind of step alone"
+    assert [t for t in said if "hazard" in t] == [
+        f"{site} {each} (piecewise_exponential)" for site in sorted(SITES)
+    ]
+    assert [t.partition(":")[0] for t in said if "trees" in t] == ["abroad steps.trees"]
+    assert len(said) == 6
+
+
+def test_a_step_no_site_answers_alone_is_refused_by_that_reason(tmp_path: Path) -> None:
+    study = """
+name: together
+cohort: {columns: {age: {type: integer, range: [18, 100]}, marker: {type: number, range: [0, 50]}}}
+steps:
+  groups: {kind: cluster, of: [age, marker], over: [each]}
+"""
+    run = make_run(tmp_path, study=study)
+    simulate(run, engine="threads")
+    events = read_events(run.folder / "journal.jsonl")
+    assert {e["reason"] for e in events if e["event"] == "lost"} == {"only_together"}
+    foreseen = {site for site, _ in foreseen_refusals(run.study, run.roster)}
+    assert foreseen == {e["site"] for e in events if e["event"] == "lost"}
+
+
+def test_a_total_that_would_tell_of_an_external_site_is_foreseen_and_refused(
+    tmp_path: Path,
+) -> None:
+    study = """
+name: beside
+cohort: {columns: {age: {type: integer, range: [18, 100]}, marker: {type: number, range: [0, 50]}}}
+steps:
+  inside: {kind: moments, of: [age]}
+  others: {kind: moments, of: [marker], over: [all]}
+  everywhere: {kind: moments, of: [age, marker], over: [all]}
+"""
+    run = make_run(tmp_path, study=study, policies={"abroad": {"per_site": False}})
+    simulate(run, engine="threads")
+    events = read_events(run.folder / "journal.jsonl")
+    lost = {(e["site"], e["problem"], e["reason"]) for e in events if e["event"] == "lost"}
+    inner = ("east", "north", "south", "west")
+    assert lost == {(site, "everywhere/all", "differencing") for site in inner}
+    foreseen = list(foreseen_refusals(run.study, run.roster))
+    assert [site for site, _ in foreseen] == list(inner)
+    said = "steps.everywhere: over: all: differencing: less that of inside (over: development)"
+    assert all(text.startswith(said) for _, text in foreseen)

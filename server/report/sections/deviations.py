@@ -11,8 +11,10 @@ from server.report.words import (
     failure_in_words,
     is_policy,
     listed,
+    loss_in_words,
     part_in_words,
     reason_in_words,
+    reason_of,
     reasons_of,
 )
 
@@ -20,8 +22,8 @@ from server.report.words import (
 def deviations(record: Record) -> Iterator[Section]:
     """Make the section about refusals and deviations."""
     lost = list(record.of("lost"))
-    trouble = [e for e in lost if not is_policy(str(e.get("reason", "")))]
-    refused = [e for e in lost if is_policy(str(e.get("reason", "")))]
+    trouble = [e for e in lost if not is_policy(reason_of(e))]
+    refused = [e for e in lost if is_policy(reason_of(e))]
     happened = tuple(_once(_happened(record)))
     blocks: list[Block] = [Heading("Deviations")]
     if trouble:
@@ -48,11 +50,10 @@ def _table(caption: str, lost: Iterable[Event]) -> Table:
     for event in lost:
         step, part = split_problem(event)
         what = f"{step}: {part_in_words(part)}"
-        key = (str(event.get("site", "")), what, str(event.get("reason", "")))
+        key = (str(event.get("site", "")), what, loss_in_words(event))
         counted[key] = counted.get(key, 0) + 1
     rows = tuple(
-        Row(site, (what, reason_in_words(reason), whole(n)))
-        for (site, what, reason), n in sorted(counted.items())
+        Row(site, (what, why, whole(n))) for (site, what, why), n in sorted(counted.items())
     )
     return Table(caption, ("Site", "Step", "Reason", "Times"), rows, words=True)
 

@@ -8,7 +8,7 @@ from typing import Any
 from server.report.blocks import Tone
 from server.report.numbers import NONE, is_number, plural, seconds, size, whole
 from server.report.record import Event, Record
-from server.report.words import failure_in_words, is_policy, listed, reasons_of
+from server.report.words import failure_in_words, is_policy, listed, reason_of, reasons_of
 from server.results import why_no_result, without_result
 
 
@@ -110,7 +110,7 @@ def _n_cases(record: Record) -> int | None:
 
 def n_deviations(record: Record) -> int:
     """Return how often something happened that no policy asked for."""
-    lost = [e for e in record.of("lost") if not is_policy(str(e.get("reason", "")))]
+    lost = [e for e in record.of("lost") if not is_policy(reason_of(e))]
     return len(lost) + len(list(record.of("absent", "left_out", "restart")))
 
 
@@ -149,7 +149,7 @@ def _by_policy(why: str) -> bool:
 
 def _troubles(record: Record) -> str:
     troubled = [
-        *(e for e in record.of("lost") if not is_policy(str(e.get("reason", "")))),
+        *(e for e in record.of("lost") if not is_policy(reason_of(e))),
         *record.of("absent", "left_out"),
     ]
     sites = sorted({str(e.get("site", "")) for e in troubled})
