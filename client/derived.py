@@ -13,7 +13,8 @@ import numpy as np
 from client.cases import Case
 from client.site import Site
 from client.tables import Source, make_table
-from common.analyses.derive import Derive
+from common.analyses.analysis import Answer
+from common.analyses.derive import Below, Derive
 from common.errors import Reason, Refused
 from common.sites import PolicySettings
 from common.study import Study
@@ -72,6 +73,15 @@ def _too_few(study: Study, table_of: _TableOf, least: int) -> str:
         few = [len(part) for part in (a & b, a - b, b - a) if 0 < len(part) < least]
         if few:
             return _DETAIL.format(f"{other}, beside {one},", _patients(few[0]))
+    return _parted_off(study, table_of, least)
+
+
+def _parted_off(study: Study, table_of: _TableOf, least: int) -> str:
+    """Say which two cut-offs of one number have too few patients between them."""
+    cuts = list(_cuts(study, table_of))
+    for (one, of, a), (other, also_of, b) in combinations(cuts, 2):
+        if of == also_of and 0 < (few := len(a ^ b)) < least:
+            return _BETWEEN.format(other, one, of, _patients(few))
     return ""
 
 
@@ -85,13 +95,32 @@ _DETAIL = (
 )
 
 
+_BETWEEN = "{} and {} cut {} where {} lie between: take the same cut-off for both, or cut-offs further apart"
+
+
+def _cuts(study: Study, table_of: _TableOf) -> Iterator[tuple[str, str, frozenset[str]]]:
+    """Give each cut-off formula, the number it cuts, and the patients below."""
+    for name, step, table in _tables(study, table_of):
+        made = step.columns_from(table, Answer({}))
+        for column, formula in step.make.items():
+            if isinstance(formula, Below):
+                below = table.patients[made[column] == 1]
+                yield f"{name}.{column}", formula.of[0], frozenset(below.tolist())
+
+
 def _left_out(study: Study, table_of: _TableOf) -> Iterator[tuple[str, frozenset[str]]]:
     """Give the patients that each formula makes missing; one that must wait makes nothing."""
+    for name, step, table in _tables(study, table_of):
+        for made, rows in step.left_out(table).items():
+            yield f"{name}.{made}", frozenset(table.patients[rows].tolist())
+
+
+def _tables(study: Study, table_of: _TableOf) -> Iterator[tuple[str, Derive, Table]]:
+    """Give the steps that make columns, with what they read; not one that must wait for it."""
     for name, step in study.bound.items():
         if not isinstance(step, Derive):
             continue
         columns = tuple(dict.fromkeys(step.columns()))
         table = table_of(columns)
         if table.columns.keys() >= set(columns):
-            for made, rows in step.left_out(table).items():
-                yield f"{name}.{made}", frozenset(table.patients[rows].tolist())
+            yield name, step, table

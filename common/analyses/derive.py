@@ -32,11 +32,15 @@ class Made(Frozen):
         return Column(type="number", unit=self.unit, title=self.title, range=self.range)
 
 
+# The sum of a high power is the largest value's, and whatever is multiplied with it is that patient's.
+Power = Annotated[float, Field(ge=-4, le=4)]
+
+
 class Product(Made):
     """A product of powers, factor * a**p * b**q ...: ratios, squares, an index."""
 
     op: Literal["product"] = "product"
-    of: dict[str, float] = Field(min_length=1, description="the power of each column")
+    of: dict[str, Power] = Field(min_length=1, description="the power of each column, -4 to 4")
     factor: float = 1.0
 
     def reads(self) -> tuple[str, ...]:

@@ -41,6 +41,13 @@ BY_TWO_RANGES = """
   five: {kind: describe, of: [made.five]}
   six: {kind: describe, of: [made.six]}
 """
+# One patient's marker lies between.
+BY_TWO_CUTS = """
+  made: {{kind: derive, make: {{one: {{op: below, of: [marker], cut: {0}}}}}}}
+  again: {{kind: derive, make: {{other: {{op: below, of: [marker], cut: {1}}}}}}}
+  table_one: {{kind: cross_tabulate, of: [made.one], by: sex}}
+  table_other: {{kind: cross_tabulate, of: [again.other], by: sex}}
+"""
 SPLITS = """
   everyone: {kind: describe, of: [marker]}
   trained: {kind: describe, of: [marker], cases: {split: [train]}}
@@ -111,6 +118,38 @@ def test_a_range_of_a_formula_shows_the_largest_where_nothing_stops_it(
 def test_a_formula_that_leaves_out_a_few_patients_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="selection_too_small: east"):
         _by_range(coordinator(tmp_path, BY_RANGE))
+
+
+def _around_one() -> tuple[float, float, str]:
+    """Return cut-offs around the marker of one patient of east, and the patient's sex."""
+    east = sorted((row["marker"], row["sex"]) for row in cohorts()["east"])
+    every = sorted(row["marker"] for rows in cohorts().values() for row in rows)
+    marker, sex = east[len(east) // 2]
+    at = every.index(marker)
+    return (every[at - 1] + marker) / 2, (marker + every[at + 1]) / 2, sex
+
+
+def _by_two_cuts(folder: Path) -> tuple[list[list[int]], str]:
+    low, high, sex = _around_one()
+    attacker = coordinator(folder, BY_TWO_CUTS.format(low, high))
+    attacker.total("made", Ask(APPLY))
+    attacker.total("again", Ask(APPLY))
+    one, other = (attacker.total(name)["table.0"] for name in ("table_one", "table_other"))
+    return (other - one).tolist(), sex
+
+
+def test_two_close_cuts_tell_a_patients_class_where_nothing_stops_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "check_left_out", lambda *_: None)
+    found, sex = _by_two_cuts(tmp_path)
+    women = 1 if sex == "f" else 0
+    assert found == [[-women, women - 1], [women, 1 - women]]
+
+
+def test_two_cuts_with_one_patient_between_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="selection_too_small: east"):
+        _by_two_cuts(tmp_path)
 
 
 def test_formulas_that_leave_out_five_and_six_are_refused(tmp_path: Path) -> None:
