@@ -32,7 +32,7 @@ class Made(Frozen):
         return Column(type="number", unit=self.unit, title=self.title, range=self.range)
 
 
-# The sum of a high power is the largest value's, and whatever is multiplied with it is that patient's.
+# The sum of a high power is the largest value's, and what is multiplied with it that patient's.
 Power = Annotated[float, Field(ge=-4, le=4)]
 
 
