@@ -95,7 +95,7 @@ _DETAIL = (
 )
 
 
-_BETWEEN = "{} and {} cut {} where {} lie between: take the same cut-off for both, or cut-offs further apart"
+_BETWEEN = "{} and {} cut {} where {} lie between: take one cut-off, or two further apart"
 
 
 def _cuts(study: Study, table_of: _TableOf) -> Iterator[tuple[str, str, frozenset[str]]]:
