@@ -238,7 +238,7 @@ def test_a_lasso_is_that_without_such_columns(analysis: Lasso) -> None:
 def test_a_lasso_of_nothing_but_such_columns_says_so() -> None:
     table = replace(_table({1: 40, 2: 4}), fold_key="key")
     for family, outcome in (("linear", "age"), ("logistic", "died")):
-        lasso = Lasso(outcome=outcome, family=family, of=("flag",), folds=3, lambdas=6)  # type: ignore[arg-type]
+        lasso = Lasso(outcome=outcome, family=family, of=("flag",), folds=3, lambdas=6)
         values: Any = run(lasso, split_unevenly(table, 3)).values
         assert not values["converged"]
         assert values["note"].endswith(f"{LEFT_OUT}flag")
