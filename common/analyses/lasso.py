@@ -64,7 +64,8 @@ class Lasso(Step):
 
     `score_oof` is the score of each case by the fit without its fold, at the lambda that
     the same folds chose, so it is a little optimistic; for an honest estimate test on
-    other sites. A later step reads the columns selected as `@<step>.selected`.
+    other sites. A later step reads the columns selected as `@<step>.selected`. Levels that
+    fewer than five cases have stay out of the path (`rare_levels`).
     """
 
     only_masked: ClassVar[bool] = True
