@@ -47,7 +47,7 @@ from common.analyses.partial_likelihood import (
 )
 from common.analyses.plain import floats, plain, whole
 from common.analyses.publish import SMALLEST_CELL, shown_counts
-from common.analyses.rare_levels import hide_rare_levels, merged_matrix, unseen_levels
+from common.analyses.rare_levels import merged_matrix, unseen_levels
 from common.cohort import Column, Name
 from common.step import Step
 from common.sums import Array, Schema, Sums, cells, count, fine_grid
@@ -182,7 +182,8 @@ class Cox(Step):
             empty = unfitted(self.models, lacks_events(int(first["n"]), n_events))
             return Answer({**_counts(first), "models": empty, "tests": []})
         n, (total, size) = int(first["n"]), read_sizes(first)
-        scale = rough_scale(n, total, size)
+        unseen = unseen_levels(models.terms, contract, (n, total), alone=alone)
+        scale = rough_scale(n, total, size).without(unseen.among(models.terms))
         climbing = Climbing({"centre": scale.centre, "spread": scale.spread})
         start = np.zeros(models.used.shape)
         cases = np.full(len(start), float(n_events))
@@ -195,7 +196,6 @@ class Cox(Step):
             arrays |= {"last_day": np.array(last)}
         pairs = yield Ask("concordance", {}, {**arrays, **climbing.constants})
         slopes, tables = slopes_of(fit, scale.spread), dict[str, Json]()
-        unseen = unseen_levels(models.terms, contract, total, alone=alone)
         for m, name in enumerate(self.models):
             table = table_of(models, slopes, m, unseen, self.level)
             if fit.state[m] == CONVERGED:
@@ -203,7 +203,7 @@ class Cox(Step):
                 test = likelihood_ratio(float(climbing.null[m]), value, df)
                 table |= {"against_null": test, **_concordance(pairs, m)}
             tables[name] = table
-        answer = Answer(
+        return Answer(
             {
                 **_counts(first),
                 "strata": ["site", *self.strata],
@@ -214,7 +214,6 @@ class Cox(Step):
             },
             {"coefficients": _known(fit, slopes.beta), "centre": scale.centre},
         )
-        return hide_rare_levels(answer, self.models, contract, (n, total))
 
 
 def _known(fit: Fit, beta: Floats) -> Floats:

@@ -91,10 +91,21 @@ def refuse_saturated(table: Table, n_coefficients: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Constants that bring columns to a common size, each of shape (p,)."""
+    """Constants that bring columns to a common size, each of shape (p,).
+
+    A spread is infinite where a column is left out: see `without`.
+    """
 
     centre: Floats
     spread: Floats
+
+    def without(self, columns: NDArray[np.bool_]) -> "Scale":
+        """Return a scale on which some columns are 0 for all, so that no fit holds them.
+
+        Args:
+            columns: which, shape (p,).
+        """
+        return Scale(self.centre, np.where(columns, np.inf, self.spread))
 
     def apply(self, x: Floats) -> Floats:
         """Return (x - centre) / spread."""

@@ -24,6 +24,7 @@ from common.analyses.lasso_path import Shape
 from common.analyses.logit import probability
 from common.analyses.outcome import NO_CASE, complete, event_level, events, lacks_classes
 from common.analyses.plain import floats
+from common.analyses.rare_levels import unseen_levels
 from common.cohort import Column
 from common.step import Step, expand_patterns
 from common.sums import Array, Schema, Sums, cells, count
@@ -63,7 +64,8 @@ class Lasso(Step):
 
     `score_oof` is the score of each case by the fit without its fold, at the lambda that
     the same folds chose, so it is a little optimistic; for an honest estimate test on
-    other sites. A later step reads the columns selected as `@<step>.selected`.
+    other sites. A later step reads the columns selected as `@<step>.selected`. Levels that
+    fewer than five cases have stay out of the path (`rare_levels`).
     """
 
     only_masked: ClassVar[bool] = True
@@ -156,7 +158,9 @@ class Lasso(Step):
         if not n or (self.family == "logistic" and not (first["classes"] > 0).all()):
             why = lacks_classes(first["classes"]) or NO_CASE
             return without_path(first, why)
-        scale = rough_scale(n, total[:-1], size[:-1])
+        unseen = unseen_levels(terms, contract, (n, total[:-1]))
+        scale = rough_scale(n, total[:-1], size[:-1]).without(unseen.among(terms))
+        left_out = unseen.words(terms)
         smallest = self.smallest or (_SMALLEST if self.alpha else _SMALLEST_OF_RIDGE)
         shape = Shape(self.alpha, self.lambdas, smallest)
         if self.family == "linear":
@@ -165,8 +169,8 @@ class Lasso(Step):
         else:
             path = yield from lasso_logistic.fit_path(scale, shape)
         if isinstance(path, str):
-            return without_path(first, path)
-        return answer_of(path, Choice(terms, self.family, self.choose), first)
+            return without_path(first, "; ".join([path, *([left_out] if left_out else [])]))
+        return answer_of(path, Choice(terms, self.family, self.choose, left_out), first)
 
     def columns_from(self, table: Table, answer: Answer) -> Mapping[str, Floats]:
         """Return the scores; NaN where a selected column is missing."""

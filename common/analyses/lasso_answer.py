@@ -14,11 +14,12 @@ from common.sums import Sums
 
 @dataclass(frozen=True)
 class Choice:
-    """What the answer needs of the step: its columns, family and rule."""
+    """What the answer needs of the step: its columns, family, rule; why some are left out."""
 
     terms: tuple[Term, ...]
     family: str
     rule: str
+    left_out: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -58,7 +59,7 @@ def answer_of(path: Path, choice: Choice, first: Sums) -> Answer:
     values: dict[str, Json] = {
         **_counts(first),
         "converged": True,
-        "note": _note(validated, at, selected=bool(terms)),
+        "note": _note(validated, at, choice.left_out, selected=bool(terms)),
         "error": "deviance" if choice.family == "logistic" else "squared error",
         "lambda_min": plain(path.lambdas[validated.best]),
         "lambda_1se": plain(path.lambdas[validated.sparse]),
@@ -76,9 +77,11 @@ def answer_of(path: Path, choice: Choice, first: Sums) -> Answer:
     return Answer(values, {"coefficients": raw})
 
 
-def _note(validated: Validated, at: int, *, selected: bool) -> str | None:
+def _note(validated: Validated, at: int, left_out: str | None, *, selected: bool) -> str | None:
     """Say where a lambda lies at an end of the path, beyond which a better one may be."""
     said = [] if selected else ["no column was selected"]
+    if left_out:
+        said.append(left_out)
     if validated.best == len(validated.mean) - 1:
         said.append(
             "the error is least at the smallest lambda of the path and may be less beyond it: "

@@ -72,7 +72,9 @@ def _moments(rough: Scale, classes: Ints, total: Sums) -> tuple[Scale, list[Mome
     mean = d.sum(0) / n
     sd = sd_of(n, d.sum(0), d2.sum(0))
     safe = np.where(sd > 0, sd, 1.0)
-    scale = Scale(rough.centre + rough.spread * mean, rough.spread * safe)
+    # A column left out has an infinite spread, and is 0 for all.
+    unit = np.where(np.isfinite(rough.spread), rough.spread, 0.0)
+    scale = Scale(rough.centre + unit * mean, rough.spread * safe)
     moments = []
     for k in range(-1, len(sizes)):
         train = np.arange(len(sizes)) != k

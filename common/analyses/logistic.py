@@ -25,7 +25,7 @@ from common.analyses.logit_asks import logit_schema, logit_sums
 from common.analyses.newton import Ints
 from common.analyses.outcome import complete, event_level, events, lacks_classes
 from common.analyses.plain import floats
-from common.analyses.rare_levels import hide_rare_levels, merged_matrix, unseen_levels
+from common.analyses.rare_levels import merged_matrix, unseen_levels
 from common.cohort import Column, Name
 from common.step import Step
 from common.sums import Array, Schema, Sums, cells, count
@@ -138,15 +138,13 @@ class Logistic(Step):
         if note:
             return without_models(self.models, first, note)
         total, size = read_sizes(first)
-        scale = rough_scale(n0 + n1, total, size)
+        unseen = unseen_levels(plan.terms, contract, (n0 + n1, total), alone=alone)
+        scale = rough_scale(n0 + n1, total, size).without(unseen.among(plan.terms))
         rules = Rules(self.firth, self.ridge, self.level)
         fitted = yield from fit_all(plan, scale, n1 / (n0 + n1), rules)
-        unseen = unseen_levels(plan.terms, contract, total, alone=alone)
         how = self.level, self.ridge, self.firth
         setting = Setting(plan, scale, (n0, n1), *how, unseen)
-        answer = answer_of(setting, fitted, first)
-        either = self.firth == "auto" and not self.ridge
-        return hide_rare_levels(answer, self.models, contract, (n0 + n1, total), either=either)
+        return answer_of(setting, fitted, first)
 
     def columns_from(self, table: Table, answer: Answer) -> Mapping[str, Floats]:
         """Return the predictions of each model; NaN where a covariate is missing."""

@@ -38,7 +38,7 @@ from common.analyses.person_time import (
 )
 from common.analyses.plain import floats, whole
 from common.analyses.publish import SMALLEST_CELL
-from common.analyses.rare_levels import hide_rare_levels, merged_matrix, unseen_levels
+from common.analyses.rare_levels import merged_matrix, unseen_levels
 from common.cohort import Name
 from common.step import Step
 from common.sums import Array, Schema, Sums, count, fine_grid, real
@@ -148,7 +148,8 @@ class PiecewiseExponential(Step):
             return Answer({**counts, "models": empty, "tests": []})
         cuts = cut_days(whole(first["events"]), self.intervals)
         total, size = read_sizes(first)
-        scale = rough_scale(n, total, size)
+        unseen = unseen_levels(models.terms, contract, (n, total), alone=alone)
+        scale = rough_scale(n, total, size).without(unseen.among(models.terms))
         used = _used(models, len(cuts) + 1)
         start = np.zeros(used.shape)
         start[:, : len(cuts) + 1] = np.log(n_events / float(first["time"]))
@@ -156,12 +157,10 @@ class PiecewiseExponential(Step):
         steps = maximise(start, used, np.full(len(start), float(n_events)))
         fit = yield from climb(steps, climbing.ask, climbing.read)
         slopes, tables = slopes_of(fit, scale.spread), dict[str, Json]()
-        unseen = unseen_levels(models.terms, contract, total, alone=alone)
         for m, name in enumerate(self.models):
             tables[name] = table_of(models, slopes, m, unseen, self.level)
         counts |= {"n_intervals": len(cuts) + 1, "tests": tests_of(models, slopes)}
-        answer = Answer({**counts, "models": tables, "mode": "exact"})
-        return hide_rare_levels(answer, self.models, contract, (n, total))
+        return Answer({**counts, "models": tables, "mode": "exact"})
 
 
 def _used(models: Models, n_intervals: int) -> Bools:

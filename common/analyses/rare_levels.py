@@ -1,7 +1,9 @@
-"""Levels that few cases have: no coefficient of theirs is printed, none leaves in clear (R3).
+"""Levels that few cases have: no model holds them, none leaves in clear (rule R3).
 
 The coefficient of a level, and its standard error, are made of the cases that have it; with
-one to four of them, a reader can work their outcomes out.
+one to four of them, a reader can work their outcomes out. To hide the coefficient is not
+enough: predictions, the likelihood, even whether there is a maximum follow from it. So such
+a level is left out before the first fit, by the counts of all cases, for all folds alike.
 """
 
 from collections import defaultdict
@@ -11,8 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from common.analyses.analysis import Answer, Json
-from common.analyses.design import INTERCEPT, Contract, Term, matrix_of, terms_of
+from common.analyses.design import Contract, Term, matrix_of
 from common.analyses.few import few_of_a_value
 from common.analyses.publish import SMALLEST_CELL
 from common.table import Floats, Table
@@ -20,23 +21,20 @@ from common.table import Floats, Table
 Ints = NDArray[np.int64]
 
 RARE_VALUE = f"fewer than {SMALLEST_CELL} cases have one of the column's two values"
-_NOTE = "not shown, as fewer than {} cases have one of the levels of {}: {}"
-_NO_ESTIMATE = "no estimate; fewer than {} cases have one of the levels of {}"
-_NOBODY = "left out, as nobody has the level: "
+_FEW = (
+    f"left out, as fewer than {SMALLEST_CELL} cases (or nobody) have the level or the one it is "
+    "compared with: "
+)
 _MERGED = (
     f"not told apart from another level, as nobody or fewer patients than the site shows "
     f"({SMALLEST_CELL} or more) have one of the two: "
 )
 _COLLINEAR = "left out as constant or collinear with those before: "
-# What only a maximum of the likelihood has; of a rare level it tells that its cases differ.
-_OF_MAXIMUM = ("aic", "bic", "nagelkerke_r2", "folds_penalised")
-_SEPARATED = "separated"
-EITHER = "maximum likelihood, or Firth's where it has no maximum"
 
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """Terms of levels that nobody has, as far as the sums tell.
+    """Terms that no model may hold, as too few cases have their level.
 
     Attributes:
         terms: their names.
@@ -46,26 +44,54 @@ class Unseen:
     terms: frozenset[str] = frozenset()
     alone: bool = False
 
+    def among(self, terms: Sequence[Term]) -> NDArray[np.bool_]:
+        """Return where they stand, shape (p,)."""
+        return np.array([term.name in self.terms for term in terms], np.bool_)
+
+    def words(self, terms: Sequence[Term]) -> str | None:
+        """Say of which terms a design is without them; None where of none."""
+        return self.left_out([term.name for term in terms if term.name in self.terms])
+
     def left_out(self, gone: Sequence[str]) -> str | None:
         """Say why a fit has left out these terms; None where there are none."""
         levels = [name for name in gone if name in self.terms]
         others = [name for name in gone if name not in self.terms]
-        head = _MERGED if self.alone else _NOBODY
+        head = _MERGED if self.alone else _FEW
         parts = [head + ", ".join(levels)] if levels else []
         parts += [_COLLINEAR + ", ".join(others)] if others else []
         return "; ".join(parts) or None
 
 
 def unseen_levels(
-    terms: Sequence[Term], contract: Contract, total: Floats, *, alone: bool
+    terms: Sequence[Term], contract: Contract, sums: tuple[int, Floats], *, alone: bool = False
 ) -> Unseen:
-    """Return the levels that have no case, by the sum of each column of a design."""
-    names = frozenset(
-        term.name
-        for term, in_level in zip(terms, total, strict=True)
-        if (term.level or is_binary(term.column, contract)) and round(float(in_level)) == 0
-    )
-    return Unseen(names, alone)
+    """Return the terms to leave out, by what all cases have.
+
+    A level of fewer than five becomes the one that levels are compared with, and that one,
+    if few are left in it, the largest level.
+
+    Args:
+        terms: columns of the design.
+        contract: of the table's columns.
+        sums: complete cases, and the sum of each column of the design over them.
+        alone: they are of a site alone.
+    """
+    n, total = sums
+    by_column: dict[str, dict[str, int]] = defaultdict(dict)
+    for term, in_level in zip(terms, total, strict=True):
+        if term.level or is_binary(term.column, contract):
+            by_column[term.column][term.name] = round(float(in_level))
+    few = [name for of in by_column.values() for name in _few_of(n, of)]
+    return Unseen(frozenset(few), alone)
+
+
+def _few_of(n: int, counts: Mapping[str, int]) -> set[str]:
+    """Return the levels of one column to leave out, by how many cases have each."""
+    few = {name for name, count in counts.items() if count < SMALLEST_CELL}
+    kept = {name: count for name, count in counts.items() if name not in few}
+    if kept and n - sum(kept.values()) < SMALLEST_CELL:
+        few.add(max(kept, key=lambda name: kept[name]))
+    return few
 
 
 def is_binary(column: str, contract: Contract) -> bool:
@@ -143,83 +169,3 @@ def rare_binary(
     fewer = np.minimum(total, n - total)
     rare: NDArray[np.bool_] = binary & (fewer > 0.5) & (fewer < SMALLEST_CELL - 0.5)
     return rare
-
-
-def hide_rare_levels(
-    answer: Answer,
-    models_of: Mapping[str, Sequence[str]],
-    contract: Contract,
-    sums: tuple[int, Floats],
-    *,
-    either: bool = False,
-) -> Answer:
-    """Return the answer of a regression with nothing in its tables of rare levels.
-
-    The models are the same: they are adjusted for the levels, and predict with them.
-
-    Args:
-        answer: with `models`.
-        models_of: columns of each model, by its name.
-        contract: of the columns.
-        sums: complete cases, and the sum of each column of the design over them.
-        either: the fit is penalised where its likelihood has no maximum, and else not.
-    """
-    columns = tuple(dict.fromkeys(c for of in models_of.values() for c in of))
-    rare, models = _rare(terms_of(columns, contract), contract, *sums), answer.values["models"]
-    if not rare or not isinstance(models, Mapping):
-        return answer
-    shown: dict[str, Json] = {
-        name: _without(model, models_of[name], rare, either=either)
-        for name, model in models.items()
-    }
-    return Answer({**answer.values, "models": shown}, answer.arrays)
-
-
-def has_rare_level(terms: Sequence[Term], contract: Contract, n: int, total: Floats) -> bool:
-    """Tell whether a column of a design has a level of few cases, by the sums of its terms."""
-    return bool(_rare(terms, contract, n, total))
-
-
-def _rare(terms: Sequence[Term], contract: Contract, n: int, total: Floats) -> dict[str, set[str]]:
-    """Return the names of terms of columns that have a level of few cases, by column."""
-    of_column: dict[str, dict[str, int]] = defaultdict(dict)
-    for term, in_level in zip(terms, total, strict=True):
-        if term.level or is_binary(term.column, contract):
-            of_column[term.column][term.name] = round(float(in_level))
-    rare: dict[str, set[str]] = {}
-    for column, counts in of_column.items():
-        levels = (*counts.values(), n - sum(counts.values()))
-        if any(0 < count < SMALLEST_CELL for count in levels):
-            rare[column] = set(counts)
-    return rare
-
-
-def _without(
-    model: Json, used: Sequence[str], rare: Mapping[str, set[str]], *, either: bool
-) -> Json:
-    """Return a model's table without what tells of its rare levels, nor that it is separated.
-
-    Separation by a level of few says that those few have one outcome. So the reason, the
-    method and what differs by it go; a model without such a column is untouched.
-    """
-    columns = [column for column in rare if column in used]
-    if not isinstance(model, dict) or not columns:
-        return model
-    terms = model.get("terms")
-    if not isinstance(terms, dict):
-        return {**model, "note": _NO_ESTIMATE.format(SMALLEST_CELL, ", ".join(columns))}
-    # Of all levels together one follows from the rest.
-    hidden = {INTERCEPT}.union(*(rare[column] for column in columns))
-    shown: dict[str, Json] = {
-        name: dict.fromkeys(row) if name in hidden and isinstance(row, dict) else row
-        for name, row in terms.items()
-    }
-    names = ", ".join(name for name in terms if name in hidden)
-    note = _NOTE.format(SMALLEST_CELL, ", ".join(columns), names)
-    said = str(model.get("note") or "")
-    said = f"{said}; {note}" if said and not said.startswith(_SEPARATED) else note
-    out: dict[str, Json] = {**model, "terms": shown, "note": said}
-    if either:
-        out = {key: value for key, value in out.items() if key not in _OF_MAXIMUM}
-        out |= {"method": EITHER, "intervals": None}
-    return out

@@ -13,7 +13,7 @@ from common.analyses.logit_asks import variances
 from common.analyses.newton import CONVERGED, SEPARATED, Bools, Fit, Ints, inverse_of
 from common.analyses.plain import plain
 from common.analyses.publish import SMALLEST_CELL, shown_counts
-from common.analyses.rare_levels import EITHER, RARE_VALUE
+from common.analyses.rare_levels import RARE_VALUE
 from common.sums import Sums
 from common.table import Floats
 
@@ -28,15 +28,13 @@ _NOTES = {
     _HIDDEN: HIDDEN_ALONE,
     _CONSTANT: "constant, or collinear with the columns adjusted for",
 }
-_NO_ESTIMATE = f"no estimate; fewer than {SMALLEST_CELL} cases have a level adjusted for"
 
 
 @dataclass
 class Screened:
     """The slopes of all columns per unit, shape (p,); NaN where there is none.
 
-    Where they are adjusted for a level of few cases, that a fit is separated would tell that
-    those few are alike: nothing says whether one is.
+    `left_out` says which levels they are not adjusted for, as few cases have them.
     """
 
     classes: Ints
@@ -46,7 +44,7 @@ class Screened:
     p: Floats
     state: Ints
     penalised: Bools
-    adjusts_for_few: bool = False
+    left_out: str | None = None
 
     def take(self, rows: Ints, fit: Fit, gram: Floats, spread: Floats) -> None:
         """Take slopes of some columns, scaled by `spread`, with Wald's p."""
@@ -141,9 +139,8 @@ def _column(screened: Screened, j: int, level: float) -> dict[str, Json]:
     reach = z_of(level) * se
     method = "Firth" if screened.penalised[j] else "maximum likelihood"
     note = _NOTES.get(int(screened.state[j]), "did not converge")
-    if screened.adjusts_for_few:
-        method = EITHER
-        note = _NO_ESTIMATE if screened.state[j] == SEPARATED else note
+    if screened.left_out and np.isfinite(beta):
+        note = f"adjusted for the others: {screened.left_out}"
     with np.errstate(over="ignore"):
         ratios = np.exp([beta, beta - reach, beta + reach])
         per_sd = np.exp(np.array([beta, beta - reach, beta + reach]) * sd)

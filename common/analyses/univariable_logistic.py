@@ -1,7 +1,7 @@
 """Logistic regression of an outcome on each of many columns, all in the same rounds."""
 
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -31,9 +31,9 @@ from common.analyses.outcome import complete, event_level, events
 from common.analyses.plain import floats, whole
 from common.analyses.publish import SMALLEST_CELL
 from common.analyses.rare_levels import (
-    has_rare_level,
     merged_matrix,
     rare_binary,
+    unseen_levels,
     without_rare_columns,
 )
 from common.analyses.univariable_answer import Screened, answer_of, nothing_yet
@@ -171,8 +171,6 @@ class UnivariableLogistic(Step):
         total, p = read_sizes(first)[0], len(self.of)
         rare = rare_binary(self.of, contract, classes.sum(1), total[:p])
         screened = nothing_yet(classes, rare, alone=alone)
-        adjust = terms_of(self.adjust, contract)
-        screened.adjusts_for_few = has_rare_level(adjust, contract, int(first["n"]), total[p:])
         rows = np.flatnonzero((classes >= SMALLEST_CELL).all(1) & ~rare)
         if not rows.size:
             return screened
@@ -180,6 +178,10 @@ class UnivariableLogistic(Step):
         start = np.zeros((len(rows), q))
         start[:, 0] = np.log(share / (1.0 - share))
         scales = _scales(first, classes.sum(1), int(first["n"]))
+        adjust = terms_of(self.adjust, contract)
+        unseen = unseen_levels(adjust, contract, (int(first["n"]), total[p:]), alone=alone)
+        scales = replace(scales, adjust=scales.adjust.without(unseen.among(adjust)))
+        screened.left_out = unseen.words(adjust)
         likelihood = Likelihood(_at(scales, rows), 0.0, share * (1.0 - share))
         free = np.ones(start.shape, bool)
         fit = yield from climb(maximise(start, free), likelihood.ask, likelihood.read)

@@ -112,7 +112,7 @@ def test_too_few_events_are_said_clearly() -> None:
     table = followed(100, seed=8)
     table.columns["died"][:] = 0.0
     answer = run(STEP, [table]).values
-    assert answer["models"]["clinical"]["note"] == "there are too few events"
+    assert answer["models"]["clinical"]["note"] == "there are no events"
     assert answer["events"] is None
 
 

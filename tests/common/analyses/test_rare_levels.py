@@ -1,4 +1,4 @@
-"""Levels that one to four cases have: the models hold them, no page shows them."""
+"""Levels that one to four cases have: no model holds them, no page shows them."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,6 +9,7 @@ import pytest
 from common.analyses.analysis import Analysis, Ask
 from common.analyses.cox import Cox
 from common.analyses.describe import Describe
+from common.analyses.lasso import Lasso
 from common.analyses.logistic import Logistic
 from common.analyses.moments import Moments
 from common.analyses.piecewise_exponential import PiecewiseExponential
@@ -16,9 +17,13 @@ from common.analyses.runner import run
 from common.analyses.univariable_logistic import UnivariableLogistic
 from common.cohort import Column
 from common.table import Table
+from tests.common.analyses.regression_tables import assert_same
 from tests.common.analyses.tables import split_unevenly
 
 N = 120
+LEFT_OUT = (
+    "left out, as fewer than 5 cases (or nobody) have the level or the one it is compared with: "
+)
 STAGES = ("I", "II", "III")
 
 
@@ -60,22 +65,30 @@ def _model(analysis: Analysis, table: Table) -> Any:
 
 
 @pytest.mark.parametrize("analysis", KINDS, ids=lambda a: a.kind)
-def test_a_rare_level_has_no_coefficient_and_the_model_is_the_same(analysis: Analysis) -> None:
-    found = _model(analysis, _table({1: 40, 2: 4}))
-    for term in ("stage[II]", "stage[III]"):  # with the intercept one follows from the other
-        assert set(found["terms"][term].values()) == {None}
-    assert "fewer than 5 cases have one of the levels" in found["note"]
-    assert "stage[III]" in found["note"]
-    assert found["terms"]["age"]["estimate"] is not None
-    assert found["log_likelihood"] is not None
+def test_a_rare_level_is_one_with_the_level_it_is_compared_with(analysis: Analysis) -> None:
+    table = _table({1: 40, 2: 4})
+    found = _model(analysis, table)
+    assert set(found["terms"]["stage[III]"].values()) == {None}
+    assert found["terms"]["stage[II]"]["estimate"] is not None
+    assert found["note"] == f"{LEFT_OUT}stage[III]"
+    merged = np.where(table.columns["stage"] == 2, 0.0, table.columns["stage"])
+    without = _model(analysis, replace(table, columns={**table.columns, "stage": merged}))
+    assert_same(found, without)
 
 
 @pytest.mark.parametrize("analysis", KINDS, ids=lambda a: a.kind)
-def test_against_a_rare_level_no_coefficient_is_printed(analysis: Analysis) -> None:
+def test_a_rare_level_to_compare_with_becomes_one_with_the_largest(analysis: Analysis) -> None:
     found = _model(analysis, _table({1: 60, 2: 57}))
-    for term in ("stage[II]", "stage[III]"):
-        assert set(found["terms"][term].values()) == {None}
-    assert found["terms"]["age"]["estimate"] is not None
+    assert set(found["terms"]["stage[II]"].values()) == {None}
+    assert found["terms"]["stage[III]"]["estimate"] is not None
+    assert found["note"] == f"{LEFT_OUT}stage[II]"
+
+
+@pytest.mark.parametrize("analysis", [KINDS[0], KINDS[2]], ids=lambda a: a.kind)
+def test_sites_together_leave_out_what_one_table_does(analysis: Any) -> None:
+    table = _table({1: 40, 2: 4})
+    one, several = run(analysis, [table]), run(analysis, split_unevenly(table, 4))
+    assert_same(several.values, one.values)
 
 
 @pytest.mark.parametrize("analysis", KINDS, ids=lambda a: a.kind)
@@ -167,36 +180,15 @@ def test_a_site_alone_sends_no_such_mean(analysis: Analysis, n_flagged: int) -> 
 
 
 @pytest.mark.parametrize("analysis", KINDS, ids=lambda a: a.kind)
-def test_a_site_alone_says_that_a_level_is_merged_and_a_total_that_nobody_has_it(
+def test_a_site_alone_says_that_a_level_is_merged_and_a_total_that_few_have_it(
     analysis: Any,
 ) -> None:
     values: Any = run(analysis, [_table({1: 40, 2: 4}, smallest_cell=5)], alone=True).values
     note = values["models"]["of"]["note"]
     assert note.startswith("not told apart from another level, as nobody or fewer patients")
     assert note.endswith(": stage[III]")
-    note = _model(analysis, _table({1: 40, 2: 0}))["note"]
-    assert note == "left out, as nobody has the level: stage[III]"
-
-
-def test_no_word_tells_that_the_few_of_a_level_are_alike() -> None:
-    """All of a rare level have the event, or they differ: the page says the same of both."""
-    analysis, said = Logistic(outcome="died", models={"of": ("age", "stage")}), []
-    for same in (True, False):
-        table = _table({1: 40, 2: 4})
-        died = table.columns["died"].copy()
-        died[table.columns["stage"] == 2] = [1, 1, 1, 1 if same else 0]
-        of = _model(analysis, replace(table, columns={**table.columns, "died": died}))
-        said.append([of.get(key) for key in ("note", "method", "intervals", "aic")])
-        assert of["terms"]["age"]["estimate"] is not None
-    assert said[0] == said[1]
-    assert "separated" not in said[0][0]
-
-
-def test_without_an_estimate_the_few_of_a_level_are_the_reason() -> None:
-    table = _table({1: 40, 2: 4})
-    died = np.where(table.columns["stage"] == 2, 0.0, table.columns["died"])
-    found = _model(KINDS[1], replace(table, columns={**table.columns, "died": died}))
-    assert found["note"] == "no estimate; fewer than 5 cases have one of the levels of stage"
+    for n in (0, 4):
+        assert _model(analysis, _table({1: 40, 2: n}))["note"] == f"{LEFT_OUT}stage[III]"
 
 
 def test_a_model_without_the_column_is_not_touched() -> None:
@@ -206,12 +198,47 @@ def test_a_model_without_the_column_is_not_touched() -> None:
     assert not values["models"]["alone"]["note"]
 
 
-@pytest.mark.parametrize("firth", ["auto", "never"])
-def test_nor_does_a_screen_that_adjusts_for_it(firth: Any) -> None:
+def test_a_screen_is_not_adjusted_for_it() -> None:
     table = _table({1: 40, 2: 4})
-    died = np.where(table.columns["stage"] == 2, 1.0, table.columns["died"])
-    alike = replace(table, columns={**table.columns, "died": died})
-    screen = UnivariableLogistic(of=("age",), adjust=("stage",), outcome="died", firth=firth)
-    found: Any = run(screen, split_unevenly(alike, 3)).values["columns"]
-    assert found["age"]["method"] == "maximum likelihood, or Firth's where it has no maximum"
-    assert "separated" not in str(found["age"]["note"])
+    screen = UnivariableLogistic(of=("age",), adjust=("stage",), outcome="died")
+    found: Any = run(screen, split_unevenly(table, 3)).values["columns"]
+    assert found["age"]["note"] == f"adjusted for the others: {LEFT_OUT}stage[III]"
+    merged = np.where(table.columns["stage"] == 2, 0.0, table.columns["stage"])
+    alike = replace(table, columns={**table.columns, "stage": merged})
+    assert_same(found, run(screen, split_unevenly(alike, 3)).values["columns"])
+
+
+LASSOS = [
+    Lasso(outcome="died", of=("age", "stage", "flag", "days"), folds=3, lambdas=6),
+    Lasso(outcome="died", of=("age", "stage", "flag", "days"), folds=3, lambdas=6, alpha=0.0),
+    Lasso(outcome="age", family="linear", of=("stage", "flag", "days"), folds=3, lambdas=6),
+]
+
+
+@pytest.mark.parametrize("analysis", LASSOS, ids=lambda a: f"{a.family}-{a.alpha:g}")
+def test_a_lasso_is_that_without_such_columns(analysis: Lasso) -> None:
+    table = replace(_table({1: 40, 2: 4}), fold_key="key")
+    answer = run(analysis, split_unevenly(table, 3))
+    values: Any = answer.values
+    assert values["converged"]
+    assert f"{LEFT_OUT}stage[III], flag" in values["note"]
+    for row in values["path"]:
+        assert not {"stage[III]", "flag"} & set(row["estimates_per_sd"])
+    second = (table.columns["stage"] == 1).astype(np.float64)
+    contract = {**table.contract, "II": Column(type="integer", range=(0, 1))}
+    without = replace(table, columns={**table.columns, "II": second}, contract=contract)
+    others = tuple("II" if name == "stage" else name for name in analysis.of if name != "flag")
+    plain: Any = run(analysis.model_copy(update={"of": others}), split_unevenly(without, 3)).values
+    for name in ("lambda_min", "lambda_1se", "intercept", "n_selected"):
+        assert values[name] == pytest.approx(plain[name], rel=1e-7)
+    for column in analysis.columns_from(table, answer).values():
+        assert np.isfinite(column).all()
+
+
+def test_a_lasso_of_nothing_but_such_columns_says_so() -> None:
+    table = replace(_table({1: 40, 2: 4}), fold_key="key")
+    for family, outcome in (("linear", "age"), ("logistic", "died")):
+        lasso = Lasso(outcome=outcome, family=family, of=("flag",), folds=3, lambdas=6)
+        values: Any = run(lasso, split_unevenly(table, 3)).values
+        assert not values["converged"]
+        assert values["note"].endswith(f"{LEFT_OUT}flag")
