@@ -5,10 +5,11 @@ Only the counts of a `Flow` may pass the gate.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from common.drawing import Drawing
 from common.errors import Finding
 from common.flow import Code
 
@@ -26,6 +27,7 @@ class Case:
         masks: file of every mask of the contract, None where the case has none.
         values: number of every column of the contract; NaN means missing, a category
             is the index of its level.
+        drawing: of folds among all patients of the site; None: of this patient by itself.
     """
 
     case_id: str
@@ -35,6 +37,7 @@ class Case:
     images: Mapping[str, Path]
     masks: Mapping[str, Path | None]
     values: Mapping[str, float]
+    drawing: Drawing | None = field(default=None, compare=False, repr=False)
 
 
 class Severity(StrEnum):

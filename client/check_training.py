@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from client.cases import Case
-from client.cohorts import select
+from client.cohorts import fold_in, select
 from common.study import Study
-from common.table import fold_of
 from common.tasks.classification import class_of, levels_of
 from common.tasks.train import Train
 
@@ -108,8 +107,8 @@ def _of_folds(
         yield Doubt("", f"{at}: {text}: nothing to tell apart", stops=True)
         return
     for k in range(1, step.folds + 1):
-        left = [c for c in cases if 1 + fold_of(study.name, c.patient_id, step.folds) == k]
-        rest = [c for c in cases if 1 + fold_of(study.name, c.patient_id, step.folds) != k]
+        left = [c for c in cases if 1 + fold_in(study, c, step.folds) == k]
+        rest = [c for c in cases if 1 + fold_in(study, c, step.folds) != k]
         if missing := _missing(study, outcome, rest):
             text = f'without fold {k} no training case in which "{outcome}" is'
             yield Doubt("", f"{at}: {text} {' or '.join(missing)}; take fewer folds", stops=True)

@@ -18,10 +18,11 @@ from client.check_rows import several_rows
 from client.check_training import doubts
 from client.check_words import in_words as problems_in_words
 from client.check_words import placed, strange_renames
-from client.cohorts import selections
+from client.cohorts import drawn, selections
 from client.commands.checking import check_here, site_file
 from client.commands.joining import register
 from client.derived import formulas_in_words
+from client.fold_sizes import folds_in_words
 from client.gaps import gaps_in_words
 from client.ingest.bids import Wanted, import_bids
 from client.ingest.decathlon import Columns, import_decathlon
@@ -108,8 +109,11 @@ def check_simulated(study_path: Path, sites_path: Path, runs: Path | None) -> li
         problems += _problems(study, name, folder, checked)
         problems += _too_small(name, checked.flow.n_patients, site.simulate.policy)
         if not checked.findings:
-            sound[name] = checked.cases
-            said = formulas_in_words(study, checked.cases, site.simulate.policy)
+            sound[name] = drawn(study, checked.cases)
+            said = [*formulas_in_words(study, checked.cases, site.simulate.policy)]
+            if name in roster.developing:
+                policy, n = site.simulate.policy, len(roster.developing)
+                said += folds_in_words(study, sound[name], policy, n)
             problems += [Problem(name, text, is_warning=True) for text in said]
     developing = {name: cases for name, cases in sound.items() if name in roster.developing}
     problems += [Problem("all sites", t, is_warning=True) for t in several_rows(study, sound)]
@@ -374,8 +378,10 @@ def check_site(
         apart = selections(wanted, checked.cases)
         if gaps := gaps_in_words(wanted, checked, apart, here.policy):
             sys.stdout.write(f"{folder}: {gaps}\n")
-        sound = {} if checked.findings else {here.name: checked.cases}
-        said = formulas_in_words(wanted, sound.get(here.name, ()), here.policy)
+        sound = {} if checked.findings else {here.name: drawn(wanted, checked.cases)}
+        said = [*formulas_in_words(wanted, sound.get(here.name, ()), here.policy)]
+        n_sites = here.policy.fewest_sites if len(here.cohorts) == 1 else 0
+        said += folds_in_words(wanted, sound.get(here.name, ()), here.policy, n_sites)
         sys.stdout.writelines(f"{folder}: {text}\n" for text in said)
         for doubt in doubts(wanted, sound, all_here=False):
             wrong = wrong or doubt.stops

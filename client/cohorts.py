@@ -15,12 +15,12 @@ from client.ingest.cohort_csv import FILE
 from client.quarantine import COHORT_CHECK, Aside
 from client.site import Site
 from common.cohort import SPLITS
+from common.drawing import Drawing, fold_of, outer_fold
 from common.errors import Reason, Refused
 from common.flow import Code
 from common.step import Cases
 from common.study import Study
 from common.sums import Sums
-from common.table import outer_fold
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _load(site: Site, study: Study) -> SiteCohort:
     if fatal:
         raise Refused(Reason.COHORT_INVALID, "\n".join(str(finding) for finding in fatal))
     cases = [c for i, checked in enumerate(checks) for c in _named(checked.cases, i, len(checks))]
-    ordered = tuple(sorted(cases, key=lambda case: case.case_id))
+    ordered = drawn(study, sorted(cases, key=lambda case: case.case_id), n_folders=len(checks))
     aside = [a for i, checked in enumerate(checks) for a in _aside(checked, i, len(checks))]
     return SiteCohort(ordered, tuple(checked.flow for checked in checks), tuple(aside))
 
@@ -155,9 +155,22 @@ def _named(cases: Iterable[Case], i: int, n: int) -> Iterable[Case]:
     return [replace(c, case_id=f"{i}-{c.case_id}", patient_id=f"{i}-{c.patient_id}") for c in cases]
 
 
-def person_of(site: Site, case: Case) -> str:
-    """Return the patient as the case's own site names them, where folders are pooled too."""
-    return case.patient_id if len(site.cohorts) == 1 else case.patient_id.partition("-")[2]
+def drawn(study: Study, cases: Iterable[Case], n_folders: int = 1) -> tuple[Case, ...]:
+    """Return a site's cases with the drawing of its folds."""
+    cases = tuple(cases)
+    patients: dict[str, tuple[int, str, str]] = {}
+    for case in cases:
+        part, _, name = case.patient_id.partition("-") if n_folders > 1 else ("0", "", "")
+        patients.setdefault(case.patient_id, (int(part), case.split, name or case.patient_id))
+    drawing = Drawing(study.name, patients)
+    return tuple(replace(case, drawing=drawing) for case in cases)
+
+
+def fold_in(study: Study, case: Case, k: int, *, outer: bool = False) -> int:
+    """Return the fold, 0 to k - 1, of a case's patient, for nested validation or a step's own."""
+    if case.drawing is not None:
+        return case.drawing.fold(case.patient_id, k, outer=outer)
+    return (outer_fold if outer else fold_of)(study.name, case.patient_id, k)
 
 
 def _fits(study: Study, case: Case, wanted: Cases) -> bool:
@@ -165,7 +178,7 @@ def _fits(study: Study, case: Case, wanted: Cases) -> bool:
         return False
     if wanted.outside is not None:
         fold, n_folds = wanted.outside
-        if outer_fold(study.name, case.patient_id, n_folds) == fold:
+        if fold_in(study, case, n_folds, outer=True) == fold:
             return False
     for column, levels in wanted.where.items():
         value = case.values.get(column, float("nan"))

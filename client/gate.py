@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from client import audit, masking
-from client.cohorts import load_cohort
+from client.cohorts import SiteCohort, load_cohort
 from client.disclosure import (
     check_by_site,
     check_cohort,
@@ -24,16 +24,20 @@ from client.disclosure import (
     check_saturation,
     check_selection,
     check_sums,
+    in_clear,
 )
 from client.files import boot, overwrite
+from client.fold_sizes import check_folds
 from client.ledger import Ledger, freeze, release_of
 from client.policy import approved_study, check_columns, check_group, narrowed
 from client.site import Site
 from client.steps import Work, find_work
+from common.analyses.analysis import APPLY
 from common.codec import Malformed
 from common.errors import Reason, Refused
 from common.messages import Packet, Posed, Replies, Reply, Round
 from common.privacy.encoding import Words, encode, layout
+from common.study import Study
 from common.sums import Schema, conform
 
 log = logging.getLogger(__name__)
@@ -125,10 +129,7 @@ def _release(site: Site, message: Round, posed: Posed, turn: _Turn) -> Reply:
     check_columns(site.policy, step.columns())
     cohort = load_cohort(site, study)
     check_cohort(site.policy, cohort.n_patients)
-    judged = (site.policy, message.hello.study, posed.step, len(posed.group))
-    if judged not in cohort.known:  # the same for every round of a step
-        check_selection(site.policy, whole, cases=cohort.cases, posed=posed)
-        cohort.known[judged] = True
+    _check_cases(site, whole, message, posed, cohort)
     check_saturation(site.policy, study, cases=cohort.cases, posed=posed)
     frozen = freeze(site, study, message.hello.study, cohort)
     work = find_work(site, study, cohort, message, posed)
@@ -143,6 +144,19 @@ def _release(site: Site, message: Round, posed: Posed, turn: _Turn) -> Reply:
     about = {"cohort": frozen, "spent": round(spent, 1), "alone": work.alone, **account}
     _record_release(site, message, posed, work.schema, about)
     return masking.seal(site, message, posed, words, work.schema)
+
+
+def _check_cases(
+    site: Site, whole: Study, message: Round, posed: Posed, cohort: SiteCohort
+) -> None:
+    """Check a step's cases and folds: the same for every round of a step that sums alike."""
+    alone = in_clear(whole, posed)
+    applies = posed.ask.phase == APPLY
+    judged = (site.policy, message.hello.study, posed.step, len(posed.group), alone, applies)
+    if judged not in cohort.known:
+        check_selection(site.policy, whole, cases=cohort.cases, posed=posed)
+        check_folds(site.policy, whole, cohort.cases, posed, alone=alone)
+        cohort.known[judged] = True
 
 
 def _words(site: Site, message: Round, posed: Posed, work: Work, turn: _Turn) -> Words:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from client.cases import Case
+from client.cohorts import fold_in
 from client.files import write_atomically
 from client.site import Site
 from common.by_site import refit_without
@@ -16,7 +17,7 @@ from common.errors import Reason, Refused
 from common.nested import AT
 from common.step import HELD_OUT, LEFT_OUT
 from common.study import Study
-from common.table import Floats, Table, outer_fold
+from common.table import Floats, Table
 
 _CASES = "case_id"
 
@@ -55,7 +56,8 @@ def make_table(
             columns |= _left_out(source, name, cases)
     patients = np.array([case.patient_id for case in cases], dtype=np.str_)
     smallest = source.site.policy.smallest_cell if alone else 0
-    return Table(columns, study.contract(), patients, smallest, fold_key=study.name)
+    drawing = cases[0].drawing if cases else None
+    return Table(columns, study.contract(), patients, smallest, study.name, drawing=drawing)
 
 
 def with_columns(site: Site, study: Study, run: str, cases: Sequence[Case]) -> tuple[Case, ...]:
@@ -132,7 +134,7 @@ def _held_out(source: Source, name: str, cases: Sequence[Case]) -> dict[str, Flo
     nested, (step, column) = source.study.nested, name.split(HELD_OUT)
     if nested is None:
         return {}
-    folds = [outer_fold(source.study.name, case.patient_id, nested.folds) for case in cases]
+    folds = [fold_in(source.study, case, nested.folds, outer=True) for case in cases]
     ids, values = [case.case_id for case in cases], np.full(len(cases), np.nan)
     for fold in range(nested.folds):
         refit = f"{step}{AT}{fold}"

@@ -14,7 +14,7 @@ import numpy as np
 
 from client.bench import Bench
 from client.cases import Case
-from client.cohorts import person_of
+from client.cohorts import fold_in
 from client.dataset import digest_of
 from client.learners.learner import learner_of
 from client.own_networks import OwnNetworks
@@ -27,7 +27,6 @@ from common.errors import Reason, Refused
 from common.privacy.noise import noise_key
 from common.seeds import seed
 from common.sums import Array, Sums
-from common.table import fold_of
 from common.tasks.local import Local
 from common.tasks.task import prepares
 from common.tasks.train import AVERAGE, BEGIN, UPDATE, WEIGHTS, Train
@@ -76,7 +75,7 @@ def bench_of(job: Job, step: Train) -> Bench:
 
 def left_out(job: Job, case: Case, n_folds: int) -> int:
     """Return the fold, from 1, whose network never sees a case's patient."""
-    return 1 + fold_of(job.study.name, person_of(job.site, case), n_folds)
+    return 1 + fold_in(job.study, case, n_folds)
 
 
 def whole_cases(job: Job) -> Sequence[Case]:

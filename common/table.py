@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.cohort import Column
+from common.drawing import Drawing, fold_of
 
 Floats = NDArray[np.float64]
 
@@ -26,6 +27,7 @@ class Table:
         fold_key: the study's key for drawing folds, the same at every site.
         chosen: the rows the step's own `cases` select, shape (n,); None where all are. Where
             columns are made there are others beside them, of which nothing may be learnt.
+        drawing: of folds among all patients of the site; None: each patient by itself.
     """
 
     columns: Mapping[str, Floats]
@@ -34,6 +36,7 @@ class Table:
     smallest_cell: int = 0
     fold_key: str = ""
     chosen: NDArray[np.bool_] | None = None
+    drawing: Drawing | None = None
 
     @property
     def n(self) -> int:
@@ -49,6 +52,7 @@ class Table:
     def digest(self) -> bytes:
         """Return the sha256 of all of it: tables that share it give the same sums."""
         sha = hashlib.sha256(f"{self.n} {self.smallest_cell} {self.fold_key!r}".encode())
+        sha.update(repr(self.drawing).encode())
         for name, values in self.columns.items():
             of = self.contract[name]
             sha.update(f"{name!r} {of.type} {of.range} {of.levels}".encode())
@@ -59,12 +63,14 @@ class Table:
         return sha.digest()
 
     def folds(self, k: int) -> NDArray[np.int64]:
-        """Return the fold, 0 to k - 1, of each row: a keyed hash of its patient.
+        """Return the fold, 0 to k - 1, of each row: a keyed hash of its patient (`Drawing`).
 
         All cases of a patient share a fold, whatever the step that asks.
         """
         if k == 1:
             return np.zeros(self.n, np.int64)
+        if self.drawing is not None:
+            return np.array([self.drawing.fold(p, k) for p in self.patients.tolist()], np.int64)
         return np.array([fold_of(self.fold_key, p, k) for p in self.patients], np.int64)
 
     def by_column(self, names: Sequence[str]) -> Floats:
@@ -88,23 +94,3 @@ class Table:
         columns = {name: values[keep] for name, values in self.columns.items()}
         chosen = None if self.chosen is None else self.chosen[keep]
         return replace(self, columns=columns, patients=self.patients[keep], chosen=chosen)
-
-
-def outer_fold(key: str, patient: str, k: int) -> int:
-    """Return the fold of a patient in nested validation.
-
-    Of another draw than a step's own folds, or leaving out an outer fold would empty inner ones.
-    """
-    return fold_of(f"{key}\0outer", patient, k)
-
-
-def fold_of(key: str, patient: str, k: int) -> int:
-    """Return the fold, 0 to k - 1, of a patient: a keyed hash, the same for tables and networks.
-
-    Args:
-        key: the study's name, the same at every site.
-        patient: as the patient's own site names them.
-        k: number of folds.
-    """
-    digest = hashlib.sha256(f"{key}\0{patient}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") % k

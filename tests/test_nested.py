@@ -8,8 +8,8 @@ import pytest
 
 from client.site import load_site
 from common.analyses.analysis import Ask
+from common.drawing import outer_fold
 from common.errors import Refused
-from common.table import outer_fold
 from server.run import Run
 from server.simulate import simulate
 from tests.attacks.coordinator import coordinator

@@ -5,9 +5,9 @@ import pytest
 
 from client.cases import Case
 from client.check_training import doubts
+from common.drawing import fold_of
 from common.errors import ConfigError
 from common.study import Study, read_study
-from common.table import fold_of
 
 TEXT = """
 name: told

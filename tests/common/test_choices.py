@@ -5,10 +5,10 @@ import pytest
 
 from common.analyses.analysis import Answer
 from common.choices import NotAChoice, chosen_in
+from common.drawing import outer_fold
 from common.errors import ConfigError
 from common.step import Cases
 from common.study import read_study
-from common.table import outer_fold
 
 HEAD = """
 name: chain

@@ -12,7 +12,8 @@ from client.learners.learner import learner_of
 from client.products import with_products
 from client.site import load_site
 from client.tables import read_kept
-from common.table import Table, fold_of
+from common.drawing import fold_of
+from common.table import Table
 from server.journal import Journal, read_events
 from server.run import Run
 from server.simulate import simulate
