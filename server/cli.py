@@ -237,8 +237,8 @@ def _refuse_bad_cohorts(study: Path, sites: Path, runs: Path | None, *, leave_ou
     stopping = [p for p in wrong if p.stops]
     if stopping:
         sys.stderr.write(
-            f"The study cannot run with these cohorts: mend the {len(stopping)} that say `stops:`. "
-            "They are no single cases, which --leave-out could leave out"
+            "The study cannot run with these cohorts: mend what `stops` it, "
+            f"{len(stopping)} in all. These are no single cases, which --leave-out could leave out"
             f"{', as the others are' if len(stopping) < len(wrong) else ''}.\n"
         )
         raise typer.Exit(MISTAKE)
