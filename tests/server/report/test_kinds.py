@@ -182,24 +182,6 @@ def test_decision_curve_has_a_figure_and_net_benefits(folder: Path) -> None:
     assert "Net benefit" in found.text
 
 
-@pytest.mark.parametrize(
-    ("asked", "columns"),
-    [
-        ((0.2, 0.4, 0.6), ("0.2", "0.4", "0.6")),
-        ((0.15, 0.25), ("0.15", "0.25")),
-        (tuple(k / 100 for k in range(1, 100)), ("0.1", "0.2", "0.3", "0.4", "0.5")),
-        (tuple(k / 20 for k in range(1, 14, 2)), ("0.05", "0.25", "0.35", "0.45", "0.65")),
-    ],
-)
-def test_decision_table_has_columns_of_thresholds_that_were_asked_for(
-    folder: Path, asked: tuple[float, ...], columns: tuple[str, ...]
-) -> None:
-    step = DecisionCurve(outcome="response", scores=("old",), thresholds=asked)
-    found = [b for b in shown(folder, step).blocks if isinstance(b, Table)]
-    (table,) = (t for t in found if t.caption == "Net benefit")
-    assert table.head[1:] == columns
-
-
 def test_calibration_has_a_figure_and_its_slope(folder: Path) -> None:
     found = shown(folder, Calibration(outcome="response", scores=("new",)))
     assert "predicted probability" in found.figures[0].svg
@@ -235,18 +217,6 @@ def test_logistic_has_a_forest_and_odds_ratios(folder: Path) -> None:
     assert "Age, years" in found.text
     assert "large against small" in found.text
     assert "Logistic regression of Response: small (Age); large (Age and Arm)." in found.sentence
-
-
-def test_coefficients_of_a_column_of_huge_numbers_can_be_read(folder: Path) -> None:
-    term = {"estimate": 2.31e-15, "se": 8.04e-16, "p": 0.004}
-    ends = {"odds_ratio": 1.0, "ci_low": 1.0, "ci_high": 1.0}
-    values = {"n": 300, "models": {"m": {"terms": {"age": {**term, **ends}}}}}
-    step = Logistic(outcome="response", models={"m": ("age",)})
-    text = shown(folder, step, {"development": values}).text
-    minus = "\N{MINUS SIGN}"
-    times = "\N{MULTIPLICATION SIGN}"
-    assert f"2.31 {times} 10^{minus}15 (8.04 {times} 10^{minus}16)" in text
-    assert "one unit is tiny beside the values of the column" in text
 
 
 def test_logistic_says_why_a_model_has_no_terms(folder: Path) -> None:
