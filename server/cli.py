@@ -231,11 +231,16 @@ def _warn_of_codes(study: Path) -> None:
 def _refuse_bad_cohorts(study: Path, sites: Path, runs: Path | None, *, leave_out: bool) -> None:
     problems = site_commands.check_simulated(study, sites, runs)
     for problem in problems:
-        word = "warning: " if problem.is_warning else ""
+        word = "warning: " if problem.is_warning else "stops: " if problem.stops else ""
         sys.stderr.write(f"{problem.site}: {word}{problem.text}\n")
     wrong = [p for p in problems if not p.is_warning]
-    if any(p.stops for p in wrong):
-        sys.stderr.write("The study cannot run with these cohorts.\n")
+    stopping = [p for p in wrong if p.stops]
+    if stopping:
+        sys.stderr.write(
+            "The study cannot run with these cohorts: mend what `stops` it, "
+            f"{len(stopping)} in all. These are no single cases, which --leave-out could leave out"
+            f"{', as the others are' if len(stopping) < len(wrong) else ''}.\n"
+        )
         raise typer.Exit(MISTAKE)
     if wrong and not leave_out:
         sys.stderr.write(

@@ -142,7 +142,7 @@ class Combat(Step):
             "n_features": len(self.of),
             "covariates": [term.name for term in terms],
         }
-        note = _why_not(whole(first["batches"]), floats(first["cc"]))
+        note = _why_not(whole(first["batches"]), floats(first["cc"]), self.fewest)
         if note:
             return Answer({**about, "note": note})
         sums, size = read_wide("sum", first)
@@ -242,10 +242,10 @@ def _centred(values: Floats, of: NDArray[np.int64]) -> Floats:
     return out
 
 
-def _why_not(batches: NDArray[np.int64], cc: Floats) -> str:
+def _why_not(batches: NDArray[np.int64], cc: Floats, fewest: int) -> str:
     """Return why the model cannot be fitted, "" where it can."""
     if batches.min() < 2:
-        return "fewer than two batches have enough complete cases"
+        return f"fewer than two batches have enough complete cases: {fewest} or more (`fewest`)"
     size = np.sqrt(np.einsum("mqq->mq", cc))
     if (size == 0).any():
         return "a covariate does not vary within any batch"

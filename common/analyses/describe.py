@@ -11,7 +11,7 @@ from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.few import few_of_a_value
 from common.analyses.plain import floats
 from common.analyses.publish import SMALLEST_CELL, shown_counts
-from common.analyses.quantiles import Window, count_below, search_here, search_many
+from common.analyses.quantiles import Window, count_below, opened, search_here, search_many
 from common.analyses.rare_levels import is_binary
 from common.analyses.spread import unit_of, without_rounding
 from common.analyses.wide import read_wide, wide_schema, wide_sums
@@ -113,7 +113,8 @@ class Describe(Step):
             elif edges:
                 total = yield _ask("search", edges, {}, alone=False)
         if alone:
-            windows = {c: _read_windows(first[f"windows.{c}"]) for c in _ranged(numbers, contract)}
+            ranged = _ranged(numbers, contract)
+            windows = {c: _read_windows(first[f"windows.{c}"], contract[c]) for c in ranged}
         return Answer(_table_one(self, contract, first, _moments(n, means, spread, unit), windows))
 
     def _windows_here(self, table: Table, column: str) -> Floats:
@@ -195,9 +196,9 @@ def _moments(n: Array, means: Array, spread: Sums, unit: Floats) -> tuple[Floats
     return means + shift * unit, np.sqrt(squares / np.maximum(n - 1, 1)), n
 
 
-def _read_windows(sums: Array) -> list[Window]:
+def _read_windows(sums: Array, column: Column) -> list[Window]:
     rows = [(float(w[0]), float(w[1]), int(w[2]), int(w[3]), int(w[4])) for w in sums]
-    return [Window(*row) for row in rows]
+    return [opened(Window(*row), column) for row in rows]
 
 
 def _table_one(

@@ -1,9 +1,11 @@
 """Quantiles by search on counts: no value leaves a site, only "how many are <= c".
 
-A window around the wanted rank is cut into parts, and the narrowest run of parts that
-still holds `smallest` patients becomes the next window; so a published quantile is
-never one patient's value (rule R7). Beyond each of its ends lie `smallest` patients too,
-or it is the end of the declared range: else the end would close in on the largest value.
+The declared range is cut into parts, then the run of parts around the wanted rank, and so
+on. The answer is the narrowest window between edges seen that holds `smallest` patients;
+so a published quantile is never one patient's value (rule R7). Beyond each of its ends lie
+`smallest` patients too, or it is the end of the declared range: else the end would close in
+on the largest value. What is cut next need not be such a window: where most patients lie in
+two or three parts of a wide range there is none yet, and only finer parts tell them apart.
 Exact where values lie on a grid with enough ties;
 otherwise the answer comes with the width of its window.
 """
@@ -64,26 +66,33 @@ def search(
 
     Returns:
         A window for each quantile. Its width is at most range / PARTS**3, or the
-        narrowest that holds `smallest` patients.
+        narrowest that holds `smallest` patients; open where no such window is closed.
     """
     low, high = _domain(column)
-    windows, n = [Window(low, high, 0, 0, 0)] * len(quantiles), 0
-    for step in range(_rounds(column)):
-        edges = np.stack([_cut(w, column) for w in windows])
+    cuts = [(low, high)] * len(quantiles)
+    windows: list[Window] = []
+    n = 0
+    for _ in range(_rounds(column)):
+        edges = np.stack([_cut(ends, column) for ends in cuts])
         counts = yield edges
-        if step == 0:
-            windows = [_start(q, low, high, int(counts[0, -1])) for q in quantiles]
+        if not windows:
             n = int(counts[0, -1])
+            windows = [_start(q, low, high, n) for q in quantiles]
         rules = _Rules(smallest, n, (low, high))
         windows = [_narrow(w, edges[i], counts[i], rules) for i, w in enumerate(windows)]
-    return [_opened(w, column) for w in windows]
+        cuts = [_around(w.rank, edges[i], counts[i], rules) for i, w in enumerate(windows)]
+    return [opened(w, column) for w in windows]
 
 
-def _opened(window: Window, column: Column) -> Window:
-    """Return a window marked as open if even spacing inside it would mean nothing."""
+def opened(window: Window, column: Column) -> Window:
+    """Return a window marked as open if even spacing inside it would mean nothing.
+
+    One that reaches to an end of the range is a value only where it holds ties there.
+    """
     low, high = _domain(column)
-    narrow = max((high - low) / PARTS, 1.0 if column.type == "integer" else 0.0)
-    at_end = window.low <= low or window.high >= high
+    narrow = max((high - low) / PARTS**2, 1.0 if column.type == "integer" else 0.0)
+    slack = (high - low) / PARTS**4  # what a window that was sent may have been rounded by
+    at_end = window.low <= low + slack or window.high >= high - slack
     return replace(window, open=at_end and window.high - window.low > narrow)
 
 
@@ -117,13 +126,13 @@ def _domain(column: Column) -> tuple[float, float]:
 
 def _rounds(column: Column) -> int:
     low, high = _domain(column)
-    if column.type == "integer":
-        return max(1, math.ceil(math.log(high - low, PARTS)))
+    if column.type == "integer" and high - low <= PARTS:
+        return 1  # each whole number is a part
     return _ROUNDS
 
 
-def _cut(window: Window, column: Column) -> Floats:
-    edges = np.linspace(window.low, window.high, PARTS + 1)
+def _cut(ends: tuple[float, float], column: Column) -> Floats:
+    edges = np.linspace(*ends, PARTS + 1)
     if column.type == "integer":  # between whole numbers, where no value can lie
         edges[1:-1] = np.floor(edges[1:-1]) + 0.5
     return edges
@@ -148,8 +157,13 @@ class _Rules:
 
 
 def _narrow(window: Window, edges: Floats, counts: Counts, rules: _Rules) -> Window:
-    """Return the narrowest run of parts that holds the rank and keeps the rules."""
+    """Return the narrowest run of parts that holds the rank and keeps the rules.
+
+    Edges cut later do not reach to the ends of the range, which may be a window's too.
+    """
     best = window
+    edges = np.concatenate([rules.domain[:1], edges, rules.domain[1:]])
+    counts = np.concatenate([[0], counts, [rules.n]])
     first = np.searchsorted(counts, window.rank, side="left")  # first edge at or above it
     begins = rules.may_begin(edges, counts)
     for j in range(int(first), len(edges)):
@@ -164,6 +178,22 @@ def _narrow(window: Window, edges: Floats, counts: Counts, rules: _Rules) -> Win
         inside = int(counts[j] - counts[i - 1])
         best = Window(float(edges[i - 1]), float(edges[j]), int(counts[i - 1]), inside, window.rank)
     return best
+
+
+def _around(rank: int, edges: Floats, counts: Counts, rules: _Rules) -> tuple[float, float]:
+    """Return the run of parts in which a closed window around the rank must end.
+
+    Its low end has `smallest` patients or more below, its high end as many above; so which
+    parts are cut, and with them the edges, does not depend on the largest or smallest values.
+    """
+    n, least = rules.n, rules.smallest
+    if n < 2 * least:
+        return float(edges[0]), float(edges[-1])
+    lowest = max(least, min(rank - least, n - 2 * least))
+    highest = min(n - least, max(rank + least - 1, 2 * least))
+    first = max(int(np.searchsorted(counts, lowest, side="left")), 1)
+    last = max(int(np.searchsorted(counts, highest, side="left")), first)
+    return float(edges[first - 1]), float(edges[min(last, len(edges) - 1)])
 
 
 def count_below(values: Floats, edges: Floats) -> Counts:

@@ -57,7 +57,8 @@ def group_answer(
     few = any(0 < k < SMALLEST_CELL for k in (n_events, n - n_events))
     rows = mine["rows"][mine["rows"].any(axis=1)]
     days = rows[:, DAY]
-    early, late = (crossing(days, rows[:, i], 0.5)["estimate"] for i in (LOW, HIGH))
+    early = crossing(days, rows[:, LOW], 0.5)["low"]
+    late = crossing(days, rows[:, HIGH], 0.5)["high"]  # shown days: never narrower
     median = crossing(days, rows[:, SURVIVAL], 0.5)
     return {
         "n": n,

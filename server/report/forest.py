@@ -15,6 +15,8 @@ Values = Mapping[str, Any]
 _INTERCEPTS = ("intercept", "(intercept)", "const")
 _MOST = 30
 _WIDEST = 200.0
+_FINEST = 5  # decimals
+_NO_RATIO = "1.000 (1.000 to 1.000)"
 
 
 def model_blocks(view: StepView, ratio: str) -> Iterator[Block]:
@@ -139,13 +141,21 @@ def _table(view: StepView, part: str, values: Values, ratio: str) -> Table:
         counts.append(f"{whole(values['events'])} events")
     if values.get("n_excluded"):
         counts.append(f"{whole(values['n_excluded'])} left out for missing values")
-    return Table(f"Models, {view.title(part)}: {', '.join(counts)}", head, tuple(rows))
+    notes: tuple[str, ...] = ()
+    if any(row.cells[1:2] == (_NO_RATIO,) for row in rows):
+        notes = (
+            f"{_NO_RATIO}: one unit is tiny beside the values of the column; its coefficient says "
+            "more, or the column in a larger unit.",
+        )
+    return Table(f"Models, {view.title(part)}: {', '.join(counts)}", head, tuple(rows), notes)
 
 
 def _coefficient(found: Values) -> str:
     if not is_number(found.get("estimate")):
         return NONE
-    digits = 3 if not is_number(found.get("se")) else min(5, max(2, 1 - _power(found["se"])))
+    if is_number(found.get("se")) and 0 < found["se"] < 10.0**-_FINEST:
+        return f"{significant(found['estimate'])} ({significant(found['se'])})"
+    digits = 3 if not is_number(found.get("se")) else min(_FINEST, max(2, 1 - _power(found["se"])))
     return f"{fixed(found['estimate'], digits)} ({fixed(found.get('se'), digits)})"
 
 

@@ -9,15 +9,19 @@ from server.report.numbers import fixed, is_number, whole
 
 Values = Mapping[str, Any]
 NOT_REACHED, LATER = "not reached", "not shown"
+TO = " to "
 _SLACK = 1e-6
 
 
 def median_survival(found: Values) -> str:
-    """Return a group's median with its interval and the two days it lies between."""
+    """Return the two days a group's median lies between, with its interval.
+
+    Not the estimate on a line between them: it would read as exact as a median of the cases.
+    """
     median = found["median"]
     if is_number(median.get("estimate")):
         ends = [_end(median.get(key)) for key in ("ci_low", "ci_high")]
-        return f"{whole(median['estimate'])} ({' to '.join(ends)})\n{_window(median)}"
+        return f"{_window(median)}\n({' to '.join(ends)})"
     if events_later_at_most(found) == 0:
         return NOT_REACHED
     last = found["curve"]["days"][-1]
@@ -25,10 +29,10 @@ def median_survival(found: Values) -> str:
 
 
 def follow_up(found: Values) -> str:
-    """Return the median follow-up and the two days it lies between."""
+    """Return the two days the median follow-up lies between."""
     median = found["median_follow_up"]
     if is_number(median.get("estimate")):
-        return f"{whole(median['estimate'])}\n{_window(median)}"
+        return _window(median)
     last = found["curve"]["days"][-1]
     return f"{LATER}\n{f'later than day {whole(last)}' if last else 'too few patients'}"
 
@@ -51,7 +55,9 @@ def events_later_at_most(found: Values) -> int | None:
 
 
 def _window(median: Values) -> str:
-    return f"between days {whole(median.get('low'))} and {whole(median.get('high'))}"
+    """Return the window (low, high] of whole days; one day where it holds no other."""
+    low, high = median["low"], median["high"]
+    return whole(high) if high - low == 1 else f"{whole(low + 1)}{TO}{whole(high)}"
 
 
 def _end(value: Any) -> str:

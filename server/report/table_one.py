@@ -17,6 +17,8 @@ from server.report.suppression import Counts, printable_counts
 from server.report.view import StepView
 
 HIDDEN = "hidden"
+_QUARTERS = (0.25, 0.5, 0.75)
+_MEDIAN = "median [IQR]"
 
 
 def table_one(view: StepView, columns: Sequence[str]) -> Table:
@@ -44,14 +46,12 @@ def spread_text(found: Mapping[str, Any], decimals: int) -> str:
 
 
 def median_text(found: Mapping[str, Any], decimals: int) -> str:
-    """Return "median [quartile, quartile]", or nothing."""
+    """Return "median [quartile, quartile]", or nothing; a dash for what was not found."""
     at = quantiles_of(found)
-    if 0.5 not in at:
+    if not at.keys() & set(_QUARTERS):
         return ""
-    text = fixed(at[0.5], decimals)
-    if 0.25 in at and 0.75 in at:
-        text += f" [{fixed(at[0.25], decimals)}, {fixed(at[0.75], decimals)}]"
-    return text
+    first, median, third = (fixed(at.get(q), decimals) for q in _QUARTERS)
+    return median if first == third == NONE else f"{median} [{first}, {third}]"
 
 
 def quantiles_of(found: Mapping[str, Any]) -> dict[float, float]:
@@ -87,8 +87,8 @@ def _number(view: StepView, column: str, found: Mapping[str, Mapping[str, Any]])
     yield Row("mean (SD)", means, "level")
     at = 0 if whole_numbers else decimals
     medians = tuple(median_text(entry, at) or NONE for entry in found.values())
-    if any(text != NONE for text in medians):
-        yield Row("median [IQR]", medians, "level")
+    if getattr(view.column(column), "range", None) and set(_QUARTERS) & set(view.step.quantiles):
+        yield Row(_MEDIAN, medians, "level")
     if any(entry.get("missing") for entry in found.values()):
         cells = tuple(whole(entry.get("missing")) for entry in found.values())
         yield Row("missing", cells, "level")
@@ -143,6 +143,12 @@ def _printed(view: StepView, found: Mapping[str, Mapping[str, Any]]) -> tuple[st
 def _notes(view: StepView, rows: Sequence[Row]) -> Iterator[str]:
     cells = {cell for row in rows for cell in row.cells}
     yield "SD: standard deviation. IQR: first and third quartile of the cases."
+    quarters = [cell for row in rows if row.head == _MEDIAN for cell in row.cells]
+    if any(NONE in cell or "[" not in cell for cell in quarters):
+        yield (
+            f"A median or quartile is missing where no narrow range holds it with {SMALLEST_CELL} "
+            "patients in it, below it and above it: it would tell of single patients."
+        )
     if HIDDEN in cells:
         yield (
             f"Hidden: a count of fewer than {SMALLEST_CELL} patients, or one that would "

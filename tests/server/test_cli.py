@@ -96,7 +96,12 @@ def test_every_mistake_of_every_cohort_is_said_before_anything_runs(
     assert "label" in said
     assert "south_001" in said
     assert "west" in said
-    assert "The study cannot run" in said
+    stopping = [line for line in said.splitlines() if line.partition(": ")[2].startswith("stops: ")]
+    assert {line.partition(":")[0] for line in stopping} == {"west"}
+    assert not any(images["north"][0].name in line for line in stopping)
+    assert "The study cannot run with these cohorts: mend what `stops` it" in said
+    assert f"it, {len(stopping)} in all." in said
+    assert "which --leave-out could leave out, as the others are." in said
     assert not list((phantoms / "runs").glob("tiny-*"))
 
 

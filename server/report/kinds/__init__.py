@@ -118,6 +118,7 @@ def _missing(view: StepView) -> Iterator[Block]:
         kept, steps = why_spared(view.record)
         own = listed([view.title(part) for part in kept])
         yield Text(
-            f"Left out of all steps: {listed(titles)}. Beside the totals these numbers would "
-            f"give away those of {own} that were not released in {listed(steps)}."
+            f"Not shown by itself, in any step: {listed(titles)}. Every total of which it is part "
+            "includes its cases; but its own numbers, taken from the totals, would give away those "
+            f"of {own} that were not released in {listed(steps)}."
         )

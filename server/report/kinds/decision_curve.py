@@ -22,6 +22,7 @@ from server.report.words import listed
 
 Values = Mapping[str, Any]
 _SHOWN = (0.1, 0.2, 0.3, 0.4, 0.5)
+_FEW = 6  # thresholds that all have a column
 _NEAR = 0.05  # how far from a column's threshold the nearest one shown may lie
 _ELSEWHERE = "\nat "
 
@@ -105,13 +106,15 @@ def _table(view: StepView, parts: Mapping[str, Values]) -> Table:
 
 
 def _columns(parts: Mapping[str, Values]) -> tuple[float, ...]:
-    """Return thresholds for a table: round ones where the curves reach, else some of theirs."""
+    """Return thresholds for a table: all if few were asked for, else round ones of them."""
     grid = sorted({t for values in parts.values() for t in values["all"]["threshold"]})
+    if len(grid) <= _FEW:
+        return tuple(grid)
     curves = [curve for values in parts.values() for curve in values["scores"].values()]
     reach = max((t for curve in curves for t in curve["threshold"]), default=1.0) + _NEAR
-    some = tuple(t for t in _SHOWN if grid[0] <= t <= grid[-1])
-    if len(some) < min(3, len(grid)):
-        at = np.unique(np.linspace(0, len(grid) - 1, min(5, len(grid))).round().astype(int))
+    some = tuple(t for t in _SHOWN if np.isclose(grid, t, rtol=0, atol=1e-9).any())
+    if len(some) < 3:
+        at = np.unique(np.linspace(0, len(grid) - 1, 5).round().astype(int))
         some = tuple(grid[i] for i in at.tolist())
     return tuple(t for t in some if t <= reach) or some
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Canvas
 
 from server.report import charts
 from server.report.blocks import Block, Figure, Row, Table
-from server.report.median_survival import LATER, NOT_REACHED, follow_up, median_survival
+from server.report.median_survival import LATER, NOT_REACHED, TO, follow_up, median_survival
 from server.report.numbers import NONE, estimate, fixed, is_number, p_value, whole
 from server.report.table_one import HIDDEN
 from server.report.view import StepView
@@ -151,10 +151,10 @@ def _table(view: StepView, one: Values, title: str) -> Table:
 def _of_medians(rows: Sequence[Row]) -> list[str]:
     cells = " ".join(row.cells[2] for row in rows)
     notes = []
-    if "between days" in cells:
+    if any(TO in cell for row in rows for cell in row.cells[2:4]):
         notes.append(
-            "A median is known to lie between the two shown days below it; the number itself, "
-            "and the ends of its interval, are read off straight lines between shown days."
+            "A median printed as a range lies somewhere in it: the curve is shown only on days "
+            "between which five patients leave. A median's interval is widened to shown days."
         )
     if LATER in cells or "?" in cells:
         notes.append(

@@ -5,6 +5,8 @@ import pytest
 
 from common.analyses.describe import Describe
 from common.analyses.runner import Cost, run
+from common.cohort import Column
+from common.table import Table
 from tests.common.analyses.tables import clinical, pooled, split_unevenly
 
 OF = ("age", "marker", "sex", "raw")
@@ -126,3 +128,48 @@ def _close(expected: object) -> object:
 def test_pooling_loses_nobody() -> None:
     tables = split_unevenly(clinical(123, seed=9), 5)
     assert pooled(tables).n == 123
+
+
+CRP = Column(type="number", range=(0, 500))
+LAB = Column(type="number", range=(0, 1e15))
+DAYS = Column(type="integer", range=(0, 1_000_000))
+
+
+def _skewed(column: Column, n: int, seed: int) -> Table:
+    """Return patients who lie in a few parts of a wide declared range."""
+    values = np.random.default_rng(seed).lognormal(0, 0.5, n)
+    values = {CRP: 2.75, LAB: 5e13, DAYS: 60}[column] * values
+    if column is not LAB:
+        values = np.round(values, 0 if column is DAYS else 1)
+    return Table({"v": values}, {"v": column}, np.arange(n).astype(str), smallest_cell=5)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("n", [22, 40, 400])
+@pytest.mark.parametrize("column", [CRP, LAB, DAYS], ids=["crp", "lab", "days"])
+def test_quartiles_close_in_where_the_declared_range_is_wide(
+    column: Column, n: int, *, alone: bool
+) -> None:
+    """Truth: numpy's inverted_cdf. The window never ends beyond the fifth from either end."""
+    table = _skewed(column, n, seed=n)
+    values = np.sort(table.columns["v"])
+    tables = [table] if alone else split_unevenly(table, 3)
+    found = run(Describe(of=("v",)), tables, alone=alone).values["columns"]["v"]["quantiles"]
+    assert 0.5 in [q["at"] for q in found]
+    assert len(found) == 3 or n == 22
+    for q in found:
+        true = np.quantile(values, q["at"], method="inverted_cdf")
+        assert q["low"] < true <= q["high"]
+        assert values[4] <= q["low"]
+        assert q["high"] < values[-5]
+        apart = np.sort(np.abs(values - true))[9] + 0.01 * true  # ten nearest patients
+        assert abs(q["value"] - true) <= apart
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_window_that_stayed_wide_is_no_value_of_a_site_alone_either(*, alone: bool) -> None:
+    """Twelve patients: five cannot lie below, in and above any window."""
+    table = _skewed(CRP, 12, seed=1)
+    column = run(Describe(of=("v",)), [table], alone=alone).values["columns"]["v"]
+    assert column["mean"] == pytest.approx(table.columns["v"].mean())
+    assert column["quantiles"] == []

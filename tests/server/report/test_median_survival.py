@@ -31,15 +31,20 @@ def group(days: Floats, died: Floats) -> dict[str, Any]:
     return dict(group_answer(mine, (0,), 0.95))
 
 
-def test_a_median_is_printed_with_the_days_it_lies_between() -> None:
+def test_a_median_is_printed_as_the_days_it_lies_between_and_not_as_one_of_them() -> None:
     days = np.arange(1, 101.0)
     found = group(days, np.ones(100))
     assert found["median"]["mode"] == "binned"
     ends = found["median"]["low"], found["median"]["high"]
     assert ends[0] < 50 <= ends[1]
-    text = median_survival(found)
-    assert text.startswith("50 (")
-    assert text.endswith(f")\nbetween days {ends[0]:g} and {ends[1]:g}")
+    reach = found["median"]["ci_low"], found["median"]["ci_high"]
+    shown = {float(day) for day in found["curve"]["days"]}
+    assert {*ends, *reach} <= shown
+    assert reach[0] <= ends[0] < ends[1] <= reach[1]
+    assert median_survival(found) == (
+        f"{ends[0] + 1:g} to {ends[1]:g}\n({reach[0]:g} to {reach[1]:g})"
+    )
+    assert f"{found['median']['estimate']:g}" not in median_survival(found).split()[:1]
 
 
 def test_a_curve_that_ends_for_privacy_is_not_called_not_reached() -> None:

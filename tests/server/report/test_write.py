@@ -262,7 +262,8 @@ def test_hidden_cells_stay_hidden(tmp_path: Path) -> None:
 def test_what_a_site_keeps_to_itself_cannot_be_had_by_subtraction(page: str) -> None:
     words = Tags(page).words
     table = words[words.index("Characteristics of the cases") : words.index("SD: standard")]
-    assert "Left out of all steps: east." in words
+    assert "Not shown by itself, in any step: east." in words
+    assert "Every total of which it is part includes its cases" in words
     assert "those of west that were not released in " in words
     assert "16 (53 %)" in table.replace("\N{NO-BREAK SPACE}", " ")  # north
     assert "9 (45" not in table  # east: its counts would give away those of west
@@ -275,7 +276,7 @@ def test_a_site_that_refuses_nothing_costs_nobody_a_column(tmp_path: Path) -> No
     found["accuracy"]["site.west"] = found["accuracy"]["site.north"]
     events = [e for e in journal(found) if e["event"] not in ("lost", "failed")]
     words = Tags(page_of(write_run(tmp_path / "run", events))).words
-    assert "Left out of all steps" not in words
+    assert "Not shown by itself" not in words
     assert "9 (45" in words
     assert "Finished. Every step was answered by every site it asked." in words
 
