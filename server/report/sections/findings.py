@@ -19,7 +19,10 @@ def findings(record: Record) -> Iterator[Section]:
         if getattr(step, "kind", "") == "describe":
             view = view_of(record, name)
             dice = [s for s in scores_in(view) if s.metric == "dice"]
-            entries += [(s.label.replace("_", " "), t) for s, t in _sentences(view, dice)]
+            several = len({_step(s) for s in dice}) > 1
+            for score, text in _sentences(view, dice):
+                of = f" ({_step(score)})" if several else ""
+                entries.append((score.label.replace("_", " ") + of, text))
     if entries:
         yield Section("findings", "In short", [Items(tuple(entries))])
 
@@ -28,8 +31,14 @@ def _sentences(view: StepView, dice: list[Score]) -> Iterator[tuple[Score, str]]
     for score in (s for s in dice if not s.variant):
         said = [t for part in _PARTS if (t := _of(view, part, score))]
         if said:
-            others = [t for s in dice if s.label == score.label and (t := _against(view, score, s))]
+            alike = [s for s in dice if (s.label, _step(s)) == (score.label, _step(score))]
+            others = [t for s in alike if (t := _against(view, score, s))]
             yield score, ". ".join([f"mean Dice {' and '.join(said)}", *others]) + "."
+
+
+def _step(score: Score) -> str:
+    """Return the step whose masks were scored."""
+    return score.column.partition(".")[0]
 
 
 def _entry(view: StepView, part: str, score: Score) -> Mapping[str, Any]:
