@@ -76,8 +76,6 @@ def _least(policy: PolicySettings, n_sites: int) -> int:
 
 def _too_few(study: Study, cases: Sequence[Case], step: Any, least: int) -> Iterator[str]:
     """Yield what is too small in the folds of a step: nothing where it has no patients here."""
-    if least <= 1:
-        least = 1
     whole = step.cases.model_copy(update={"outside": None})
     if step.cases.outside is not None:
         k = step.cases.outside[1]
