@@ -40,26 +40,8 @@ def doubts(study: Study, sites: Mapping[str, Sequence[Case]], *, all_here: bool)
     found: list[Doubt] = []
     for name, step in study.bound.items():
         if isinstance(step, Train):
-            found += _of_parts(study, name, step)
             found += _of_step(study, name, step, sites, all_here=all_here)
     return found
-
-
-def _of_parts(study: Study, name: str, step: Train) -> Iterator[Doubt]:
-    """Yield parts of the network that the step names and that are not there."""
-    tuned = step.fine_tune.only if step.fine_tune else ()
-    named = {"stay_local": step.stay_local, "fine_tune.only": tuned}
-    if not any(named.values()):
-        return
-    from common.networks.parts import names_of
-
-    network = step.task.network_for(study.holdings)
-    for field, parts in named.items():
-        for part in parts:
-            try:
-                names_of(network, (part,))
-            except ValueError as error:
-                yield Doubt("", f"steps.{name}.{field}: {error}", stops=True)
 
 
 def _of_step(

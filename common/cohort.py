@@ -8,6 +8,7 @@ column of its own, `tumour@fellow`.
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -57,11 +58,18 @@ def _mask_ref(value: str) -> str:
     return value
 
 
+@dataclass(frozen=True)
+class Sort:
+    """What a name in a field stands for; see `common.named`."""
+
+    word: Literal["image", "mask"]
+
+
 Name = Annotated[str, AfterValidator(_name)]
 MaskName = Annotated[str, AfterValidator(_mask_name)]
-ImageRef = Annotated[str, AfterValidator(_image_ref)]
+ImageRef = Annotated[str, AfterValidator(_image_ref), Sort("image")]
 """An image of the cohort, or `<step>.<name>`, made by an earlier step."""
-MaskRef = Annotated[str, AfterValidator(_mask_ref)]
+MaskRef = Annotated[str, AfterValidator(_mask_ref), Sort("mask")]
 """A mask of the cohort, or `<step>.<name>`, made by an earlier step."""
 
 
