@@ -13,6 +13,8 @@ from common.study import Study
 from common.tasks.classification import class_of, levels_of
 from common.tasks.train import Train
 
+_NAMED = 8  # folds that a line names
+
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
@@ -88,6 +90,7 @@ def _of_folds(
         text = f'no training case at any site in which "{outcome}" is {" or ".join(missing)}'
         yield Doubt("", f"{at}: {text}: nothing to tell apart", stops=True)
         return
+    lacking: dict[int, list[str]] = {}
     for k in range(1, step.folds + 1):
         left = [c for c in cases if 1 + fold_in(study, c, step.folds) == k]
         rest = [c for c in cases if 1 + fold_in(study, c, step.folds) != k]
@@ -95,8 +98,23 @@ def _of_folds(
             text = f'without fold {k} no training case in which "{outcome}" is'
             yield Doubt("", f"{at}: {text} {' or '.join(missing)}; take fewer folds", stops=True)
         elif missing := _missing(study, outcome, left):
-            text = f'fold {k} ({len(left)} cases) has none in which "{outcome}" is'
-            yield Doubt("", f"{at}: {text} {' or '.join(missing)}", stops=False)
+            lacking[k] = missing
+    if lacking:
+        levels = dict.fromkeys(level for missing in lacking.values() for level in missing)
+        some = f"{_listed([*lacking])} of {step.folds} leave" + "s" * (len(lacking) == 1)
+        text = f'{some} out nobody in whom "{outcome}" is {" or ".join(levels)}'
+        rest_ = "left-out cases of all folds are judged together, so it is answered all the same"
+        yield Doubt("", f"{at}: {text}; {rest_}", stops=False)
+
+
+def _listed(folds: Sequence[int]) -> str:
+    """Return folds in words, such as "folds 2, 5 and 7"."""
+    shown = [str(k) for k in folds[:_NAMED]]
+    if len(folds) > _NAMED:
+        shown.append(f"{len(folds) - _NAMED} more")
+    if len(shown) == 1:
+        return f"fold {shown[0]}"
+    return f"folds {', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def _usable(study: Study, step: Train, cases: Sequence[Case]) -> list[Case]:
