@@ -97,8 +97,14 @@ def _of_folds(
     study: Study, roster: Roster, sound: Mapping[str, tuple[Case, ...]]
 ) -> Iterator[Problem]:
     """Yield steps that too few sites will answer, and of others who will refuse their folds."""
-    lost = list(hopeless(study, roster, sound))
-    yield from (Problem("all sites", f"steps.{one.step}: {one.text}", stops=True) for one in lost)
+    # With a cohort that cannot be used yet nobody knows who will answer.
+    lost = list(hopeless(study, roster, sound)) if len(sound) == len(roster.sites) else []
+    alike: dict[str, list[str]] = {}
+    for one in lost:
+        alike.setdefault(one.text, []).append(one.step)
+    for text, steps in alike.items():
+        where = f"steps.{steps[0]}" if len(steps) == 1 else f"steps {', '.join(steps)}"
+        yield Problem("all sites", f"{where}: {text}", stops=True)
     told = {one.step for one in lost}
     for name, cases in sound.items():
         site = roster.sites[name].simulate

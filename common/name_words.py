@@ -107,6 +107,7 @@ def held_back(held: Mapping[str, Collection[str]]) -> Iterator[tuple[str, str]]:
         return
     first, *others = held
     n = sum(map(len, held.values()))
-    who = f"this step and {', '.join(others)} read" if others else "this step reads"
-    names = f"{n} name{'' if n == 1 else 's'}"
-    yield first, f"not judged yet is what {who} of steps with a mistake ({names}): mend those first"
+    steps = ["this step", *others]
+    who = f"{', '.join(steps[:-1])} and {steps[-1]} read" if others else "this step reads"
+    what = f"{n} names that {who}" if n > 1 else f"a name that {who}"
+    yield first, f"not judged yet: {what} of steps with a mistake; mend those first"

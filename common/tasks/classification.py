@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from common.cohort import Column, Image, ImageRef, MaskRef
 from common.holdings import Holdings
+from common.salvage import Path, refuse_all
 from common.settings import Frozen, nearest
 from common.step import Said
 from common.sums import Array, Schema, Sums, cells, count, real
@@ -77,33 +78,31 @@ class Classification(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [*self._wrong_axes(), *self._wrong_names()]
-        if problems:
-            raise ValueError("; ".join(problems))
+        refuse_all([*self._wrong_axes(), *self._wrong_names()])
         return self
 
-    def _wrong_axes(self) -> Iterator[str]:
+    def _wrong_axes(self) -> Iterator[tuple[Path, str]]:
         n, recipe = self.dimensions, self.recipe
         if recipe.patch is not None:
-            yield "recipe.patch: a classifier sees a whole window; give recipe.size alone"
+            yield ("recipe", "patch"), "a classifier sees a whole window; give recipe.size alone"
         for name in ("spacing_mm", "size"):
             value = getattr(recipe, name)
             if value is not None and len(value) != n:
-                yield f"recipe.{name}: {axes_in_words(n, value)}"
+                yield ("recipe", name), axes_in_words(n, value)
         try:
             self.network.steps(n)
         except ValueError as error:
-            yield f"network.{error}"
+            yield ("network", "strides"), str(error).removeprefix("strides: ")
 
-    def _wrong_names(self) -> Iterator[str]:
+    def _wrong_names(self) -> Iterator[tuple[Path, str]]:
         for name in self.recipe.normalise_image:
             if name not in self.images:
                 near = nearest(name, list(self.images))
-                yield f'recipe.normalise_image: unknown image "{name}"{near}'
+                yield ("recipe", "normalise_image", name), f'unknown image "{name}"{near}'
         if self.outcome in self.clinical:
-            yield f'clinical: "{self.outcome}" is the outcome'
+            yield ("clinical",), f'"{self.outcome}" is the outcome'
         if len(set(self.clinical)) < len(self.clinical):
-            yield f"clinical: expected distinct names, got {list(self.clinical)}"
+            yield ("clinical",), f"expected distinct names, got {list(self.clinical)}"
 
     @property
     def window(self) -> tuple[int, ...]:

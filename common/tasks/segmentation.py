@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from common.cohort import Column, ImageRef, Mask, MaskRef
 from common.holdings import Holdings
+from common.salvage import Path, refuse_all
 from common.settings import Frozen, nearest
 from common.step import Said
 from common.tasks.augmentation import Augmentation
@@ -147,36 +148,34 @@ class Segmentation(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [*self._wrong_axes(), *self._wrong_sizes(), *self._wrong_names()]
-        if problems:
-            raise ValueError("; ".join(problems))
+        refuse_all([*self._wrong_axes(), *self._wrong_sizes(), *self._wrong_names()])
         return self
 
-    def _wrong_axes(self) -> Iterable[str]:
+    def _wrong_axes(self) -> Iterator[tuple[Path, str]]:
         n = self.dimensions
         for name in ("spacing_mm", "size", "patch"):
             value = getattr(self.recipe, name)
             if value is not None and len(value) != n:
-                yield f"recipe.{name}: {axes_in_words(n, value)}"
+                yield ("recipe", name), axes_in_words(n, value)
 
-    def _wrong_sizes(self) -> Iterable[str]:
+    def _wrong_sizes(self) -> Iterator[tuple[Path, str]]:
         if next(iter(self._wrong_axes()), None):
             return
         divisor = self.divisor
         for size, by in zip(self.window, divisor, strict=True):
             if size % by:
-                name = "patch" if self.recipe.patch else "size"
                 yield (
-                    f"recipe.{name}: expected multiples of {list(divisor)}, the product "
-                    f"of the network's strides, got {list(self.window)}"
+                    ("recipe", "patch" if self.recipe.patch else "size"),
+                    f"expected multiples of {list(divisor)}, the product of the network's "
+                    f"strides, got {list(self.window)}",
                 )
                 return
 
-    def _wrong_names(self) -> Iterable[str]:
+    def _wrong_names(self) -> Iterator[tuple[Path, str]]:
         for name in self.recipe.normalise_image:
             if name not in self.images:
                 near = nearest(name, list(self.images))
-                yield f'recipe.normalise_image: unknown image "{name}"{near}'
+                yield ("recipe", "normalise_image", name), f'unknown image "{name}"{near}'
 
     @property
     def window(self) -> tuple[int, ...]:

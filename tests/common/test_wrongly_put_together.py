@@ -146,4 +146,4 @@ def test_what_only_follows_from_a_mistake_is_one_line() -> None:
         "steps.sharpens.task.image",
         "steps.sharper",
     ]
-    assert "not judged yet is what this step reads of steps with a mistake (1 name)" in lines[1]
+    assert "not judged yet: a name that this step reads of steps with a mistake" in lines[1]
