@@ -102,6 +102,7 @@ NOT_ALIKE = (
         ("[drawn.organ, organ]", "[age, organ]", 'agree.pairs.a.0: "age" is a column, expected a'),
         ("masks: [one.organ]", "masks: [one.t1]", 'features.masks.0: "one.t1" is an image, exp'),
         ("outcome: sick", "outcome: t1", 'steps.tells: "t1" is an image, expected a column'),
+        ("organ: {on: t1,", "organ: {on: organ,", f"4: cohort.masks.organ.on: {A_MASK}"),
         # the same slices
         ("mask: same.organ", "mask: other.organ", f"27: steps.outlines.task.mask: {NOT_ALIKE}"),
         ("mask: same.organ", "mask: organ", '"organ" is a volume, and "one.t1" is the axial'),
