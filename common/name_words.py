@@ -13,6 +13,7 @@ from common.patterns import nearest_patterns
 from common.settings import closest, nearest
 
 SORTS = ("image", "mask", "column")
+_STEPS = 5  # that a line names
 _MOST = 12  # names of a step in a message
 _A = {"image": "an image", "mask": "a mask", "column": "a column"}
 
@@ -107,7 +108,9 @@ def held_back(held: Mapping[str, Collection[str]]) -> Iterator[tuple[str, str]]:
         return
     first, *others = held
     n = sum(map(len, held.values()))
-    steps = ["this step", *others]
+    steps = ["this step", *others[:_STEPS]]
+    if len(others) > _STEPS:
+        steps.append(f"{len(others) - _STEPS} more")
     who = f"{', '.join(steps[:-1])} and {steps[-1]} read" if others else "this step reads"
     what = f"{n} names that {who}" if n > 1 else f"a name that {who}"
     yield first, f"not judged yet: {what} of steps with a mistake; mend those first"

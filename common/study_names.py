@@ -30,10 +30,7 @@ def unknown_names(
     network to tell. Of a step that reads from one with a mistake only its own is told: what
     it misses follows from that one, and is one line for all such steps.
     """
-    if study.nested is not None:
-        yield from ((("nested", "steps"), why) for why in unfit(study.nested, study.steps))
-    if study.by_site is not None:
-        yield from ((("by_site", at), why) for at, why in not_by_site(study.by_site, study.steps))
+    yield from _wrong_refits(study)
     before: dict[str, Any] = {}
     known = of_cohort(study.cohort)
     lists: dict[str, None] = {}
@@ -44,10 +41,12 @@ def unknown_names(
         later = [other for other in study.bound if other not in before]
         sight = Sight(known, _with_mistakes(found), before, later)
         named = _names_in(step, study.written[name])
-        wrong = [*_unknown_steps(at, step, sight, found), *_unknown_data(at, step, sight, found)]
-        wrong += _unknown_lists(at, step, list(lists), found)
-        wrong += _unknown_levels(study, at, step)
         doubtful = [one for one in named if _in_doubt(one, found)]
+        if name != base and found.doubts(*at):  # a refit of what is told already
+            wrong, doubtful = [], [name]
+        else:
+            wrong = [*_unknown(study, at, step, sight, found)]
+            wrong += _unknown_lists(at, step, list(lists), found)
         if not wrong and not doubtful:  # what does not fit can be told only then
             written = None if again else study.written[name]
             wrong = list(_unfit(at, step, written, known, before))
@@ -60,6 +59,23 @@ def unknown_names(
         before[name] = step
         lists |= dict.fromkeys(candidates(name, step))
     yield from ((("steps", first), text) for first, text in held_back(held))
+
+
+def _wrong_refits(study: "Study") -> Iterator[tuple[Path, str]]:
+    """Yield steps that are to be fitted again and cannot be."""
+    if study.nested is not None:
+        yield from ((("nested", "steps"), why) for why in unfit(study.nested, study.steps))
+    if study.by_site is not None:
+        yield from ((("by_site", at), why) for at, why in not_by_site(study.by_site, study.steps))
+
+
+def _unknown(
+    study: "Study", at: Path, step: Step, sight: Sight, found: "Salvaged[Study]"
+) -> Iterator[tuple[Path, str]]:
+    """Yield the steps, images, masks, columns and levels that a step names and are not there."""
+    yield from _unknown_steps(at, step, sight, found)
+    yield from _unknown_data(at, step, sight, found)
+    yield from _unknown_levels(study, at, step)
 
 
 def _unfit(
@@ -136,9 +152,12 @@ def _unknown_data(
         if not _in_doubt(one.name, found) and (why := sight.why_not(one.name, one.sort)):
             yield (*at, *one.at), why
     yield from (((*at, *path), why) for path, why in named_twice(drawn))
+    lists = {f"{MARK}{one}" for one in references(step)}  # see `_unknown_lists`
     for column in dict.fromkeys((*step.columns(), *step.cases.where)):
-        doubt = column.startswith(MARK) or _in_doubt(column, found)
-        if not doubt and (why := sight.why_not(column, "column")):
+        doubt = column in lists or _in_doubt(column, found)
+        if not doubt and column.startswith(MARK):
+            yield at, f'"{column}" is a list of columns, expected one column'
+        elif not doubt and (why := sight.why_not(column, "column")):
             yield at, why
 
 

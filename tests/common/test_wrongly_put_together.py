@@ -148,3 +148,26 @@ def test_what_only_follows_from_a_mistake_is_one_line() -> None:
         "steps.sharper",
     ]
     assert "not judged yet: a name that this step reads of steps with a mistake" in lines[1]
+
+
+def test_a_mistake_of_a_step_that_is_fitted_again_is_told_once() -> None:
+    nested = (
+        "table: {",
+        'model: {kind: logistic, outcome: sick, models: {a: ["AGE"]}}\n  table: {',
+    )
+    again = ("steps:", "nested: {folds: 2, steps: [model]}\nsteps:")
+    assert told(again, (nested[0], nested[1].replace("AGE", "age"))) == []
+    (line,) = told(again, (nested[0], nested[1].replace("AGE", "told.logits")))
+    assert 'unknown column "told.logits" (did you mean "told.logit"?)' in line
+    assert "also at" not in line
+
+
+def test_a_list_is_no_single_column() -> None:
+    chosen = (
+        "table: {",
+        "kept: {kind: univariable_logistic, outcome: sick, of: [age]}\n  table: {",
+    )
+    (line,) = told(
+        chosen, ("kind: describe, of: [age,", 'kind: roc, outcome: "@kept.selected", scores: [age,')
+    )
+    assert '"@kept.selected" is a list of columns, expected one column' in line
