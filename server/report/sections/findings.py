@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from server.report import against_reader
 from server.report.blocks import Items, Section
 from server.report.numbers import MINUS, fixed, is_number, plural
 from server.report.record import Record
@@ -15,16 +16,25 @@ _PARTS = ("development", "external")
 def findings(record: Record) -> Iterator[Section]:
     """Make the section with the main result; none where no network was scored."""
     entries: list[tuple[str, str]] = []
+    compared: list[tuple[str, str]] = []
     for name, step in record.run.study.bound.items():
-        if getattr(step, "kind", "") == "describe":
-            view = view_of(record, name)
-            dice = [s for s in scores_in(view) if s.metric == "dice"]
-            several = len({_step(s) for s in dice}) > 1
-            for score, text in _sentences(view, dice):
-                of = f" ({_step(score)})" if several else ""
-                entries.append((score.label.replace("_", " ") + of, text))
+        kind = getattr(step, "kind", "")
+        if kind == "describe":
+            entries += _dice(view_of(record, name))
+        elif kind in against_reader.KINDS and not compared:
+            compared = against_reader.entries_of(view_of(record, name))
+            entries += compared
     if entries:
         yield Section("findings", "In short", [Items(tuple(entries))])
+
+
+def _dice(view: StepView) -> Iterator[tuple[str, str]]:
+    """Return each label with its scores; and with the step, where several were scored."""
+    dice = [s for s in scores_in(view) if s.metric == "dice"]
+    several = len({_step(s) for s in dice}) > 1
+    for score, text in _sentences(view, dice):
+        of = f" ({_step(score)})" if several else ""
+        yield score.label.replace("_", " ") + of, text
 
 
 def _sentences(view: StepView, dice: list[Score]) -> Iterator[tuple[Score, str]]:
