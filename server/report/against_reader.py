@@ -16,6 +16,7 @@ from common.tasks.predict import Predict
 from common.tasks.pseudo_label import PseudoLabel
 from server.report.numbers import estimate, is_number, plural
 from server.report.view import StepView
+from server.report.words import sites_in_words
 
 _SIZES = {"area_cm2": "area", "volume_ml": "volume"}
 KINDS = {"correlate": "correlation", "compare_paired": "agreement"}
@@ -109,10 +110,9 @@ def _of(view: StepView, part: str, pair: Pair) -> str:
     if not is_number(number.get("estimate")) or not is_number(n):
         return ""
     level = f"{100 * getattr(view.step, 'level', 0.95):g} % CI "
-    sites = {"development": "developing site", "external": "external site"}.get(part, "site")
-    where = plural(len(view.sites(part)), sites)
+    where = sites_in_words(part, len(view.sites(part)))
     text = estimate(dict(number), "estimate", 3, level)
-    return f"{text} in {plural(int(n), 'case')} of the {where}"
+    return f"{text} in {plural(int(n), 'case')} of {where}"
 
 
 def _same(of: Mapping[str, Any], pair: Pair) -> bool:

@@ -9,6 +9,7 @@ from server.report.numbers import MINUS, fixed, is_number, plural
 from server.report.record import Record
 from server.report.scores import VARIANTS, Score, scores_in
 from server.report.view import StepView, view_of
+from server.report.words import sites_in_words
 
 _PARTS = ("development", "external")
 
@@ -60,11 +61,9 @@ def _of(view: StepView, part: str, score: Score) -> str:
     entry = _entry(view, part, score)
     if not entry:
         return ""
-    where = plural(
-        len(view.sites(part)), "developing site" if part == "development" else "external site"
-    )
+    where = sites_in_words(part, len(view.sites(part)))
     cases = plural(int(entry["n"]), "case")
-    return f"{fixed(entry['mean'], 3)} in {cases} of the {where}"
+    return f"{fixed(entry['mean'], 3)} in {cases} of {where}"
 
 
 def _against(view: StepView, own: Score, other: Score) -> str:

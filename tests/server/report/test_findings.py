@@ -73,7 +73,7 @@ def test_a_size_is_named_with_its_correlation(
     numbers = "0.955 (90 % CI 0.940 to 0.967)"
     assert (
         f"{named}: correlation (Pearson's r) {numbers} in 179 cases of the 4 developing sites "
-        f"and {numbers} in 21 cases of the 1 external site."
+        f"and {numbers} in 21 cases of the external site."
     ) in said
 
 
