@@ -356,7 +356,12 @@ def _marks(cases: Iterable[Case], rows: Mapping[str, str]) -> dict[str, str]:
     of_patient: dict[str, list[str]] = defaultdict(list)
     for case in cases:
         of_patient[case.patient_id].append(rows[case.case_id])
-    return {_digest([p]): _digest(sorted(of)) for p, of in of_patient.items()}
+    return {name_of_patient(p): _digest(sorted(of)) for p, of in of_patient.items()}
+
+
+def name_of_patient(patient_id: str) -> str:
+    """Return what a frozen cohort calls a patient: a digest."""
+    return _digest([patient_id])
 
 
 def _digest(words: Sequence[object]) -> str:
