@@ -14,12 +14,10 @@ from client.check_plain import check_plain
 from client.check_rows import several_rows
 from client.check_training import doubts
 from client.check_words import strange_renames
-from client.cohorts import drawn, selections
+from client.cohorts import drawn
 from client.commands.checking import check_here, site_file
+from client.commands.cohort_words import cohort_in_words
 from client.commands.joining import register
-from client.derived import formulas_in_words
-from client.fold_sizes import folds_in_words
-from client.gaps import gaps_in_words
 from client.ingest.bids import Wanted, import_bids
 from client.ingest.decathlon import Columns, import_decathlon
 from client.ingest.dicom import CasesBy, Plan, import_dicom
@@ -33,7 +31,7 @@ from client.site import load_site
 from common.phantoms.spec import load_spec
 from common.settings import decoded, parse
 from common.sites import Roster
-from common.study import Study, read_study
+from common.study import Study, read_study, study_hash
 
 site_app = typer.Typer(no_args_is_help=True, help="What a hospital does with its own site.")
 register(site_app)
@@ -266,7 +264,8 @@ def check_site(
             fit = fit and not is_mistake
             sys.stdout.write(f"{text}\n")
         raise typer.Exit(0 if fit else 1)
-    wanted: Study = read_study(decoded(study.read_bytes(), str(study)), str(study))
+    protocol = decoded(study.read_bytes(), str(study))
+    wanted: Study = read_study(protocol, str(study))
     wrong = False
     for own, why in strange_renames(here.settings.columns, here.cohorts).items():
         wrong = True
@@ -282,13 +281,10 @@ def check_site(
         for problem in problems_of(wanted, here.name, folder, checked):
             wrong = wrong or not problem.is_warning
             sys.stdout.write(f"{problem.text}\n")
-        apart = selections(wanted, checked.cases)
-        if gaps := gaps_in_words(wanted, checked, apart, here.policy):
-            sys.stdout.write(f"{folder}: {gaps}\n")
         sound = {} if checked.findings else {here.name: drawn(wanted, checked.cases)}
-        said = [*formulas_in_words(wanted, sound.get(here.name, ()), here.policy)]
-        n_sites = here.policy.fewest_sites if len(here.cohorts) == 1 else 0
-        said += folds_in_words(wanted, sound.get(here.name, ()), here.policy, n_sites)
+        said = cohort_in_words(
+            here, wanted, study_hash(protocol), checked, sound.get(here.name, ())
+        )
         sys.stdout.writelines(f"{folder}: {text}\n" for text in said)
         for doubt in doubts(wanted, sound, all_here=False):
             wrong = wrong or doubt.stops

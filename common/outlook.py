@@ -156,13 +156,26 @@ def _beside(
                 continue
             for other, other_word, others in before:
                 apart, both = set(group) ^ set(others), set(group) & set(others) & policies.keys()
-                if not apart & keepers or not study.read_alike(other, name):
+                alike = study.read_alike(other, name) and _same_cases(study, other, name)
+                if not apart & keepers or not alike:
                     continue
                 named = ", ".join(sorted(apart & keepers))
                 said = f"less that of {other} ({other_word}) it would tell the own sums of {named}"
                 few = [s for s in sorted(both) if len(apart) < policies[s].fewest_sites]
                 yield from ((s, f"steps.{name}: {word}: differencing: {said}") for s in few)
             before.append((name, word, group))
+
+
+def _same_cases(study: Study, one: str, other: str) -> bool:
+    """Tell whether two steps select the same cases, as far as the study's text shows it."""
+
+    def chosen(step: str) -> tuple[object, ...]:
+        cases = study.bound[step].cases
+        levels = {name: set(column.levels) for name, column in study.contract().items()}
+        where = {c: set(v) for c, v in cases.where.items() if set(v) != levels.get(c)}
+        return set(cases.split), where, cases.outside
+
+    return chosen(one) == chosen(other)
 
 
 def _shapes(policy: PolicySettings, step: Any) -> Iterator[str]:

@@ -197,9 +197,17 @@ _NAMES = ("between", "events", "off", "spread", "squares", "shown")
 
 
 def _hidden_strata(n: Ints, n_events: Ints, smallest: int) -> NDArray[np.bool_]:
-    """Return the strata of few cases or events, with one more where these would follow."""
-    few = [(of > 0) & (of < smallest) for of in (n, n_events)]
-    return with_another(few[0] | few[1], n, smallest)
+    """Return the strata of few cases, events or others, with one more where these would follow.
+
+    How many there are of each over all strata may be told by a step beside this one.
+    """
+    counts = (n, n_events, n - n_events)
+    hidden = np.zeros(n.shape, np.bool_)
+    for of in counts:
+        hidden |= (of > 0) & (of < smallest)
+    for of in counts:
+        hidden = with_another(hidden, of, smallest)
+    return hidden
 
 
 def _leave_out(sums: dict[str, Array], smallest: int) -> None:

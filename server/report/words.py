@@ -152,6 +152,12 @@ def part_title(part: str, roster: Roster) -> str:
     return titles.get(part, "Pooled" if part == POOLED else part)
 
 
+def sites_in_words(part: str, n: int) -> str:
+    """Return the sites of a part, as in "the 4 developing sites" or "the external site"."""
+    kind = {"development": "developing ", "external": "external "}.get(part, "")
+    return f"the {kind}site" if n == 1 else f"the {n} {kind}sites"
+
+
 def correction_words(how: str) -> str:
     """Return the name of a correction for several tests."""
     return _CORRECTIONS.get(how, how)

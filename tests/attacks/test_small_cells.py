@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
 
-from common.analyses import cross_tabulate, describe, survival_table
+from common.analyses import cross_tabulate, cutoff_scan, describe, survival_table
 from common.analyses.cross_tabulate import CrossTabulate
+from common.analyses.cutoff_scan import CutoffScan
 from common.analyses.describe import Describe
 from common.analyses.kaplan_meier import KaplanMeier
 from common.analyses.operating_point import OperatingPoint
@@ -118,6 +120,53 @@ def test_without_the_rule_a_curve_tells_of_two_deaths(monkeypatch: pytest.Monkey
 
 def test_a_curve_has_nobody_or_five_deaths_between_two_days() -> None:
     assert all(k == 0 or k >= 4 for k in _deaths_between(_survival()))  # to its rounding
+
+
+def _strata(few: str) -> list[Table]:
+    """Return 90 patients in strata a, b, c; b has three, or thirty of whom two died, or lived."""
+    died, stratum = np.arange(90) % 2, np.zeros(90)
+    stratum[40:70] = 2
+    stratum[[0, 44, 88] if few == "n" else slice(30)] = 1
+    if few != "n":
+        died[:30] = (np.arange(30) < 2) == (few == "events")
+    days = np.linspace(10, 390, 90).astype(int)
+    columns = {"days": (DAYS, days), "died": (YES, died), "score": (SCORE, np.arange(90) / 90)}
+    return _sites(stratum=(Column(type="category", levels=("a", "b", "c")), stratum), **columns)
+
+
+def _told_of_b(few: str) -> int | None:
+    """Return b's patients, deaths or survivors: all, as a step beside tells, less the others'."""
+    tables = _strata(few)
+    step = CutoffScan(time="days", event="died", marker="score", cutoffs=(0.5,), by="stratum")
+    strata: Any = run(step, tables).values["strata"]
+    found = strata["b"]
+    if found["n"] is None:
+        if None in (strata["a"]["n"], strata["c"]["n"]):
+            return None
+        everyone = {"n": 90, "events": int(sum(t.columns["died"].sum() for t in tables))}
+        found = {k: v - strata["a"][k] - strata["c"][k] for k, v in everyone.items()}
+    return int(found["n"] - found["events"] if few == "others" else found[few])
+
+
+FEW = {"n": 3, "events": 2, "others": 2}
+
+
+@pytest.mark.parametrize("rule", ["_hidden_strata", "with_another"])
+@pytest.mark.parametrize("few", FEW)
+def test_without_the_rule_a_scan_tells_of_few_in_a_stratum(
+    monkeypatch: pytest.MonkeyPatch, rule: str, few: str
+) -> None:
+    bare = {
+        "_hidden_strata": lambda n, *_: np.zeros(n.shape, np.bool_),
+        "with_another": lambda hidden, *_: hidden,
+    }
+    monkeypatch.setattr(cutoff_scan, rule, bare[rule])
+    assert _told_of_b(few) == FEW[few]
+
+
+@pytest.mark.parametrize("few", FEW)
+def test_a_scan_hides_a_stratum_of_few_and_what_it_follows_from(few: str) -> None:
+    assert _told_of_b(few) is None
 
 
 def _scores() -> list[Table]:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+from common.tasks.measure import Slice
 from server.report.blocks import Block, Row, Table
 from server.report.numbers import whole
 from server.report.view import StepView
 from server.report.words import listed
 
 _SIZES = {"area_cm2": "area", "volume_ml": "volume"}
+_WORDS = {3: "three", 5: "five", 7: "seven", 9: "nine"}
 
 
 def sentence(view: StepView) -> str:
@@ -19,8 +21,13 @@ def sentence(view: StepView) -> str:
     if step.slice:
         of = f"{step.slice.label} of {step.mask}" if step.slice.label else step.mask
         cut = listed([*step.slice.images, *step.slice.masks])
-        texts.append(f"cuts the {step.slice.plane} slice in the middle of {of} out of {cut}")
+        texts.append(f"cuts the {_slices(step.slice)} in the middle of {of} out of {cut}")
     return f"Every site {' and '.join(texts)}, case by case. Nothing of it leaves but counts."
+
+
+def _slices(cut: Slice) -> str:
+    n = cut.slices
+    return f"{cut.plane} slice" if n == 1 else f"{_WORDS.get(n, n)} {cut.plane} slices"
 
 
 def blocks(view: StepView) -> Iterator[Block]:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from server.report import against_reader
 from server.report.blocks import Items, Section
 from server.report.numbers import MINUS, fixed, is_number, plural
 from server.report.record import Record
 from server.report.scores import VARIANTS, Score, scores_in
 from server.report.view import StepView, view_of
+from server.report.words import sites_in_words
 
 _PARTS = ("development", "external")
 
@@ -15,16 +17,25 @@ _PARTS = ("development", "external")
 def findings(record: Record) -> Iterator[Section]:
     """Make the section with the main result; none where no network was scored."""
     entries: list[tuple[str, str]] = []
+    compared: list[tuple[str, str]] = []
     for name, step in record.run.study.bound.items():
-        if getattr(step, "kind", "") == "describe":
-            view = view_of(record, name)
-            dice = [s for s in scores_in(view) if s.metric == "dice"]
-            several = len({_step(s) for s in dice}) > 1
-            for score, text in _sentences(view, dice):
-                of = f" ({_step(score)})" if several else ""
-                entries.append((score.label.replace("_", " ") + of, text))
+        kind = getattr(step, "kind", "")
+        if kind == "describe":
+            entries += _dice(view_of(record, name))
+        elif kind in against_reader.KINDS and not compared:
+            compared = against_reader.entries_of(view_of(record, name))
+            entries += compared
     if entries:
         yield Section("findings", "In short", [Items(tuple(entries))])
+
+
+def _dice(view: StepView) -> Iterator[tuple[str, str]]:
+    """Return each label with its scores; and with the step, where several were scored."""
+    dice = [s for s in scores_in(view) if s.metric == "dice"]
+    several = len({_step(s) for s in dice}) > 1
+    for score, text in _sentences(view, dice):
+        of = f" ({_step(score)})" if several else ""
+        yield score.label.replace("_", " ") + of, text
 
 
 def _sentences(view: StepView, dice: list[Score]) -> Iterator[tuple[Score, str]]:
@@ -50,11 +61,9 @@ def _of(view: StepView, part: str, score: Score) -> str:
     entry = _entry(view, part, score)
     if not entry:
         return ""
-    where = plural(
-        len(view.sites(part)), "developing site" if part == "development" else "external site"
-    )
+    where = sites_in_words(part, len(view.sites(part)))
     cases = plural(int(entry["n"]), "case")
-    return f"{fixed(entry['mean'], 3)} in {cases} of the {where}"
+    return f"{fixed(entry['mean'], 3)} in {cases} of {where}"
 
 
 def _against(view: StepView, own: Score, other: Score) -> str:

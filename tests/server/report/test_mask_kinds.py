@@ -10,6 +10,7 @@ STEPS = """
     kind: measure
     mask: organ
     slice: {label: front, plane: coronal, images: [t1], masks: [organ]}
+  thick: {kind: measure, mask: organ, slice: {slices: 5, images: [t1]}}
   area: {kind: measure, mask: middle.organ, sizes: [area_cm2]}
   agreement: {kind: compare_masks, pairs: {network: [masks.organ, organ]}}
   index:
@@ -48,6 +49,7 @@ def test_pages_say_in_words_and_numbers_what_became_of_masks(tmp_path) -> None:
         "cases with a mean probability below 0.8 rejected",
         "73 %",  # of 64 tried, 47 accepted
         "cuts the coronal slice in the middle of front of organ out of t1 and organ",
+        "cuts the five axial slices in the middle of organ out of t1",
         "measures the area of middle.organ",
         "masks.organ with organ (network)",
         "100 x area.area_cm2 x age^-2",
