@@ -142,13 +142,14 @@ class SuperResolution(Frozen):
                 "nothing learns from it, as losses.adversarial is 0 and losses.features is "
                 "random; leave it out",
             )
-        wanted = "adversarial" in self.losses.model_fields_set and self.losses.adversarial
-        if wanted and not given:
-            yield (
-                ("losses", "adversarial"),
-                f"{self.losses.adversarial:g} needs a discriminator, and none is described; "
-                "`discriminator: {}` takes one as it comes",
-            )
+        written = self.losses.model_fields_set
+        for field, used in (
+            ("adversarial", self.losses.adversarial > 0),
+            ("features", self.losses.features == "discriminator" and self.losses.perceptual > 0),
+        ):
+            if used and field in written and not given:
+                why = f"{getattr(self.losses, field)}: needs a discriminator, and none is described"
+                yield ("losses", field), f"{why}; `discriminator: {{}}` takes one as it comes"
 
     def reads(self) -> tuple[str, ...]:
         """Return the image to learn from, and the one to apply it to."""

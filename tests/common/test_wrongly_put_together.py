@@ -116,7 +116,7 @@ NOT_ALIKE = (
         ("quality, of: [t1]", "quality, of: [t1, t1]", 'steps.quality.of.1: the image "t1" stands'),
         ("network: draws", "network: draws, combine: vote", "drawn.combine: vote: "),
         ("network: sharpens", "network: sharpens, combine: vote", "sharp.combine: images cannot"),
-        ("discriminator: {begin: 1}", "finer: [2, 2, 2]", "adversarial: 0.1 needs a discriminator"),
+        ("discriminator: {begin: 1}", "finer: [2, 2, 2]", "adversarial: 0.1: needs a discri"),
         ("adversarial: 0.1", "adversarial: 0", "discriminator: nothing learns from it"),
         ("begin: 1", "begin: 2", "43: steps.sharpens.task.discriminator.begin: round 2 never com"),
         # what a name may have meant
