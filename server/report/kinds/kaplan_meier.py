@@ -135,10 +135,13 @@ def _table(view: StepView, one: Values, title: str) -> Table:
     for key, words in (("log_rank", "Log-rank"), ("log_rank_by_site", "Stratified by site")):
         test = one.get(key, {})
         if is_number(test.get("p")):
-            chi2, df = fixed(test.get("chi2"), 2), whole(test.get("df"))
-            notes.append(f"{words}: chi-square {chi2}, df {df}, p {p_value(test['p'])}.")
+            chi2 = f"chi-square {fixed(test['chi2'], 2)}, " if is_number(test.get("chi2")) else ""
+            notes.append(f"{words}: {chi2}df {whole(test.get('df'))}, p {p_value(test['p'])}.")
     if any(HIDDEN in row.cells for row in rows):
-        notes.append("Hidden: a group, or its patients with or without the event, is too small.")
+        notes.append(
+            "Hidden: a group, or its patients with or without the event, is too small, "
+            "or another that is would follow from it."
+        )
     notes += _of_medians(rows)
     tau = next(
         (g["restricted_mean"].get("tau") for g in one["groups"].values() if "curve" in g), None
@@ -189,6 +192,8 @@ def _pairs(view: StepView, one: Values, title: str) -> Table:
 
 
 def _cells(found: Values) -> tuple[str, ...]:
+    if "curve" not in found and is_number(found.get("n")):
+        return (whole(found["n"]), HIDDEN, *[NONE] * 3)
     if "curve" not in found:
         return (HIDDEN, *[NONE] * 4)
     return (
