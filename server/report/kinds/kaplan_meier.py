@@ -139,8 +139,8 @@ def _table(view: StepView, one: Values, title: str) -> Table:
             notes.append(f"{words}: {chi2}df {whole(test.get('df'))}, p {p_value(test['p'])}.")
     if any(HIDDEN in row.cells for row in rows):
         notes.append(
-            "Hidden: a group, or its patients with or without the event, is too small, "
-            "or another that is would follow from it."
+            "Hidden: fewer than five in a group, or with or without the event in it, or what "
+            "would give such a number away."
         )
     notes += _of_medians(rows)
     tau = next(
