@@ -11,7 +11,7 @@ from typing import Any
 
 from common.step import HELD_OUT, LEFT_OUT
 from server.report.kinds.roc import outcome_words
-from server.report.numbers import estimate, fixed, is_number, p_value, plural
+from server.report.numbers import SPACE, estimate, fixed, is_number, p_value, plural
 from server.report.record import Record
 from server.report.score_names import score_names
 from server.report.view import StepView, view_of
@@ -182,14 +182,14 @@ def _against(found: list[Found], baseline: list[Found], names: Mapping[str, str]
         p = p_value(pair.get("p_adjusted", pair.get("p")))
         if is_number(pair.get("p")):
             where = f" ({_WORDS[one.part]})" if len(found) > 1 else ""
-            said.append(f"p {p}{where}" if p[0] in "<>" else f"p = {p}{where}")
+            said.append(f"p {'' if p[0] in '<>' else '= '}{p}".replace(" ", SPACE) + where)
     if not said:
         return ""
     step = found[0].view.step
     many = len(names) > 2 and step.correction != "none"
-    how = f"DeLong's test, corrected by {correction_words(step.correction)}"
-    how = how if many else "DeLong's test"
-    return f"; against {names[_model(baseline[0].score)]} {' and '.join(said)}, {how}"
+    how = f", adjusted ({correction_words(step.correction)})" if many else ""
+    name = names[_model(baseline[0].score)]
+    return f"; against {name} {' and '.join(said)} by DeLong's test{how}"
 
 
 def _best(view: StepView, models: list[list[Found]]) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from server.report.blocks import Items
+from server.report.numbers import SPACE
 from server.report.record import read_record
 from server.report.sections.findings import findings
 from tests.server.report.folders import STUDY, answers, journal, scores, write_run
@@ -149,7 +150,7 @@ def said_of_models(folder: Path, found: Mapping[str, Any], study: str = MODELS) 
     run = write_run(folder, journal(found), study=study)
     blocks = [block for section in findings(read_record(run)) for block in section.blocks]
     entries = [e for block in blocks if isinstance(block, Items) for e in block.entries]
-    return [f"{term}: {text}" for term, text in entries]
+    return [f"{term}: {text}".replace(SPACE, " ") for term, text in entries]
 
 
 def test_models_are_named_with_their_areas_in_cases_they_had_not_seen(tmp_path: Path) -> None:
@@ -162,7 +163,7 @@ def test_models_are_named_with_their_areas_in_cases_they_had_not_seen(tmp_path: 
         "4 developing sites, cross-validated, and 0.60 (95 % CI 0.50 to 0.70) in 50 cases "
         "(25 events) of the external site.",
         "combined: AUC 0.74 (95 % CI 0.64 to 0.84) and 0.70 (95 % CI 0.60 to 0.80) in the same "
-        "cases; against clinical p = 0.02 (developing) and p = 0.40 (external), DeLong's test.",
+        "cases; against clinical p = 0.02 (developing) and p = 0.40 (external) by DeLong's test.",
     ]
     (first, _) = said_of_models(tmp_path / "seen", {"fitted": fitted})
     assert "180 cases (90 events) of the 4 developing sites, on the cases it was fitted to" in first
@@ -179,7 +180,7 @@ def test_of_many_models_the_best_is_named(tmp_path: Path) -> None:
     assert said_of_models(tmp_path, {"fitted": {"external": values}}, study) == [
         "4 models: AUC for Recurrence 0.50 to 0.70 at the external site; the best there, combined: "
         "0.70 (95 % CI 0.60 to 0.80) in 50 cases (25 events) of the external site; against "
-        "clinical p = 0.08, DeLong's test, corrected by Holm."
+        "clinical p = 0.08 by DeLong's test, adjusted (Holm)."
     ]
 
 
