@@ -10,6 +10,7 @@ from server.report import charts
 from server.report.blocks import Block, Figure, Row, Table
 from server.report.median_survival import LATER, NOT_REACHED, TO, follow_up, median_survival
 from server.report.numbers import NONE, estimate, fixed, is_number, p_value, whole
+from server.report.survival_parts import printable_parts
 from server.report.table_one import HIDDEN
 from server.report.view import StepView
 from server.report.words import correction_words
@@ -33,7 +34,7 @@ def sentence(view: StepView) -> str:
 
 def blocks(view: StepView) -> Iterator[Block]:
     """Return a picture and a table for each part and stratum."""
-    for part, values in view.parts.items():
+    for part, values in printable_parts(view).items():
         for stratum, one in values["strata"].items():
             title = view.title(part)
             if len(values["strata"]) > 1:
