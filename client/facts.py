@@ -8,7 +8,6 @@ them by its own contract.
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from client.files import write_atomically
 from client.nifti import count_not_finite, is_nifti
+from client.pool import each
 
 if TYPE_CHECKING:
     from client.imageio import Volume
@@ -27,7 +27,7 @@ Kind = Literal["image", "mask"]
 Wanted = tuple[Kind, Path]
 
 _FILE = "facts.json"
-_THREADS = 2
+_WORTH_MB = 200  # compressed; below it, starting processes takes longer than it saves
 _VERSION = 1  # one more whenever a fact changes its meaning
 _MOST_LABELS = 1000
 
@@ -81,9 +81,8 @@ def find_facts(wanted: Iterable[Wanted], cache: Path | None) -> dict[Wanted, Fac
     known = _remembered(cache)
     marks = {item: _mark(item[1]) for item in dict.fromkeys(wanted)}
     fresh = [item for item, mark in marks.items() if not _holds(known, item, mark)]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for item, facts in zip(fresh, pool.map(_open, fresh), strict=True):
-            known[_key(item)] = _Kept(marks[item], facts)
+    for item, facts in _opened(fresh):
+        known[_key(item)] = _Kept(marks[item], facts)
     if fresh and cache is not None:
         write_atomically(cache / _FILE, _MEMORY.dump_json(known))
     return {item: known[_key(item)].facts for item in marks}
@@ -92,6 +91,30 @@ def find_facts(wanted: Iterable[Wanted], cache: Path | None) -> dict[Wanted, Fac
 def _holds(known: Mapping[str, _Kept], item: Wanted, mark: str) -> bool:
     kept = known.get(_key(item))
     return kept is not None and kept.mark == mark
+
+
+def _opened(fresh: list[Wanted]) -> Iterator[tuple[Wanted, Facts]]:
+    """Yield files with their facts, in any order; many are read in several processes.
+
+    Not in threads: a simulation's worker died in SimpleITK 2.5.7 while two of them read,
+    in the copy of an image's metadata. It was seen once and not in 34 000 reads after it.
+    """
+    large = sum(_size(path) for _, path in fresh) > _WORTH_MB * 10**6
+    yield from each(_pair, fresh, processes=0 if large else 1, crashed=_died)
+
+
+def _pair(item: Wanted) -> tuple[Wanted, Facts]:
+    return item, _open(item)
+
+
+def _died(item: Wanted) -> tuple[Wanted, Facts]:
+    return item, Facts(problem="the program that reads images died of it, twice")
+
+
+def _size(path: Path) -> int:
+    if path.is_dir():
+        return sum(stat.st_size for _, stat in _files(path))
+    return path.stat().st_size
 
 
 def _open(item: Wanted) -> Facts:

@@ -159,7 +159,14 @@ def _follows(mistake: Mistake, gone: set[Path]) -> bool:
     if kind in ("missing", "too_short"):
         return bool(below)
     own = kind == "value_error" or kind.startswith("model_")
-    return own and any(len(g) == len(path) + 1 for g in below)
+    return own and any(len(_field(g)) == len(path) + 1 for g in below)
+
+
+def _field(path: Path) -> Path:
+    """Return the path of the setting that a path, or the item of a list, belongs to."""
+    while path and isinstance(path[-1], int):
+        path = path[:-1]
+    return path
 
 
 def _backwards(mistake: Mistake) -> list[str]:

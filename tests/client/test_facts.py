@@ -61,3 +61,15 @@ def test_an_image_of_four_dimensions_is_unreadable(tmp_path: Path):
     nibabel.save(nibabel.Nifti1Image(np.ones((3, 4, 5, 2), "f4"), np.eye(4)), path)
     found = find_facts([("image", path)], None)["image", path]
     assert "dimensions" in found.problem
+
+
+def test_large_cohorts_are_read_in_processes_and_say_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opened
+):
+    make_site(tmp_path)
+    wanted = [("image", file) for file in sorted(tmp_path.glob("*.nii.gz"))]
+    here = find_facts(wanted, None)
+    assert len(opened) == len(wanted) == 8
+    monkeypatch.setattr(facts, "_WORTH_MB", 0)
+    assert find_facts(wanted, None) == here
+    assert len(opened) == 8, "the others were opened elsewhere"
