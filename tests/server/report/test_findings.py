@@ -13,7 +13,7 @@ from server.report.sections.findings import findings
 from tests.server.report.folders import STUDY, answers, journal, scores, write_run
 
 STEPS = """
-  second: {kind: predict, network: segment, combine: vote}
+  second: {kind: predict, network: segment}
   middle: {kind: measure, mask: masks.organ, slice: {slices: 5, images: [t1], masks: [organ]}}
   reader: {kind: measure, mask: organ, slice: {images: [t1], masks: [organ]}}
   found: {kind: measure, mask: masks.organ, sizes: [volume_ml]}
