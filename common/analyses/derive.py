@@ -136,9 +136,9 @@ class Derive(Step):
 
     `product` (of powers), `sum` (weighted), `log`, `below` (a cut-off, by sex for
     instance). A formula may name columns, and the ones above it in the same step. A value
-    that is not finite or out of range becomes missing; a site refuses where that leaves out
-    one to four of its patients, as a filter would. Nothing leaves a site but how many rows it
-    filled.
+    that is not finite or out of range becomes missing; a site refuses where that leaves out,
+    or in, one to four of its patients, as a filter would, and a cut-off with so few on a side.
+    Nothing leaves a site but how many rows it filled.
 
     Rounds: 0, and one in which sites fill the columns.
     """
