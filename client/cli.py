@@ -22,6 +22,7 @@ from client.cohorts import drawn, selections
 from client.commands.checking import check_here, site_file
 from client.commands.joining import register
 from client.derived import formulas_in_words
+from client.disclosure import selections_in_words
 from client.fold_sizes import folds_in_words
 from client.gaps import gaps_in_words
 from client.ingest.bids import Wanted, import_bids
@@ -114,6 +115,7 @@ def check_simulated(study_path: Path, sites_path: Path, runs: Path | None) -> li
             if name in roster.developing:
                 policy, n = site.simulate.policy, len(roster.developing)
                 said += folds_in_words(study, sound[name], policy, n)
+                said += selections_in_words(study, sound[name], policy, n)
             problems += [Problem(name, text, is_warning=True) for text in said]
     developing = {name: cases for name, cases in sound.items() if name in roster.developing}
     problems += [Problem("all sites", t, is_warning=True) for t in several_rows(study, sound)]
@@ -382,6 +384,7 @@ def check_site(
         said = [*formulas_in_words(wanted, sound.get(here.name, ()), here.policy)]
         n_sites = here.policy.fewest_sites if len(here.cohorts) == 1 else 0
         said += folds_in_words(wanted, sound.get(here.name, ()), here.policy, n_sites)
+        said += selections_in_words(wanted, sound.get(here.name, ()), here.policy, n_sites)
         sys.stdout.writelines(f"{folder}: {text}\n" for text in said)
         for doubt in doubts(wanted, sound, all_here=False):
             wrong = wrong or doubt.stops
