@@ -13,6 +13,7 @@ from client.check_words import in_words as problems_in_words
 from client.check_words import placed, strange_renames
 from client.cohorts import drawn
 from client.derived import formulas_in_words
+from client.disclosure import selections_in_words
 from client.fold_sizes import folds_in_words
 from client.willing import hopeless
 from common.errors import Finding
@@ -109,8 +110,10 @@ def _of_folds(
     for name, cases in sound.items():
         site = roster.sites[name].simulate
         if name in roster.developing and site is not None:
-            for text in folds_in_words(study, cases, site.policy, len(roster.developing), told):
-                yield Problem(name, text, is_warning=True)
+            policy, n = site.policy, len(roster.developing)
+            said = [*folds_in_words(study, cases, policy, n, told)]
+            said += selections_in_words(study, cases, policy, n)
+            yield from (Problem(name, text, is_warning=True) for text in said)
 
 
 def _of_all(

@@ -29,7 +29,14 @@ _Patients = frozenset[str]
 def made_at(site: Site, study: Study, run: str, cases: tuple[Case, ...]) -> MadeColumns:
     """Return what the study's formulas make of a site's cases, as far as that is known by now."""
     source = Source(site, study, run)
-    return _made(study, lambda columns: make_table(source, cases, columns, alone=False))
+
+    def table_of(columns: tuple[str, ...]) -> Table:
+        return make_table(source, cases, columns, alone=False)
+
+    made = _made(study, table_of)
+    categories = (c for c, of in study.contract().items() if "." in c and of.type == "category")
+    made.levels |= table_of(tuple(categories)).columns
+    return made
 
 
 def made_of(study: Study, cases: Sequence[Case]) -> MadeColumns:

@@ -1,5 +1,6 @@
 """What a study's formulas make of a site's cases: whom they leave out, and where they cut."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ class MadeColumns:
         lost: those, and what the columns it reads have lost in the same way.
         here: rows with a value.
         sides: 1 or 0 by the side of the cut-off, or NaN, of those that cut.
+        levels: of every category that a step has made, by a formula or not.
     """
 
     study: Study
@@ -30,6 +32,7 @@ class MadeColumns:
     lost: dict[str, Bools] = field(default_factory=dict)
     here: dict[str, Bools] = field(default_factory=dict)
     sides: dict[str, Floats] = field(default_factory=dict)
+    levels: dict[str, Floats] = field(default_factory=dict)
 
     def add(
         self, name: str, values: Floats, own: Bools, reads: Iterable[str], *, is_side: bool
@@ -59,6 +62,14 @@ class MadeColumns:
             elif maker is not None:
                 open_ += maker.columns()
         return rows
+
+    def digest(self) -> str:
+        """Return what tells these columns from others of the same cases."""
+        sha = hashlib.sha256()
+        for columns in (self.lost, self.sides, self.levels):
+            for name, values in columns.items():
+                sha.update(name.encode() + values.tobytes())
+        return sha.hexdigest()
 
     def who(self, rows: Bools) -> frozenset[str]:
         """Return the patients of these rows."""

@@ -6,6 +6,7 @@ from client.cases import Case
 from client.check import Checked
 from client.cohorts import selections
 from client.derived import formulas_in_words
+from client.disclosure import selections_in_words
 from client.fold_sizes import folds_in_words
 from client.gaps import gaps_in_words
 from client.other_studies import nearly_the_same
@@ -31,4 +32,5 @@ def cohort_in_words(
     n_sites = site.policy.fewest_sites if len(site.cohorts) == 1 else 0
     if n_sites and sound:  # of several folders a patient's name holds the folder's
         said += nearly_the_same(site, sha256, sound)
-    return [*said, *folds_in_words(study, sound, site.policy, n_sites)]
+    said += folds_in_words(study, sound, site.policy, n_sites)
+    return [*said, *selections_in_words(study, sound, site.policy, n_sites)]
