@@ -9,6 +9,7 @@ from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.category_agreement import kappa, symmetry, with_hidden
 from common.analyses.levels import levels_of
 from common.analyses.plain import whole
+from common.analyses.publish import FEW_CASES, few
 from common.analyses.two_way import printed, tables_here, tables_schema
 from common.cohort import Column
 from common.step import Step
@@ -63,6 +64,9 @@ class AgreementOfCategories(Step):
                 found.append({**about, "kappa": None, "note": "a cell below five"})
                 continue
             counts, levels = whole(total[f"table.{i}"]), levels_of(a, contract)
+            if few(int(counts.sum())):
+                found.append({**about, "kappa": None, "note": FEW_CASES})
+                continue
             about["missing"] = int(total["n"]) - int(counts.sum())
             about["counts"] = printed(counts, levels, levels)
             about["kappa"] = with_hidden(kappa(counts, self.weights, self.level), counts)

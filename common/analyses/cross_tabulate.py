@@ -9,6 +9,7 @@ from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.correction import Correction, adjusted
 from common.analyses.levels import levels_of
 from common.analyses.plain import whole
+from common.analyses.publish import FEW_CASES, few
 from common.analyses.two_way import (
     Counts,
     Outcome,
@@ -82,6 +83,9 @@ class CrossTabulate(Step):
             counts = whole(total[f"table.{i}"])
             rows, columns = (levels_of(name, contract) for name in pair)
             valid = int(counts.sum())
+            if few(valid):
+                found.append({"n": None, "p": None, "note": FEW_CASES})
+                continue
             about: Outcome = {"n": valid, "missing": n - valid}
             about["counts"] = printed(counts, rows, columns)
             found.append({**about, **without_hidden(self._test(counts), counts)})

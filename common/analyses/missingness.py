@@ -129,7 +129,11 @@ def _of_few(counts: Array, smallest: int) -> Array:
     sizes = np.asarray(counts, np.int64).sum(axis=0)
     small = (sizes > 0) & (sizes < smallest)
     columns = zip(small.T, sizes.T, strict=True)
-    return np.stack([with_another(few, of, smallest) for few, of in columns], axis=1)
+    hidden = np.stack([with_another(few, of, smallest) for few, of in columns], axis=1)
+    # Of few in all it is not told in which group nobody is.
+    everywhere = np.asarray(counts, np.int64).sum(axis=1)
+    few_in_all: Array = ((everywhere > 0) & (everywhere < smallest)).any(axis=0)
+    return np.logical_or(hidden, few_in_all)
 
 
 def _one(counts: Array, hidden: int) -> Json:
