@@ -89,7 +89,10 @@ def with_another(
         smallest: the hidden ones may be told together if they are so many.
     """
     others = np.flatnonzero(~hidden & (sizes > 0))
-    if not others.size or not 0 < sizes[hidden].sum() < smallest:
+    together, most = int(sizes[hidden].sum()), smallest - 1
+    # So many of k hidden cells is only k times one, or k times the most.
+    follows = together in (hidden.sum(), most * hidden.sum())
+    if not hidden.any() or not others.size or not (0 < together < smallest or follows):
         return hidden
     more = hidden.copy()
     more[others[np.argmin(sizes[others])]] = True

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.analyses import cross_tabulate, cutoff_scan, describe, survival_table, two_way
+from common.analyses import (
+    cross_tabulate,
+    cutoff_scan,
+    describe,
+    reclassification,
+    survival_table,
+    two_way,
+)
 from common.analyses.cross_tabulate import CrossTabulate
 from common.analyses.cutoff_scan import CutoffScan
 from common.analyses.describe import Describe
@@ -270,3 +277,30 @@ def test_without_the_rule_p_in_two_digits_tells_the_table() -> None:
         for table in [np.array([np.subtract((84, 76), flagged), flagged])]
     }
     assert list(p.values()).count(p[1, 3]) == 1
+
+
+def _fits(table: list[list[int | None]], moved: tuple[int, int, int]) -> list[set[int]]:
+    """Return what each hidden cell may hold, given how many moved down, not, and up."""
+    at = [(i, j) for i, row in enumerate(table) for j, x in enumerate(row) if x is None]
+    rest = np.array(moved)
+    for i, j in product(range(len(table)), repeat=2):
+        rest[np.sign(j - i) + 1] -= table[i][j] or 0
+    found: list[set[int]] = [set() for _ in at]
+    for guess in product(range(1, 13), repeat=len(at)):
+        sums = np.zeros(3, int)
+        np.add.at(sums, [np.sign(j - i) + 1 for i, j in at], guess)
+        if (sums == rest).all() and min(guess, default=0) < 5:
+            for cell, x in zip(found, guess, strict=True):
+                cell.add(x)
+    return found
+
+
+@pytest.mark.parametrize("up", [(3, 9, 12), (4, 4, 7), (1, 1, 6)])
+def test_a_hidden_move_does_not_follow_from_the_index(up: tuple[int, ...]) -> None:
+    table = np.diag([40, 30, 20])
+    table[np.triu_indices(3, 1)] = up
+    table[np.tril_indices(3, -1)] = 8, 0, 5
+    whole_table = reclassification._shown(table)
+    found = _fits(whole_table, (13, 90, sum(up)))  # type: ignore[arg-type]
+    assert found
+    assert all(len(values) > 1 for values in found)
