@@ -4,7 +4,6 @@ They look at one ask of an approved study and at this site's own cases. What sev
 tell together is the matter of `client.ledger`.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
@@ -13,15 +12,20 @@ import numpy as np
 
 from client.cases import Case
 from client.cohorts import select
+from client.derived import made_of
+from client.made import MadeColumns
+from client.selections import Rows, few_apart, few_in_levels
 from client.site import Site
-from common.analyses.analysis import APPLY
+from common.analyses.analysis import APPLY, Ask
 from common.analyses.cox import Cox
 from common.analyses.design import terms_of
 from common.analyses.logistic import Logistic
+from common.analyses.newton import Bools
 from common.analyses.piecewise_exponential import PiecewiseExponential
 from common.analyses.univariable_logistic import UnivariableLogistic
 from common.errors import Reason, Refused
 from common.messages import Posed, Round
+from common.nested import base_of
 from common.sites import PolicySettings
 from common.step import Cases
 from common.study import Study
@@ -107,7 +111,12 @@ def check_keepers(site: Site, study: Study, message: Round, posed: Posed) -> Non
 
 
 def check_selection(
-    policy: PolicySettings, study: Study, *, cases: Sequence[Case], posed: Posed
+    policy: PolicySettings,
+    study: Study,
+    *,
+    cases: Sequence[Case],
+    posed: Posed,
+    made: MadeColumns | None = None,
 ) -> None:
     """Check that a step's cases do not single out a few patients of this site (R2, R6).
 
@@ -120,28 +129,70 @@ def check_selection(
     and a hospital with four validation cases could not be validated; the same holds for
     the folds of nested validation, which a key draws. So in a masked sum of three sites
     or more whole splits and folds, and what they tell, are taken as given, unless
-    the policy's `smallest_part` says no; `where` may add nothing about a few.
+    the policy's `smallest_part` says no; `where` may add nothing about a few, nor may those
+    whom formulas leave out, by themselves or in a level, nor the sides of a cut-off.
 
     Args:
         policy: the hospital's thresholds.
         study: the approved study.
         cases: this site's cohort.
         posed: the ask.
+        made: what formulas make of the cohort; None: nothing.
 
     Raises:
         Refused: SELECTION_TOO_SMALL, DIFFERENCING or CELL_TOO_SMALL.
     """
-    mine, alone = study.bound[posed.step].cases, in_clear(study, posed)
-    upto = [*_cases_before(study, posed.step, alone=alone), mine]
-    if alone or len(posed.group) < _MASKS_HOLD:
-        _check_combinations(study, cases, upto, policy.smallest_cell)
-        return
-    drawn = {(one.split, one.outside): None for one in upto}
-    splits = [Cases(split=split, outside=outside) for split, outside in drawn]
-    wanted = [*splits, *upto]
-    _check_combinations(study, cases, wanted, policy.smallest_cell, n_given=len(splits))
-    _check_combinations(study, cases, upto, policy.smallest_part)
-    _check_levels(policy, study, select(study, cases, mine), posed.step)
+    name, alone = posed.step, in_clear(study, posed)
+    clear = alone or len(posed.group) < _MASKS_HOLD
+    made = made or MadeColumns(study, np.array([case.patient_id for case in cases], np.str_))
+    rows = Rows(study, cases, made, clear)
+    before = [*_steps_before(study, name, alone=alone)]
+    given = [] if clear else _drawn(rows, [*before, name])
+    told = [rows.told(one) for one in (*before, name)]
+    _check_combinations(rows, told, policy.smallest_cell, given)
+    _check_formulas(rows, before, name, policy.smallest_cell)
+    if not clear:
+        _check_combinations(rows, told, policy.smallest_part, [])
+        _check_levels(policy, rows, name)
+
+
+def selections_in_words(
+    study: Study, cases: Sequence[Case], policy: PolicySettings, n_sites: int
+) -> Iterator[str]:
+    """Yield why a developing site will refuse steps for the cases they tell of.
+
+    Args:
+        study: the study.
+        cases: the site's, with the drawing of its folds.
+        policy: the hospital's thresholds.
+        n_sites: in a sum over the developing sites; 0: nothing is foreseen.
+    """
+    made, said = made_of(study, cases), dict[str, list[str]]()
+    for name, step in study.bound.items() if n_sites and cases else ():
+        if not {"development", "all"} & set(step.over):
+            continue
+        group = tuple(str(i) for i in range(n_sites))
+        posed = Posed(name, name, group, Ask(""))
+        try:
+            check_selection(policy, study, cases=cases, posed=posed, made=made)
+        except Refused as refused:
+            text = f"({refused.reason}): {refused.detail}"
+            said.setdefault(text, []).append(base_of(name))
+    for text, names in said.items():
+        yield f"will refuse {', '.join(dict.fromkeys(names))} {text}"
+
+
+def _drawn(rows: Rows, steps: Sequence[str]) -> list[Bools]:
+    """Return the whole splits and folds, which nobody can aim at a patient."""
+    of = [rows.study.bound[name].cases for name in steps]
+    drawn = {(one.split, one.outside): None for one in of}
+    return [rows.of(Cases(split=split, outside=outside)) for split, outside in drawn]
+
+
+def _check_formulas(rows: Rows, before: Sequence[str], name: str, least: int) -> None:
+    found = few_in_levels(rows, name, least) or few_apart(rows, before, name, least)
+    if found:
+        raise Refused(Reason.SELECTION_TOO_SMALL, found)
 
 
 def check_saturation(
@@ -179,36 +230,40 @@ def _n_coefficients(step: Any, study: Study) -> int:
     return 0
 
 
-def _cases_before(study: Study, step: str, *, alone: bool) -> Iterator[Cases]:
-    """Yield the cases of the steps before one, in clear only of those asked in clear."""
+def _steps_before(study: Study, step: str, *, alone: bool) -> Iterator[str]:
+    """Yield the steps before one, in clear only of those asked in clear."""
     for name, other in study.bound.items():
         if name == step:
             return
         clear = study.tells_of_one(name) or any(over in _IN_CLEAR for over in other.over)
         if not alone or clear:
-            yield other.cases
+            yield name
 
 
 def _check_combinations(
-    study: Study, cases: Sequence[Case], wanted: Sequence[Cases], least: int, n_given: int = 0
+    rows: Rows, wanted: Sequence[Sequence[Bools]], least: int, given: Sequence[Bools]
 ) -> None:
-    """Check the last of several selections against those before that are not refused.
+    """Check the last of several steps against those before that are not refused.
 
     Args:
-        study: the study.
-        cases: this site's cohort.
-        wanted: selections in the order of the study.
+        rows: of this site.
+        wanted: the rows that each step tells of, in the order of the study.
         least: fewest patients a combination of them may depend on.
-        n_given: so many of them are taken as they are.
+        given: rows that are taken as they are.
     """
-    taken: list[Cases] = list(wanted[:n_given])
-    for one in wanted[n_given:]:
-        if one in taken:
-            continue
-        if not _tells_of_few(study, cases, [*taken, one], least):
-            taken.append(one)
-        elif one == wanted[-1]:
-            n = len({c.patient_id for c in select(study, cases, one)})
+    if least <= 1:
+        return
+    taken: list[Bools] = list(given)
+    known = {one.tobytes() for one in taken}
+    for at, told in enumerate(wanted):
+        new = [*{one.tobytes(): one for one in told if one.tobytes() not in known}.values()]
+        tries = ((one, [*taken, *new[: i + 1]]) for i, one in enumerate(new))
+        few = next((one for one, tried in tries if _tells_of_few(rows, tried, least)), None)
+        if few is None:
+            taken += new
+            known |= {one.tobytes() for one in new}
+        elif at == len(wanted) - 1:
+            n = rows.count(few)
             small = 0 < n < least
             raise Refused(
                 Reason.SELECTION_TOO_SMALL if small else Reason.DIFFERENCING,
@@ -216,27 +271,22 @@ def _check_combinations(
             )
 
 
-def _tells_of_few(study: Study, cases: Sequence[Case], wanted: Sequence[Cases], least: int) -> bool:
+def _tells_of_few(rows: Rows, wanted: Sequence[Bools], least: int) -> bool:
     """Tell whether the last selection makes a combination that few patients stand behind.
 
     Cases in the same selections are an atom; sums over selections are combinations of
     sums over atoms. One that needs but a few atoms exists if the selections without
     those atoms have a lower rank.
     """
-    if least <= 1:
-        return False
-    atoms: dict[tuple[bool, ...], set[str]] = defaultdict(set)
-    chosen = [{c.case_id for c in select(study, cases, one)} for one in wanted]
-    for case in cases:
-        atoms[tuple(case.case_id in of for of in chosen)].add(case.patient_id)
-    rows = np.array(list(atoms), np.float64).T
-    few = [i for i, patients in enumerate(atoms.values()) if len(patients) < least]
-    people = list(atoms.values())
+    atoms, at = np.unique(np.array(wanted), axis=1, return_inverse=True)
+    people = [rows.made.who(at == i) for i in range(atoms.shape[1])]
+    weights = atoms.astype(np.float64)
+    few = [i for i, patients in enumerate(people) if len(patients) < least]
     for size in range(1, least):
         for some in combinations(few, size):
             if len(set().union(*(people[i] for i in some))) >= least:
                 continue
-            if _isolates(rows, some) and not _isolates(rows[:-1], some):
+            if _isolates(weights, some) and not _isolates(weights[:-1], some):
                 return True
     return False
 
@@ -248,14 +298,16 @@ def _isolates(rows: np.ndarray, atoms: Sequence[int]) -> bool:
     return bool(rank(np.delete(rows, atoms, axis=1)) < rank(rows))
 
 
-def _check_levels(policy: PolicySettings, study: Study, cases: Sequence[Case], step: str) -> None:
+def _check_levels(policy: PolicySettings, rows: Rows, name: str) -> None:
     """Check the levels of the categories a step reads, where the policy asks for it."""
-    for name in study.bound[step].columns() if policy.smallest_part > 1 else ():
-        column = study.cohort.columns.get(name)
-        for level in range(len(column.levels)) if column else ():
-            n = len({c.patient_id for c in cases if c.values.get(name) == level})
+    contract, here = rows.study.contract(), rows.of(rows.study.bound[name].cases)
+    for column in rows.study.bound[name].columns() if policy.smallest_part > 1 else ():
+        levels = contract[column].levels
+        values = rows.values(column) if levels else None
+        for level in range(len(levels)) if values is not None else ():
+            n = rows.count(here & (values == level))
             if 0 < n < policy.smallest_part:
-                raise Refused(Reason.CELL_TOO_SMALL, f'"{name}": {n} patients in a level')
+                raise Refused(Reason.CELL_TOO_SMALL, f'"{column}": {n} patients in a level')
 
 
 def _check_alone(policy: PolicySettings, name: str, sums: Sums, field: Field) -> None:

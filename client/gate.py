@@ -17,6 +17,7 @@ import numpy as np
 
 from client import audit, masking
 from client.cohorts import SiteCohort, load_cohort
+from client.derived import made_at
 from client.disclosure import (
     check_by_site,
     check_cohort,
@@ -134,7 +135,7 @@ def _release(site: Site, message: Round, posed: Posed, turn: _Turn) -> Reply:
     frozen = freeze(site, study, message.hello.study, cohort)
     work = find_work(site, study, cohort, message, posed)
     ledger = Ledger.open(site, message.hello.study)
-    ledger.check_parts(site.policy, whole, message, posed)
+    ledger.check_parts(site, whole, cohort, message, posed)
     knowable = len(whole.bound[posed.step].columns())
     release = release_of(step, message, posed, work, knowable)
     spent = ledger.check(site.policy, message, posed, release, cohort.n_patients)
@@ -152,9 +153,11 @@ def _check_cases(
     """Check a step's cases and folds: the same for every round of a step that sums alike."""
     alone = in_clear(whole, posed)
     applies = posed.ask.phase == APPLY
-    judged = (site.policy, message.hello.study, posed.step, len(posed.group), alone, applies)
+    made = made_at(site, whole, message.hello.run, cohort.cases)
+    about = (message.hello.study, posed.step, len(posed.group), alone, applies)
+    judged = (site.policy, *about, made.digest())
     if judged not in cohort.known:
-        check_selection(site.policy, whole, cases=cohort.cases, posed=posed)
+        check_selection(site.policy, whole, cases=cohort.cases, posed=posed, made=made)
         check_folds(site.policy, whole, cohort.cases, posed, alone=alone)
         cohort.known[judged] = True
 

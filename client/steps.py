@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 from client.cases import Case
 from client.cohorts import SiteCohort, select
-from client.derived import check_left_out
+from client.derived import check_formulas
 from client.disclosure import in_clear
 from client.quarantine import Aside, write_asides, write_cohort_asides
 from client.site import Site
@@ -185,7 +185,7 @@ def _apply(job: Job) -> Sums:
     ask = job.posed.ask
     answer = Answer(ask.values, ask.arrays)
     if isinstance(job.step, Derive):
-        check_left_out(job.site, job.study, job.run, job.cases)
+        check_formulas(job.site, job.study, job.run, job.cases)
     columns = job.step.columns_from(table, answer)
     if job.step.kind in PICTURES:
         import_module(PICTURES[job.step.kind]).draw(job, table, answer, columns)

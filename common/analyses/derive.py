@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from common.analyses.analysis import Answer, Ask, Solve
 from common.analyses.newton import Bools
+from common.analyses.site_effects import shown_by
 from common.cohort import Column, Name
 from common.holdings import Holdings
 from common.settings import Frozen
@@ -135,9 +136,9 @@ class Derive(Step):
 
     `product` (of powers), `sum` (weighted), `log`, `below` (a cut-off, by sex for
     instance). A formula may name columns, and the ones above it in the same step. A value
-    that is not finite or out of range becomes missing; a site refuses where that leaves out
-    one to four of its patients, as a filter would. Nothing leaves a site but how many rows it
-    filled.
+    that is not finite or out of range becomes missing; a site refuses where that leaves out,
+    or in, one to four of its patients, as a filter would, and a cut-off with so few on a side.
+    Nothing leaves a site but how many rows it filled.
 
     Rounds: 0, and one in which sites fill the columns.
     """
@@ -204,9 +205,9 @@ class Derive(Step):
             yield name, columns[name], known
 
     def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[str]:
-        """Yield arithmetic on categories and cut-offs for unknown levels."""
-        del steps
+        """Yield arithmetic on categories, unknown levels of cut-offs, and what tells the site."""
         yield from self._mistakes({**before.columns, **self.produces()})
+        yield from shown_by(self.make, steps)
 
     def _mistakes(self, contract: Contract) -> Iterator[str]:
         for name, formula in self.make.items():

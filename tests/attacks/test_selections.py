@@ -58,6 +58,7 @@ SPLITS = """
 
 def _off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "check_selection", lambda *_, **__: None)
+    monkeypatch.setattr(steps, "check_formulas", lambda *_: None)
 
 
 def _sum(attacker: Coordinator, step: str) -> float:
@@ -111,7 +112,7 @@ def _by_range(attacker: Coordinator) -> float:
 def test_a_range_of_a_formula_shows_the_largest_where_nothing_stops_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "check_left_out", lambda *_: None)
+    _off(monkeypatch)
     assert _by_range(coordinator(tmp_path, BY_RANGE)) == pytest.approx(VICTIM, abs=1e-9)
 
 
@@ -141,7 +142,7 @@ def _by_two_cuts(folder: Path) -> tuple[list[list[int]], str]:
 def test_two_close_cuts_tell_a_patients_class_where_nothing_stops_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "check_left_out", lambda *_: None)
+    _off(monkeypatch)
     found, sex = _by_two_cuts(tmp_path)
     women = 1 if sex == "f" else 0
     assert found == [[-women, women - 1], [women, 1 - women]]

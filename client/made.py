@@ -1,0 +1,80 @@
+"""What a study's formulas make of a site's cases: whom they leave out, and where they cut."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.analyses.newton import Bools
+from common.study import Study
+from common.table import Floats
+
+
+@dataclass
+class MadeColumns:
+    """Columns of `derive`, by full name; rows are the site's cases.
+
+    Attributes:
+        study: whose steps they are.
+        patients: patient of each row, shape (n,).
+        own: rows that the formula itself makes missing though all it reads is there.
+        lost: those, and what the columns it reads have lost in the same way.
+        here: rows with a value.
+        sides: 1 or 0 by the side of the cut-off, or NaN, of those that cut.
+        levels: of every category that a step has made, by a formula or not.
+    """
+
+    study: Study
+    patients: NDArray[np.str_]
+    own: dict[str, Bools] = field(default_factory=dict)
+    lost: dict[str, Bools] = field(default_factory=dict)
+    here: dict[str, Bools] = field(default_factory=dict)
+    sides: dict[str, Floats] = field(default_factory=dict)
+    levels: dict[str, Floats] = field(default_factory=dict)
+
+    def add(
+        self, name: str, values: Floats, own: Bools, reads: Iterable[str], *, is_side: bool
+    ) -> None:
+        """Add a column; those it reads come before it."""
+        self.own[name] = own
+        self.lost[name] = own | self.lost_by(reads)
+        self.here[name] = ~np.isnan(values)
+        if is_side:
+            self.sides[name] = values
+
+    def lost_by(self, columns: Iterable[str]) -> Bools:
+        """Return the rows that formulas have made missing in any of these columns.
+
+        What a model or a z-score makes of a column is missing where that is.
+        """
+        rows = np.zeros(len(self.patients), np.bool_)
+        open_, seen = [*columns], set[str]()
+        while open_:
+            column = open_.pop()
+            if column in seen:
+                continue
+            seen.add(column)
+            maker = self.study.bound.get(column.split(".")[0]) if "." in column else None
+            if column in self.lost:
+                rows |= self.lost[column]
+            elif maker is not None:
+                open_ += maker.columns()
+        return rows
+
+    def digest(self) -> str:
+        """Return what tells these columns from others of the same cases."""
+        sha = hashlib.sha256()
+        for columns in (self.lost, self.sides, self.levels):
+            for name, values in columns.items():
+                sha.update(name.encode() + values.tobytes())
+        return sha.hexdigest()
+
+    def who(self, rows: Bools) -> frozenset[str]:
+        """Return the patients of these rows."""
+        return frozenset(self.patients[rows].tolist())
+
+    def count(self, rows: Bools) -> int:
+        """Return the number of patients of these rows."""
+        return len(self.who(rows))

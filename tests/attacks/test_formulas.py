@@ -1,0 +1,158 @@
+"""Columns that a study's formulas make must not single out a patient (R2)."""
+
+from pathlib import Path
+
+import pytest
+
+from client import gate, steps
+from client.cases import Case
+from client.derived import formulas_in_words
+from common.analyses.analysis import APPLY, Ask
+from common.errors import Refused
+from common.sites import PolicySettings
+from common.study import read_study
+from tests.attacks.coordinator import COLUMNS, VICTIM, Coordinator, Rows, cohorts, coordinator
+
+# A range that holds one patient, and with a column of it any other number of that patient.
+ONE_LEFT_IN = """
+  made:
+    kind: derive
+    make:
+      most: {op: sum, of: {marker: 1}, range: [30, 50]}
+      day: {op: sum, of: {most: 0, days: 1}}
+  sums: {kind: moments, of: [made.most, made.day]}
+"""
+# No patient but the victim is beyond the cut-off.
+ONE_BEYOND = """
+  made: {kind: derive, make: {least: {op: below, of: [marker], cut: 30}}}
+  sums: {kind: compare_groups, of: [marker], by: made.least, test: welch}
+"""
+
+
+def _first_sum(attacker: Coordinator) -> float:
+    attacker.total("made", Ask(APPLY))
+    return float(attacker.total("sums")["sum"].flat[0])
+
+
+@pytest.mark.parametrize("study", [ONE_LEFT_IN, ONE_BEYOND])
+def test_without_the_rule_a_formula_shows_the_patient(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, study: str
+) -> None:
+    monkeypatch.setattr(steps, "check_formulas", lambda *_: None)
+    monkeypatch.setattr(gate, "check_selection", lambda *_, **__: None)
+    assert _first_sum(coordinator(tmp_path, study)) == pytest.approx(VICTIM, abs=1e-9)
+
+
+@pytest.mark.parametrize("study", [ONE_LEFT_IN, ONE_BEYOND])
+def test_a_formula_that_leaves_in_one_patient_or_cuts_one_off_is_refused(
+    tmp_path: Path, study: str
+) -> None:
+    with pytest.raises(Refused, match="selection_too_small: east"):
+        _first_sum(coordinator(tmp_path, study))
+
+
+LOW = "low: {op: sum, of: {age: 1}, range: [18, 39]}"
+HIGH = "high: {op: sum, of: {marker: 1}, range: [20, 50]}"
+CUT = "cut: {op: below, of: [marker], cut: 10}"
+COPY = "copy: {op: sum, of: {marker: -1, age: 0.0001}}"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (f"{{{LOW}, {HIGH}}}", ""),
+        (f"{{{LOW}, {HIGH}, both: {{op: sum, of: {{low: 0, high: 1}}}}}}", "leaves in 3 patients"),
+        ("{few: {op: sum, of: {age: 1}, range: [18, 32]}}", "leaves in 3 patients"),
+        ("{few: {op: below, of: [age], cut: 33}}", "has 3 patients on one side"),
+        (f"{{{CUT}, again: {{op: below, of: [marker], cut: 12}}}}", "part all but 2 patients"),
+        (f"{{{CUT}, {COPY}, again: {{op: below, of: [copy], cut: -11}}}}", "all but 1 patient "),
+        (f"{{{CUT}, {COPY}, again: {{op: below, of: [copy], cut: -15}}}}", ""),
+        ("{rarely: {op: log, of: [days]}}", ""),
+    ],
+)
+def test_what_formulas_single_out_is_said_beforehand(make: str, said: str) -> None:
+    """Of 30 patients: age from 30, marker from 0.5 in another order, days known of three."""
+    study = read_study(f"{COLUMNS}  made: {{kind: derive, make: {make}}}\n", "study.yaml")
+    values = [
+        {"age": 30.0 + i, "marker": 0.5 + (i + 13) % 30, "days": 9.0 if i < 3 else float("nan")}
+        for i in range(30)
+    ]
+    cases = [Case(f"c{i}", f"p{i}", "", "", {}, {}, of) for i, of in enumerate(values)]
+    (found,) = formulas_in_words(study, cases, PolicySettings()) or ("",)
+    assert (said in found) if said else not found
+
+
+# A formula leaves out six of east; one of them has code c.
+SIX_LEFT_OUT = """
+  made:
+    kind: derive
+    make:
+      soon: {op: sum, of: {days: 1}, range: [0, 400]}
+      value: {op: sum, of: {soon: 0, marker: 1}}
+  sums: {kind: compare_groups, of: [marker, made.value], by: code, test: anova}
+"""
+# A filter leaves out those six and the victim.
+FILTERED = """
+  made: {kind: derive, make: {soon: {op: sum, of: {days: 1, marker: 0}, range: [0, 400]}}}
+  sums: {kind: moments, of: [made.soon]}
+  rest: {kind: moments, of: [days], cases: {where: {code: [a, b]}}}
+"""
+
+
+def _late(n: int, code: str = "") -> dict[str, Rows]:
+    """Return patients of whom n at east, the victim among them or not, have late days."""
+    patients = cohorts()
+    for row in patients["east"][-n:] if not code else patients["east"][-n - 1 : -1]:
+        row["days"] = 1000
+        row["code"] = code or row["code"]
+    return patients
+
+
+LATE = COLUMNS.replace("[0, 400]", "[0, 2000]")
+
+
+def _in_level(attacker: Coordinator) -> float:
+    attacker.total("made", Ask(APPLY))
+    sums = attacker.total("sums")["sum"]
+    return float(sums[2, 0] - sums[2, 1])
+
+
+def test_without_the_rule_the_left_out_of_a_level_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "check_selection", lambda *_, **__: None)
+    attacker = coordinator(tmp_path, SIX_LEFT_OUT, _late(6), columns=LATE)
+    assert _in_level(attacker) == pytest.approx(VICTIM, abs=1e-9)
+
+
+def test_one_left_out_of_a_level_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="selection_too_small: east"):
+        _in_level(coordinator(tmp_path, SIX_LEFT_OUT, _late(6), columns=LATE))
+
+
+def _less_than_filtered(attacker: Coordinator) -> float:
+    attacker.total("made", Ask(APPLY))
+    return float(attacker.total("sums")["sum"][0, 0] - attacker.total("rest")["sum"][0, 0])
+
+
+def test_a_formula_and_a_filter_that_leave_out_nearly_the_same_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the rule the two sums differ by the victim's days."""
+    patients = _late(6, code="c")
+    with pytest.raises(Refused, match="differencing: east"):
+        _less_than_filtered(coordinator(tmp_path, FILTERED, patients, columns=LATE))
+    monkeypatch.setattr(gate, "check_selection", lambda *_, **__: None)
+    attacker = coordinator(tmp_path / "open", FILTERED, patients, columns=LATE)
+    assert _less_than_filtered(attacker) == pytest.approx(211)
+
+
+def test_a_policy_may_refuse_small_sides_of_a_cut_off(tmp_path: Path) -> None:
+    """`smallest_part` counts in made categories as in those of the cohort."""
+    cut = "  made: {kind: derive, make: {low: {op: below, of: [marker], cut: 10}}}\n"
+    steps = cut + "  table: {kind: cross_tabulate, of: [made.low], by: sex}\n"
+    assert coordinator(tmp_path, steps).total("made", Ask(APPLY))["n"] == 88
+    strict = coordinator(tmp_path / "strict", steps, smallest_part=8)
+    strict.total("made", Ask(APPLY))
+    with pytest.raises(Refused, match="cell_too_small"):
+        strict.total("table")
