@@ -18,12 +18,13 @@ Outcome = dict[str, Json]
 
 _How = tuple[float, tuple[str, ...], tuple[float, ...]]
 _HIDDEN = (
-    "as a cell of fewer than five is hidden, told in steps of 0.01 to 0.1, if at all, and of p "
-    "only below which level it lies"
+    "as a cell of fewer than five is hidden, kappa is told to 0.01, or as between two of its "
+    "values, if at all, and of p only below which level it lies"
 )
 _NUMBERS = ("agreement", "estimate", "ci_low", "ci_high")
 _TELLINGS = [
-    *product((0.01, 0.05, 0.1), (_NUMBERS, _NUMBERS[1:2]), LEVELS),
+    *product((0.01,), (_NUMBERS, _NUMBERS[1:2]), LEVELS),
+    *product((0.05, 0.1), ((),), LEVELS),
     (0.0, (), ()),
 ]
 
@@ -119,7 +120,7 @@ def _cut_both(both: Callable[[Counts], dict[str, Outcome]], how: _How, of: Count
 
 
 def _cut(found: Outcome, how: _How) -> Outcome:
-    """Return an outcome to a step, with the numbers named, and p as below a level."""
+    """Return an outcome with the numbers named, else kappa in a step, and p below a level."""
     step, numbers, levels = how
     kept: Outcome = {key: found[key] for key in ("n", "df") if key in found}
     kept |= {key: found[key] for key in ("test", "note") if key in found and step}
@@ -127,7 +128,11 @@ def _cut(found: Outcome, how: _How) -> Outcome:
         if key in found:
             value = found[key]
             told = isinstance(value, float) and key in numbers
-            kept[key] = round(round(float(str(value)) / step) * step, 2) if told else None
+            kept[key] = round(float(str(value)), 2) if told else None
+    value = found.get("estimate")
+    if step and not numbers and isinstance(value, float):
+        low = math.floor(round(value / step, 9)) * step
+        kept["between"] = [round(low, 2), round(min(low + step, 1.0), 2)]
     p = found.get("p")
     said = {"p_below": below(p, levels)} if levels and isinstance(p, float) else {}
     return {**kept, "p": None, **said}

@@ -11,8 +11,8 @@ from common.analyses import group_tests
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.correction import Correction, adjusted, with_significant
 from common.analyses.few import HIDDEN_ALONE, without_few
+from common.analyses.few_in_groups import few_by_mean, few_by_ranks, without_counts
 from common.analyses.group_ranks import CELLS, RANKS, Ranking
-from common.analyses.hidden_cells import has_small
 from common.analyses.levels import level_codes, levels_of
 from common.analyses.medians import Windows, count_in_windows, search_medians
 from common.analyses.plain import floats, plain, whole
@@ -35,10 +35,6 @@ from common.table import Floats, Table
 
 Contract = Mapping[str, Column]
 
-_FEW_OF_TWO = (
-    f"fewer than {SMALLEST_CELL} cases of a group have one of the column's two values: not shown; "
-    "cross_tabulate tells what may be told"
-)
 _TWO_GROUPS = ("t", "welch", "mann_whitney")
 _RANKS = ("mann_whitney", "kruskal_wallis")
 _VARIANCES = ("levene", "brown_forsythe")
@@ -153,20 +149,18 @@ class CompareGroups(Step):
         if self.test in _RANKS:
             n, ranks = yield from self._ranking.ask(contract, alone=alone)
             test = getattr(group_tests, self.test)
-            found = [test(one) for one in ranks]
-            sizes = [one.n for one in ranks]
-            few_of_two = [one.few for one in ranks]
+            found, sizes = [test(one) for one in ranks], [one.n for one in ranks]
             groups = [_sizes(levels, size) for size in sizes]
+            few = [few_by_ranks(one) for one in ranks]
         else:
             n, spread, tested = yield from self._spreads(contract, alone=alone)
             found = [self._test_means(tested, i) for i in range(len(self.of))]
             sizes = [whole(spread.n[:, i]) for i in range(len(self.of))]
-            few_of_two = [
-                is_binary(name, contract) and has_small(_two_values(spread, i))
-                for i, name in enumerate(self.of)
-            ]
-            groups = [_means(levels, spread, i, told=not few) for i, few in enumerate(few_of_two)]
-        found = [_tested(*one) for one in zip(found, sizes, few_of_two, strict=True)]
+            groups = [_means(levels, spread, i) for i in range(len(self.of))]
+            few = [few_by_mean(*of) for of in zip(spread.n.T, spread.mean.T, strict=True)]
+        found = [_tested(one, n) for one, n in zip(found, sizes, strict=True)]
+        for i in [i for i, c in enumerate(self.of) if few[i] and is_binary(c, contract)]:
+            found[i], groups[i] = without_counts(), _sizes(levels, sizes[i])
         gone = [alone and n > 0 and not size.any() for size in sizes]
         p = adjusted([_p(one) for one in found], self.correction)
         columns: dict[str, Json] = {}
@@ -253,19 +247,11 @@ class CompareGroups(Step):
         return group_tests.anova(n, mean, squares)
 
 
-def _two_values(spread: Spread, i: int) -> Counts:
-    """Return how many of each group have 0 and 1 of a column of the two."""
-    n, ones = spread.n[:, i], np.nan_to_num(spread.mean[:, i]) * spread.n[:, i]
-    return np.rint(np.stack([n - ones, ones])).astype(np.int64)
-
-
-def _tested(found: group_tests.Outcome, n: Array, few_of_two: bool) -> group_tests.Outcome:
+def _tested(found: group_tests.Outcome, n: Array) -> group_tests.Outcome:
     """Return a test's outcome; nothing of it where a group has one to four values.
 
     A difference of means and one of the two would give the mean of three patients away.
     """
-    if few_of_two:
-        return {"statistic": None, "p": None, "note": _FEW_OF_TWO}
     if not ((n > 0) & (n < SMALLEST_CELL)).any():
         return found
     note = f"a group has fewer than {SMALLEST_CELL} values: not shown"
@@ -311,11 +297,11 @@ def _sizes(levels: tuple[str, ...], n: Array) -> Json:
     return {level: {"n": k} for level, k in zip(levels, shown, strict=True)}
 
 
-def _means(levels: tuple[str, ...], spread: Spread, i: int, *, told: bool) -> Json:
+def _means(levels: tuple[str, ...], spread: Spread, i: int) -> Json:
     shown = shown_counts([int(n) for n in spread.n[:, i]])
     groups: dict[str, Json] = {}
     for g, level in enumerate(levels):
-        enough = told and shown[g] is not None and spread.n[g, i] >= SMALLEST_CELL
+        enough = shown[g] is not None and spread.n[g, i] >= SMALLEST_CELL
         groups[level] = {
             "n": shown[g],
             "mean": plain(spread.mean[g, i]) if enough else None,

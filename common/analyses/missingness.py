@@ -141,7 +141,7 @@ def _of_few(counts: Array, smallest: int) -> Array:
         for of in kinds:
             hidden[:, i] = with_another(hidden[:, i], of[:, i], smallest)
     # Of few in all it is not told in which group nobody is.
-    everywhere = np.asarray(counts, np.int64).sum(axis=1)
+    everywhere = np.stack([missing, present]).sum(axis=1)
     few_in_all: Array = ((everywhere > 0) & (everywhere < smallest)).any(axis=0)
     return np.logical_or(hidden, few_in_all)
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.analyses.hidden_cells import has_small
 from common.analyses.rank_cells import Cells, Counts
 from common.table import Floats
 
@@ -17,7 +16,6 @@ class RankSums:
         n: values in each group, shape (n_groups,).
         doubled: twice each group's sum of mid-ranks.
         ties: sum of t**3 - t over the runs of t equal values.
-        few: the values are of two kinds, and one to four of a group have either.
         slack: how far `doubled` may lie from the one of exact ranks, 0 where exact.
     """
 
@@ -25,7 +23,6 @@ class RankSums:
     doubled: Floats
     ties: float
     slack: Floats
-    few: bool = False
 
 
 def rank_sums(cells: Cells) -> RankSums:
@@ -42,9 +39,4 @@ def rank_sums(cells: Cells) -> RankSums:
         doubled=doubled.astype(np.float64),
         ties=float((h**3 - h).sum()),
         slack=spread.sum(axis=1),
-        few=_few_of_two(cells.counts[:, h > 0]),
     )
-
-
-def _few_of_two(counts: Counts) -> bool:
-    return counts.shape[1] == 2 and has_small(counts)

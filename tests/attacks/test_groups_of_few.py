@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.analyses import compare_groups, missingness, rank_sums, survival_answer
+from common.analyses import compare_groups, missingness, survival_answer
 from common.analyses.compare_groups import CompareGroups
 from common.analyses.kaplan_meier import KaplanMeier
 from common.analyses.missingness import Missingness
@@ -129,7 +129,6 @@ def test_a_mean_or_rank_of_a_yes_or_no_does_not_count_few_in_a_group(
 ) -> None:
     assert _flags_of_b(test) is None
     monkeypatch.setattr(compare_groups, "is_binary", lambda *_: False)
-    monkeypatch.setattr(rank_sums, "_few_of_two", lambda *_: False)
     assert _flags_of_b(test) == 2
 
 

@@ -58,7 +58,8 @@ def _cells(one: Pair) -> tuple[str, ...]:
         whole(found.get("n")),
         whole(one.get("missing")),
         f"{fixed(100 * agreed, 1)} %" if is_number(agreed) else NONE,
-        estimate(dict(found), "estimate", 2),
+        " to ".join(fixed(x, 2) for x in found.get("between", ()))
+        or estimate(dict(found), "estimate", 2),
         told_p(found),
         f"{told_p(lean)}\n{test}" if test else NONE,
     )
