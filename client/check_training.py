@@ -69,8 +69,26 @@ def _of_step(
     if outcome in study.cohort.columns:
         for site, cases in usable.items():
             yield from _one_sided(study, f"steps.{name}", outcome, site, cases)
-        if all_here:
-            yield from _of_folds(study, f"steps.{name}", step, outcome, together)
+    if all_here:
+        yield from _of_all(study, f"steps.{name}", step, outcome, together)
+
+
+def _of_all(
+    study: Study, at: str, step: Train, outcome: str, cases: Sequence[Case]
+) -> Iterator[Doubt]:
+    yield from (Doubt("", f"{at}: {text}", stops=True) for text in _lacking(step, cases))
+    if outcome in study.cohort.columns:
+        yield from _of_folds(study, at, step, outcome, cases)
+
+
+def _lacking(step: Train, cases: Sequence[Case]) -> Iterator[str]:
+    """Yield what no training case of any site has, so that nothing can be learnt."""
+    free = _free(step)
+    if free in cases[0].masks and not any(case.masks[free] for case in cases):
+        yield (
+            f'no training case at any site has the mask "{free}": with consistency cases without '
+            "it are learnt from only beside some that have it"
+        )
 
 
 def _one_sided(
@@ -133,14 +151,18 @@ def _usable(study: Study, step: Train, cases: Sequence[Case]) -> list[Case]:
 def _needs(study: Study, step: Train) -> list[str]:
     """Return what of the cohort a case needs to be learnt from."""
     cohort, outcome = study.cohort, getattr(step.task, "outcome", "")
-    # With a mean teacher a case without the mask is learnt from too.
-    free = getattr(step.task, "mask", "") if getattr(step.task, "consistency", None) else ""
+    free = _free(step)
     drawn = [
         name
         for name in step.images()
         if (name in cohort.images or name in cohort.masks) and name != free
     ]
     return [*drawn, *([outcome] if outcome in cohort.columns else [])]
+
+
+def _free(step: Train) -> str:
+    """Return the mask that a case may lack: with a mean teacher it is learnt from without."""
+    return getattr(step.task, "mask", "") if getattr(step.task, "consistency", None) else ""
 
 
 def _missing(study: Study, outcome: str, cases: Sequence[Case]) -> list[str]:

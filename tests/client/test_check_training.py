@@ -98,6 +98,32 @@ def test_a_site_without_masks_is_told_and_all_of_them_stop() -> None:
     assert any(d.stops for d in doubts(study(), {"a": bare}, all_here=True))
 
 
+DRAWS = """
+    task:
+      kind: segmentation
+      images: [t1]
+      mask: ball
+      consistency: {}
+      recipe: {size: [8, 8, 8]}
+      network: {channels: [2, 2]}
+"""
+
+
+def _draws() -> Study:
+    return read_study(TEXT.partition("\n    folds:")[0] + DRAWS, "study.yaml")
+
+
+def test_a_mean_teacher_without_a_single_mask_stops() -> None:
+    bare = cases(0.0, 1.0, mask=False)
+    (one,) = doubts(_draws(), {"a": bare, "b": bare}, all_here=True)
+    assert one.stops
+    assert one.text.startswith(
+        'steps.network: no training case at any site has the mask "ball": with consistency'
+    )
+    assert doubts(_draws(), {"a": bare}, all_here=False) == []
+    assert doubts(_draws(), {"a": bare, "b": cases(0.0)}, all_here=True) == []
+
+
 def test_a_part_the_network_does_not_have_is_told_with_its_line() -> None:
     with pytest.raises(ConfigError) as raised:
         study(part="    stay_local: [norm, decoder]\n    fine_tune: {only: [haed]}")
