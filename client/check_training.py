@@ -6,6 +6,7 @@ all developing sites together where one machine holds them, at its own site's ot
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 
 from client.cases import Case
 from client.cohorts import fold_in, select
@@ -54,7 +55,7 @@ def _of_step(
     *,
     all_here: bool,
 ) -> Iterator[Doubt]:
-    usable = {site: _usable(study, step, cases) for site, cases in sites.items()}
+    usable = {site: usable_cases(study, step, cases) for site, cases in sites.items()}
     for site, cases in usable.items():
         if not cases:
             text = f"no training case has all that it needs ({', '.join(_needs(study, step))})"
@@ -89,6 +90,12 @@ def _lacking(step: Train, cases: Sequence[Case]) -> Iterator[str]:
             f'no training case at any site has the mask "{free}": with consistency cases without '
             "it are learnt from only beside some that have it"
         )
+    for column in getattr(step.task, "clinical", ()):
+        if column in cases[0].values and all(isnan(case.values[column]) for case in cases):
+            yield (
+                f'no training case at any site has a value of "{column}": nothing can be learnt '
+                "from it; leave it out of `clinical`"
+            )
 
 
 def _one_sided(
@@ -135,7 +142,7 @@ def _listed(folds: Sequence[int]) -> str:
     return f"folds {', '.join(shown[:-1])} and {shown[-1]}"
 
 
-def _usable(study: Study, step: Train, cases: Sequence[Case]) -> list[Case]:
+def usable_cases(study: Study, step: Train, cases: Sequence[Case]) -> list[Case]:
     """Return training cases with what the task reads, as far as the cohort has it."""
     chosen = [c for c in select(study, cases, step.cases) if c.split == "train"]
     outcome = getattr(step.task, "outcome", "")
