@@ -22,6 +22,7 @@ from common.sums import Schema, count, real, weight
 from common.tasks.classification import Classification
 from common.tasks.local import Local
 from common.tasks.privacy import Privacy
+from common.tasks.reach import never_trained
 from common.tasks.segmentation import Segmentation
 from common.tasks.super_resolution import SuperResolution
 from common.tasks.task import calibrates
@@ -185,8 +186,8 @@ class Train(Step):
         return self.task.columns()
 
     def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[Said]:
-        """Yield what of the task does not fit the cohort."""
-        del steps
+        """Yield what of the task does not fit the cohort, or is there for no training case."""
+        yield from ((("task", *at), why) for at, why in never_trained(self.task, steps))
         for said in self.task.problems(before):
             at, why = ((), said) if isinstance(said, str) else said
             yield ("task", *at), why

@@ -141,6 +141,47 @@ def test_one_mistake_is_one_line_with_its_place(old: str, new: str, says: str) -
     assert not [one for one in more if "not judged yet" not in one]
 
 
+AGAIN = """drawn: {kind: predict, network: draws}
+  cut: {kind: measure, mask: drawn.organ, slice: {images: [t1], masks: [organ]}}
+  sure: {kind: pseudo_label, network: draws}
+  again:
+    kind: train
+    rounds: 2
+    task:
+      kind: segmentation
+      images: [cut.t1]
+      mask: cut.organ
+      dimensions: 2
+      recipe: {size: [8, 8]}
+      network: {channels: [2, 2]}
+  once_more:
+    kind: train
+    rounds: 2
+    task:
+      kind: segmentation
+      images: [t1]
+      mask: sure.organ
+      recipe: {size: [8, 8, 8]}
+      network: {channels: [2, 2]}
+"""
+
+
+def test_what_is_made_for_no_training_case_cannot_be_learnt_from() -> None:
+    whole = "cases: {split: [train, validation, test]}"
+    drawn = "drawn: {kind: predict, network: draws}\n"
+    (line,) = told((drawn, AGAIN))
+    assert line.startswith(
+        's.yaml:52: steps.again.task.images.0: no training case would have it: step "drawn" '
+        f"looks at cases of split validation and test only; give that step `{whole}`"
+    )
+    assert line.endswith("also at steps.again.task.mask (line 53)")
+    sound = AGAIN.replace("network: draws}", f"network: draws, {whole}}}", 1)
+    assert told((drawn, sound)) == []
+    unsure = "pseudo_label, network: draws"
+    (line,) = told((drawn, sound.replace(unsure, f"{unsure}, cases: {{split: [test]}}")))
+    assert 'steps.once_more.task.mask: no training case would have it: step "sure"' in line
+
+
 def test_what_only_follows_from_a_mistake_is_one_line() -> None:
     lines = told(
         ("image: t1", "image: organ"),
