@@ -201,7 +201,9 @@ def check_saturation(
     """Check that a regression has few coefficients for its patients (R4).
 
     Of n patients of all sites one site knows its own; it takes them times the sites,
-    which at the smallest site is at most n: where all sites agree the rule holds for n.
+    which at the smallest site is at most n: where all sites agree the rule holds for n. A
+    site without patients in the step does not object: then the coordinator stops, which
+    knows n from the first total (`design.saturated`).
     Cases that miss a covariate are counted here; a step in clear refuses on complete
     ones (`design.refuse_saturated`). Penalised models are the ledger's matter (R5).
 
