@@ -13,6 +13,8 @@ from common.study import Study
 from common.tasks.classification import class_of, levels_of
 from common.tasks.train import Train
 
+_NAMED = 8  # folds that a line names
+
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
@@ -40,26 +42,8 @@ def doubts(study: Study, sites: Mapping[str, Sequence[Case]], *, all_here: bool)
     found: list[Doubt] = []
     for name, step in study.bound.items():
         if isinstance(step, Train):
-            found += _of_parts(study, name, step)
             found += _of_step(study, name, step, sites, all_here=all_here)
     return found
-
-
-def _of_parts(study: Study, name: str, step: Train) -> Iterator[Doubt]:
-    """Yield parts of the network that the step names and that are not there."""
-    tuned = step.fine_tune.only if step.fine_tune else ()
-    named = {"stay_local": step.stay_local, "fine_tune.only": tuned}
-    if not any(named.values()):
-        return
-    from common.networks.parts import names_of
-
-    network = step.task.network_for(study.holdings)
-    for field, parts in named.items():
-        for part in parts:
-            try:
-                names_of(network, (part,))
-            except ValueError as error:
-                yield Doubt("", f"steps.{name}.{field}: {error}", stops=True)
 
 
 def _of_step(
@@ -106,6 +90,7 @@ def _of_folds(
         text = f'no training case at any site in which "{outcome}" is {" or ".join(missing)}'
         yield Doubt("", f"{at}: {text}: nothing to tell apart", stops=True)
         return
+    lacking: dict[int, list[str]] = {}
     for k in range(1, step.folds + 1):
         left = [c for c in cases if 1 + fold_in(study, c, step.folds) == k]
         rest = [c for c in cases if 1 + fold_in(study, c, step.folds) != k]
@@ -113,8 +98,23 @@ def _of_folds(
             text = f'without fold {k} no training case in which "{outcome}" is'
             yield Doubt("", f"{at}: {text} {' or '.join(missing)}; take fewer folds", stops=True)
         elif missing := _missing(study, outcome, left):
-            text = f'fold {k} ({len(left)} cases) has none in which "{outcome}" is'
-            yield Doubt("", f"{at}: {text} {' or '.join(missing)}", stops=False)
+            lacking[k] = missing
+    if lacking:
+        levels = dict.fromkeys(level for missing in lacking.values() for level in missing)
+        some = f"{_listed([*lacking])} of {step.folds} leave" + "s" * (len(lacking) == 1)
+        text = f'{some} out nobody in whom "{outcome}" is {" or ".join(levels)}'
+        rest_ = "left-out cases of all folds are judged together, so it is answered all the same"
+        yield Doubt("", f"{at}: {text}; {rest_}", stops=False)
+
+
+def _listed(folds: Sequence[int]) -> str:
+    """Return folds in words, such as "folds 2, 5 and 7"."""
+    shown = [str(k) for k in folds[:_NAMED]]
+    if len(folds) > _NAMED:
+        shown.append(f"{len(folds) - _NAMED} more")
+    if len(shown) == 1:
+        return f"fold {shown[0]}"
+    return f"folds {', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def _usable(study: Study, step: Train, cases: Sequence[Case]) -> list[Case]:

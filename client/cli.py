@@ -1,9 +1,6 @@
 """What a site does from the command line; `consortium` takes these commands in by name."""
 
-import os
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,20 +8,16 @@ import typer
 
 from client import audit
 from client.audit_words import in_words
-from client.cases import Case
-from client.check import Checked, check
+from client.check import check
+from client.check_all import problems_of
 from client.check_plain import check_plain
 from client.check_rows import several_rows
 from client.check_training import doubts
-from client.check_words import in_words as problems_in_words
-from client.check_words import placed, strange_renames
-from client.cohorts import drawn, selections
+from client.check_words import strange_renames
+from client.cohorts import drawn
 from client.commands.checking import check_here, site_file
+from client.commands.cohort_words import cohort_in_words
 from client.commands.joining import register
-from client.derived import formulas_in_words
-from client.disclosure import selections_in_words
-from client.fold_sizes import folds_in_words
-from client.gaps import gaps_in_words
 from client.ingest.bids import Wanted, import_bids
 from client.ingest.decathlon import Columns, import_decathlon
 from client.ingest.dicom import CasesBy, Plan, import_dicom
@@ -35,32 +28,14 @@ from client.ingest.phantoms import write
 from client.ingest.table import Roles, import_table
 from client.keys import make_identity, public_half
 from client.site import load_site
-from common.errors import Finding
 from common.phantoms.spec import load_spec
-from common.settings import decoded, line_of, parse, read_yaml
-from common.sites import PolicySettings, Roster
-from common.study import Study, read_study
+from common.settings import decoded, parse
+from common.sites import Roster
+from common.study import Study, read_study, study_hash
 
 site_app = typer.Typer(no_args_is_help=True, help="What a hospital does with its own site.")
 register(site_app)
 import_app = typer.Typer(no_args_is_help=True, help="Write cohort.csv from what there is.")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing found in a cohort, for a person.
-
-    Attributes:
-        site: whose cohort.
-        text: where and what.
-        stops: whether the study cannot run with it, or only leaves the case out.
-        is_warning: whether the case stays in.
-    """
-
-    site: str
-    text: str
-    stops: bool = False
-    is_warning: bool = False
 
 
 def make_phantoms_for(sites_path: Path) -> None:
@@ -76,78 +51,6 @@ def make_phantoms_for(sites_path: Path) -> None:
             load_spec(decoded(spec.read_bytes(), str(spec)), str(spec)),
             sites_path.parent / settings.phantoms_folder,
         )
-
-
-def check_simulated(study_path: Path, sites_path: Path, runs: Path | None) -> list[Problem]:
-    """Check the cohort of every simulated site; return everything that does not fit.
-
-    Args:
-        study_path: the study file.
-        sites_path: the roster.
-        runs: folder of all runs, in which it is remembered what was in images; None: nowhere.
-
-    Raises:
-        ConfigError: study or roster have mistakes, or a site of the roster no data.
-    """
-    study = read_study(study_path.read_text(encoding="utf-8"), str(study_path))
-    text = sites_path.read_text(encoding="utf-8")
-    roster, lines = parse(Roster, text, str(sites_path)), read_yaml(text, str(sites_path))[1]
-    problems: list[Problem] = []
-    sound: dict[str, tuple[Case, ...]] = {}
-    for name, site in sorted(roster.sites.items()):
-        if site.simulate is None:
-            problems.append(Problem(name, "no `simulate: cohort:` in the roster", stops=True))
-            continue
-        folder = sites_path.parent / site.simulate.cohort
-        cache = _cache(runs, name)
-        further = [sites_path.parent / named for named in site.simulate.further_folders]
-        renames = site.simulate.columns
-        checked = check(study.cohort, folder, renames=renames, further=further, cache=cache)
-        for own, why in strange_renames(renames, [folder]).items():
-            at = ("sites", name, "simulate", "columns", own)
-            finding = Finding(str(sites_path), line_of(at, lines), ".".join(at), why)
-            problems.append(Problem(name, str(finding), stops=True))
-        problems += _problems(study, name, folder, checked)
-        problems += _too_small(name, checked.flow.n_patients, site.simulate.policy)
-        if not checked.findings:
-            sound[name] = drawn(study, checked.cases)
-            said = [*formulas_in_words(study, checked.cases, site.simulate.policy)]
-            if name in roster.developing:
-                policy, n = site.simulate.policy, len(roster.developing)
-                said += folds_in_words(study, sound[name], policy, n)
-                said += selections_in_words(study, sound[name], policy, n)
-            problems += [Problem(name, text, is_warning=True) for text in said]
-    developing = {name: cases for name, cases in sound.items() if name in roster.developing}
-    problems += [Problem("all sites", t, is_warning=True) for t in several_rows(study, sound)]
-    found = doubts(study, developing, all_here=len(developing) == len(roster.developing))
-    return problems + [Problem(d.site or "all sites", d.text, d.stops, not d.stops) for d in found]
-
-
-def _cache(runs: Path | None, name: str) -> Path | None:
-    """Return where to remember what was in images; None where nothing can be written."""
-    if runs is None:
-        return None
-    folder = runs / ".checks" / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # the check is only slower without
-        return None
-    return folder if os.access(folder, os.W_OK) else None
-
-
-def _problems(study: Study, site: str, folder: Path, checked: Checked) -> Iterable[Problem]:
-    for finding in checked.findings:
-        yield Problem(site, placed(finding, folder), stops=True)
-    for warning in checked.warnings:
-        yield Problem(site, placed(warning, folder), is_warning=True)
-    for text, is_warning in problems_in_words(study, folder, checked):
-        yield Problem(site, text, is_warning=is_warning)
-
-
-def _too_small(site: str, n_patients: int, policy: PolicySettings) -> Iterable[Problem]:
-    if 0 < n_patients < policy.smallest_cohort:
-        text = f"{n_patients} patients fit the study, its policy asks for {policy.smallest_cohort}"
-        yield Problem(site, f"will refuse everything: {text}", is_warning=True)
 
 
 def phantoms(
@@ -361,7 +264,8 @@ def check_site(
             fit = fit and not is_mistake
             sys.stdout.write(f"{text}\n")
         raise typer.Exit(0 if fit else 1)
-    wanted: Study = read_study(decoded(study.read_bytes(), str(study)), str(study))
+    protocol = decoded(study.read_bytes(), str(study))
+    wanted: Study = read_study(protocol, str(study))
     wrong = False
     for own, why in strange_renames(here.settings.columns, here.cohorts).items():
         wrong = True
@@ -374,17 +278,13 @@ def check_site(
             further=here.further_folders,
             cache=here.room("cache", "check"),
         )
-        for problem in _problems(wanted, here.name, folder, checked):
+        for problem in problems_of(wanted, here.name, folder, checked):
             wrong = wrong or not problem.is_warning
             sys.stdout.write(f"{problem.text}\n")
-        apart = selections(wanted, checked.cases)
-        if gaps := gaps_in_words(wanted, checked, apart, here.policy):
-            sys.stdout.write(f"{folder}: {gaps}\n")
         sound = {} if checked.findings else {here.name: drawn(wanted, checked.cases)}
-        said = [*formulas_in_words(wanted, sound.get(here.name, ()), here.policy)]
-        n_sites = here.policy.fewest_sites if len(here.cohorts) == 1 else 0
-        said += folds_in_words(wanted, sound.get(here.name, ()), here.policy, n_sites)
-        said += selections_in_words(wanted, sound.get(here.name, ()), here.policy, n_sites)
+        said = cohort_in_words(
+            here, wanted, study_hash(protocol), checked, sound.get(here.name, ())
+        )
         sys.stdout.writelines(f"{folder}: {text}\n" for text in said)
         for doubt in doubts(wanted, sound, all_here=False):
             wrong = wrong or doubt.stops

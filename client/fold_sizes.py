@@ -7,7 +7,7 @@ have in common is smaller and taken as given (THREATS.md), as any validated sele
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from math import isnan
 from typing import Any
 
@@ -20,6 +20,8 @@ from common.nested import base_of
 from common.sites import PolicySettings
 from common.study import Study
 from common.tasks.train import Train
+
+FEWER = "take fewer folds"
 
 
 def check_folds(
@@ -49,7 +51,11 @@ def check_folds(
 
 
 def folds_in_words(
-    study: Study, cases: Sequence[Case], policy: PolicySettings, n_sites: int
+    study: Study,
+    cases: Sequence[Case],
+    policy: PolicySettings,
+    n_sites: int,
+    but: Collection[str] = (),
 ) -> Iterator[str]:
     """Yield why a developing site will refuse steps for their folds.
 
@@ -59,15 +65,32 @@ def folds_in_words(
         policy: the hospital's thresholds.
         n_sites: in a sum over the developing sites; 0: nothing is foreseen, as of one folder of
             several, which fill the folds together.
+        but: steps of the study file that are passed over.
     """
     said: dict[str, list[str]] = {}
-    for name, step in study.bound.items() if n_sites else ():
-        if {"development", "all"} & set(step.over):
-            for text in _too_few(study, cases, step, _least(policy, n_sites)):
-                said.setdefault(text, []).append(base_of(name))
+    wanted = [
+        name
+        for name, step in study.bound.items()
+        if n_sites and base_of(name) not in but and {"development", "all"} & set(step.over)
+    ]
+    for name, text in fold_refusals(study, cases, policy, n_sites, wanted):
+        said.setdefault(text, []).append(base_of(name))
     for text, names in said.items():
         steps = ", ".join(dict.fromkeys(names))
         yield f"will refuse {steps} (selection_too_small): {text}"
+
+
+def fold_refusals(
+    study: Study,
+    cases: Sequence[Case],
+    policy: PolicySettings,
+    n_sites: int,
+    names: Iterable[str],
+) -> Iterator[tuple[str, str]]:
+    """Yield steps whose folds are too small at a site, in a sum over so many, and why."""
+    for name in names:
+        for text in _too_few(study, cases, study.bound[name], _least(policy, n_sites)):
+            yield name, text
 
 
 def _least(policy: PolicySettings, n_sites: int) -> int:
@@ -97,7 +120,7 @@ def _small(
         which = "of nested validation" if outer else "of its own"
         yield (
             f"{len(patients)} patients in {k} folds {which}: {fewest} in one of them, "
-            f"this site asks for {least}: take fewer folds"
+            f"this site asks for {least}: {FEWER}"
         )
 
 

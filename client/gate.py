@@ -135,7 +135,7 @@ def _release(site: Site, message: Round, posed: Posed, turn: _Turn) -> Reply:
     frozen = freeze(site, study, message.hello.study, cohort)
     work = find_work(site, study, cohort, message, posed)
     ledger = Ledger.open(site, message.hello.study)
-    ledger.check_parts(site.policy, whole, message, posed)
+    ledger.check_parts(site, whole, cohort, message, posed)
     knowable = len(whole.bound[posed.step].columns())
     release = release_of(step, message, posed, work, knowable)
     spent = ledger.check(site.policy, message, posed, release, cohort.n_patients)

@@ -151,13 +151,15 @@ class Ledger:
         return spent
 
     def check_parts(
-        self, policy: PolicySettings, study: Study, message: Round, posed: Posed
+        self, site: Site, study: Study, cohort: SiteCohort, message: Round, posed: Posed
     ) -> None:
         """Check that no total less another's is the sum of few who keep their own (R1).
 
         The same column over all sites and, whatever else is asked with it, over the
-        developing ones tells of the external sites. Who keeps its own said so on joining.
+        developing ones tells of the external sites, where both are of the same patients of
+        this site or of nearly the same. Who keeps its own said so on joining.
         """
+        policy = site.policy
         if posed.ask.phase == APPLY or len(posed.group) == 1:
             return
         group, keeping = set(posed.group), set(_keeping(message, posed))
@@ -166,8 +168,11 @@ class Ledger:
             whom = apart & (keeping | set(entry.get("keeping", ())))
             if entry["run"] != message.hello.run or not whom or len(apart) >= policy.fewest_sites:
                 continue
-            if _parts(entry["problem"], posed.problem) and study.read_alike(
-                entry["step"], posed.step
+            steps = entry["step"], posed.step
+            if (
+                _parts(entry["problem"], posed.problem)
+                and study.read_alike(*steps)
+                and _n_apart(study, cohort, *steps) < policy.smallest_cell
             ):
                 detail = f"less that of {entry['problem']} it would be the sum of {sorted(apart)}"
                 raise Refused(Reason.DIFFERENCING, detail)
@@ -275,6 +280,15 @@ def _parts(one: str, other: str) -> bool:
     return len(parts) == 2 and parts <= {"development", "external", "all"}
 
 
+def _n_apart(study: Study, cohort: SiteCohort, one: str, other: str) -> int:
+    """Return how many of this site's patients only one of two steps has."""
+    a, b = (
+        {case.patient_id for case in select(study, cohort.cases, study.bound[step].cases)}
+        for step in (one, other)
+    )
+    return len(a ^ b)
+
+
 def _was_clear(entry: Mapping[str, Any]) -> bool:
     return bool(entry.get("clear")) or len(entry["sites"]) == 1
 
@@ -342,7 +356,12 @@ def _marks(cases: Iterable[Case], rows: Mapping[str, str]) -> dict[str, str]:
     of_patient: dict[str, list[str]] = defaultdict(list)
     for case in cases:
         of_patient[case.patient_id].append(rows[case.case_id])
-    return {_digest([p]): _digest(sorted(of)) for p, of in of_patient.items()}
+    return {name_of_patient(p): _digest(sorted(of)) for p, of in of_patient.items()}
+
+
+def name_of_patient(patient_id: str) -> str:
+    """Return what a frozen cohort calls a patient: a digest."""
+    return _digest([patient_id])
 
 
 def _digest(words: Sequence[object]) -> str:

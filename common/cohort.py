@@ -8,6 +8,7 @@ column of its own, `tumour@fellow`.
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -57,11 +58,18 @@ def _mask_ref(value: str) -> str:
     return value
 
 
+@dataclass(frozen=True)
+class Sort:
+    """What a name in a field stands for; see `common.named`."""
+
+    word: Literal["image", "mask"]
+
+
 Name = Annotated[str, AfterValidator(_name)]
 MaskName = Annotated[str, AfterValidator(_mask_name)]
-ImageRef = Annotated[str, AfterValidator(_image_ref)]
+ImageRef = Annotated[str, AfterValidator(_image_ref), Sort("image")]
 """An image of the cohort, or `<step>.<name>`, made by an earlier step."""
-MaskRef = Annotated[str, AfterValidator(_mask_ref)]
+MaskRef = Annotated[str, AfterValidator(_mask_ref), Sort("mask")]
 """A mask of the cohort, or `<step>.<name>`, made by an earlier step."""
 
 
@@ -151,11 +159,13 @@ class Cohort(Frozen):
     def _unknown_images(self) -> Iterator[tuple[Path, str]]:
         for name, mask in self.masks.items():
             if mask.on not in self.images:
-                tip = nearest(mask.on, list(self.images))
-                yield ("masks", name, "on"), f'unknown image "{mask.on}"{tip}'
+                kind = f'"{mask.on}" is a mask, expected an image'
+                unknown = kind if mask.on in self.masks else f'unknown image "{mask.on}"'
+                yield ("masks", name, "on"), f"{unknown}{nearest(mask.on, list(self.images))}"
             if mask.truth is not None and mask.truth not in self.masks:
-                tip = nearest(mask.truth, list(self.masks))
-                yield ("masks", name, "truth"), f'unknown mask "{mask.truth}"{tip}'
+                kind = f'"{mask.truth}" is an image, expected a mask'
+                unknown = kind if mask.truth in self.images else f'unknown mask "{mask.truth}"'
+                yield ("masks", name, "truth"), f"{unknown}{nearest(mask.truth, list(self.masks))}"
             elif mask.truth is not None and self.masks[mask.truth].labels != mask.labels:
                 yield ("masks", name, "truth"), f'"{mask.truth}" has other labels'
 

@@ -3,6 +3,7 @@
 Only what policies, roles and the study's text tell; how many patients a site has, and
 what its table holds, only the site knows. A refusal is no mistake: a hospital may keep
 its own numbers, and the study is answered without them. But nobody should be surprised.
+Where so many refuse that a step has no answer at all, `client.willing` says so.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ def foreseen_refusals(study: Study, roster: Roster) -> Iterator[tuple[str, str]]
     policies = {n: s.simulate.policy for n, s in sorted(roster.sites.items()) if s.simulate}
     yield from _beside(study, roster, policies)
     for step_name, step in study.bound.items():
-        groups = _groups(roster, step)
+        groups = groups_of(roster, step)
         yield from ((site, f"steps.{step_name}: {t}") for site, t in _never(step, groups, policies))
         for site, policy in policies.items():
             yield from ((site, f"steps.{step_name}: {said}") for said in _columns(policy, step))
@@ -79,7 +80,7 @@ def _by_site(study: Study, roster: Roster) -> Iterator[tuple[str, str]]:
             yield site, f"by_site: left_out: per_site_not_allowed: {_CLEAR}"
 
 
-def _groups(roster: Roster, step: Any) -> Mapping[str, tuple[str, ...]]:
+def groups_of(roster: Roster, step: Any) -> Mapping[str, tuple[str, ...]]:
     """Return the groups a step asks, by the word that asks for them."""
     if isinstance(step, Train):
         return {"development": roster.developing}
@@ -150,18 +151,31 @@ def _beside(
         return
     before: list[tuple[str, str, tuple[str, ...]]] = []
     for name, step in study.bound.items():
-        for word, group in _groups(roster, step).items():
+        for word, group in groups_of(roster, step).items():
             if word == "over: each" or len(group) == 1:
                 continue
             for other, other_word, others in before:
                 apart, both = set(group) ^ set(others), set(group) & set(others) & policies.keys()
-                if not apart & keepers or not study.read_alike(other, name):
+                alike = study.read_alike(other, name) and _same_cases(study, other, name)
+                if not apart & keepers or not alike:
                     continue
                 named = ", ".join(sorted(apart & keepers))
                 said = f"less that of {other} ({other_word}) it would tell the own sums of {named}"
                 few = [s for s in sorted(both) if len(apart) < policies[s].fewest_sites]
                 yield from ((s, f"steps.{name}: {word}: differencing: {said}") for s in few)
             before.append((name, word, group))
+
+
+def _same_cases(study: Study, one: str, other: str) -> bool:
+    """Tell whether two steps select the same cases, as far as the study's text shows it."""
+
+    def chosen(step: str) -> tuple[object, ...]:
+        cases = study.bound[step].cases
+        levels = {name: set(column.levels) for name, column in study.contract().items()}
+        where = {c: set(v) for c, v in cases.where.items() if set(v) != levels.get(c)}
+        return set(cases.split), where, cases.outside
+
+    return chosen(one) == chosen(other)
 
 
 def _shapes(policy: PolicySettings, step: Any) -> Iterator[str]:

@@ -97,7 +97,7 @@ def salvage(model: type[M], data: Any, known: Iterable[Path]) -> Salvaged[M]:
             return Salvaged(model.model_validate(rest), tuple(mistakes), frozenset(gone))
         except ValidationError as error:
             found = list(_told_once(m for e in error.errors() for m in _mistakes(e, paths)))
-        mistakes += [m for m in found if not _follows(m, gone)]
+        mistakes += [m for m in found if not _follows(m, gone) and not _counts_wrong(m, found)]
         before = len(gone)
         for mistake in sorted(found, key=_backwards, reverse=True):
             gone |= _take(rest, mistake, model, gone)
@@ -159,7 +159,21 @@ def _follows(mistake: Mistake, gone: set[Path]) -> bool:
     if kind in ("missing", "too_short"):
         return bool(below)
     own = kind == "value_error" or kind.startswith("model_")
-    return own and any(len(g) == len(path) + 1 for g in below)
+    return own and any(len(_field(g)) == len(path) + 1 for g in below)
+
+
+def _counts_wrong(mistake: Mistake, found: Iterable[Mistake]) -> bool:
+    """Tell whether a list is only too short as pydantic does not count its wrong items."""
+    path = mistake.path
+    below = (m.path for m in found if len(m.path) > len(path) and m.path[: len(path)] == path)
+    return mistake.error["type"] == "too_short" and any(below)
+
+
+def _field(path: Path) -> Path:
+    """Return the path of the setting that a path, or the item of a list, belongs to."""
+    while path and isinstance(path[-1], int):
+        path = path[:-1]
+    return path
 
 
 def _backwards(mistake: Mistake) -> list[str]:

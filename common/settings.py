@@ -20,6 +20,7 @@ from common.salvage import Mistake, Path, Salvaged, salvage
 M = TypeVar("M", bound=BaseModel)
 
 _MOST_NAMES = 30  # in a message
+_NEAR = 0.65  # how alike a name must be to be suggested; 0.6 takes "labels" for "largest"
 _LONGEST = 60  # characters of a value in a message
 _NO_MAPPING = {"dict_type", "model_type", "model_attributes_type", "dataclass_type"}
 # What was expected, in place of pydantic's own words, by the beginning of its word for an error.
@@ -233,7 +234,7 @@ def _message(error: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         return _unknown_key(error["loc"], model)
     if kind == "missing":
-        return "missing, but required"
+        return _missing(error["loc"][-1] if error["loc"] else "")
     if kind == "union_tag_not_found":
         return f'missing "{_discriminator(error)}"'
     if kind == "union_tag_invalid":
@@ -244,6 +245,14 @@ def _message(error: ErrorDetails, model: type[BaseModel]) -> str:
     expected = _expected(error)
     message = f"expected {expected}" if expected else f"{message[:1].lower()}{message[1:]}"
     return f"{message}, got {_short(error['input'])}"
+
+
+def _missing(last: str | int) -> str:
+    if isinstance(last, int):  # of a list of so many items
+        order = ("first", "second", "third")
+        which = f"the {order[last]}" if last < len(order) else f"number {last + 1}"
+        return f"expected one more item here: {which} is missing"
+    return "missing, but required"
 
 
 def _expected(error: ErrorDetails) -> str:
@@ -271,16 +280,32 @@ def _short(value: Any) -> str:
 
 
 def _unknown_key(at: Path, model: type[BaseModel]) -> str:
-    near = difflib.get_close_matches(str(at[-1]), known_keys(model, at[:-1]), n=1)
-    return "unknown key" + (f'; did you mean "{near[0]}"?' if near else "")
+    key, place = str(at[-1]), at[:-1]
+    near = closest(key, known_keys(model, place))
+    if near:
+        return f'unknown key; did you mean "{near}"?'
+    return f"unknown key{_elsewhere(key, place, model)}"
+
+
+def _elsewhere(key: str, place: Path, model: type[BaseModel]) -> str:
+    """Return where a key belongs that stands a level too high or too low."""
+    here = known_keys(model, place)
+    below = [name for name in here if key in known_keys(model, (*place, name)) and key not in here]
+    if below:
+        return f"; it belongs below {' or '.join(f'`{name}`' for name in below[:3])}"
+    for end in range(len(place) - 1, 0, -1):
+        above, part = known_keys(model, place[:end]), str(place[end])
+        if key in above and part in above:
+            return f"; it belongs beside `{part}`, not in it"
+    return ""
 
 
 def _unknown_kind(error: ErrorDetails) -> str:
     context = error.get("ctx", {})
     got, known = str(context.get("tag")), str(context.get("expected_tags", ""))
     names = [name.strip(" '") for name in known.split(",")]
-    near = difflib.get_close_matches(got, names, n=1)
-    tip = f'; did you mean "{near[0]}"?' if near else ""
+    near = closest(got, names)
+    tip = f'; did you mean "{near}"?' if near else ""
     return f'unknown {_discriminator(error)} "{got}"{tip} (known: {", ".join(names)})'
 
 
@@ -325,10 +350,15 @@ def _below(schema: Mapping[str, Any], part: str | int) -> Iterator[Any]:
     yield from (one for one in inner if isinstance(one, dict))
 
 
+def closest(name: str, known: Sequence[str]) -> str:
+    """Return the name that is spelled nearly so; "" where none is."""
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=_NEAR)), "")
+
+
 def nearest(name: str, known: list[str]) -> str:
     """Return ' (did you mean "x"?)' or ' (known: ...)' for an unknown name."""
-    near = difflib.get_close_matches(name, known, n=1)
+    near = closest(name, known)
     if near:
-        return f' (did you mean "{near[0]}"?)'
+        return f' (did you mean "{near}"?)'
     more = ["..."] if len(known) > _MOST_NAMES else []
     return f" (known: {', '.join([*known[:_MOST_NAMES], *more]) or 'none'})"

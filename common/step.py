@@ -8,12 +8,16 @@ from pydantic import Field
 
 from common.cohort import Column
 from common.holdings import Holdings
+from common.salvage import Path
 from common.settings import Frozen
 
 HELD_OUT = ".held_out."
 """In the name of a column: each case by the refit that had not seen its patient."""
 LEFT_OUT = ".left_out."
 """In the name of a column: each case by the refit that had not seen its site."""
+
+Said = str | tuple[Path, str]
+"""What is wrong with a step, in words, and where seen from it if not as a whole."""
 
 Over = Literal["development", "external", "all", "each"]
 
@@ -78,9 +82,14 @@ class Step(Frozen):
         del before, steps
         return Holdings(columns=self.produces())
 
-    def problems(self, before: Holdings, steps: "Mapping[str, Step]") -> Iterator[str]:
-        """Yield, in words, what of it cannot work, beyond unknown names."""
+    def problems(self, before: Holdings, steps: "Mapping[str, Step]") -> Iterator[Said]:
+        """Yield, in words, what of it cannot work; every name it uses means something."""
         del before, steps
+        yield from ()
+
+    def slow_problems(self, before: Holdings) -> Iterator[Said]:
+        """Yield the same where that takes building a network; not asked at each reading."""
+        del before
         yield from ()
 
     def chooses(self) -> Mapping[str, tuple[str, ...]]:

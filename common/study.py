@@ -147,13 +147,11 @@ class Study(Frozen):
         )
 
     def read_alike(self, one: str, other: str) -> bool:
-        """Tell whether two steps sum the same column over the same selection of cases.
+        """Tell whether two steps sum the same column, whatever cases they select.
 
         A column that a formula makes, or a z-score, is what it was made of; what a model
         makes is another.
         """
-        if self.bound[one].cases != self.bound[other].cases:
-            return False
         return not self._sources(one, _PLAIN).isdisjoint(self._sources(other, _PLAIN))
 
     def _sources(self, step: str, kinds: Collection[str] = ()) -> set[str]:

@@ -21,6 +21,7 @@ from common.outlook import refusals_in_lines
 from common.settings import Frozen, decoded, line_of, look_at_yaml, parse
 from common.sites import Roster
 from common.study import Study, read_study
+from common.study_notes import notes
 from server.deploy import commands as deployed
 from server.deploy.commands import RunFolder
 from server.deploy.conduct import DeployedRun, find_deployed
@@ -34,6 +35,7 @@ MISTAKE, WITH_LOSSES, STOPPED, INTERRUPTED = 1, 3, 4, 130
 
 # What a site does is loaded by name, as Flower loads apps: the server imports no client.
 site_commands = importlib.import_module("client.cli")
+checking = importlib.import_module("client.check_all")
 
 app = typer.Typer(
     add_completion=False,
@@ -141,14 +143,15 @@ def check(
     """Check a study, a roster and the cohorts of simulated sites; say everything at once."""
     if sites is None:
         read_study(decoded(study.read_bytes(), str(study)), str(study))
-        _warn_of_codes(study)
+        n = _warn_of_file(study)
     else:
         _check_files(study, sites)
-        _warn_of_refusals(study, sites)
+        n = _warn_of_refusals(study, sites)
         site_commands.make_phantoms_for(sites)
         known = Path("runs") if Path("runs").is_dir() else None
-        _refuse_bad_cohorts(study, sites, runs or known, leave_out=False)
-    sys.stdout.write("no mistakes found\n")
+        n += _refuse_bad_cohorts(study, sites, runs or known, leave_out=False)
+    warned = f"no mistakes; {n} warning{'' if n == 1 else 's'} above" if n else "no mistakes found"
+    sys.stdout.write(f"{warned}\n")
 
 
 @app.command()
@@ -210,26 +213,38 @@ def _refuse_other(text: str, path: Path, model: type[Frozen], other: type[Frozen
         raise ConfigError([Finding(str(path), None, "", f"{said}; {tip}")])
 
 
-def _warn_of_refusals(study: Path, sites: Path) -> None:
-    """Say what the policies of the roster will refuse; the study is run without it."""
+def _warn_of_refusals(study: Path, sites: Path) -> int:
+    """Say what the policies of the roster will refuse; the study is run without it.
+
+    Returns:
+        How many warnings there were.
+    """
     read = read_study(study.read_text(encoding="utf-8"), str(study))
     roster = parse(Roster, sites.read_text(encoding="utf-8"), str(sites))
-    _warn_of_codes(study)
-    for line in refusals_in_lines(read, roster):
-        sys.stderr.write(f"{line}\n")
+    n, lines = _warn_of_file(study), list(refusals_in_lines(read, roster))
+    sys.stderr.writelines(f"{line}\n" for line in lines)
+    return n + len(lines)
 
 
-def _warn_of_codes(study: Path) -> None:
-    """Say which codes for missing may be values."""
+def _warn_of_file(study: Path) -> int:
+    """Say which codes for missing may be values, and what is as written but perhaps not meant."""
     text = study.read_text(encoding="utf-8")
     _, lines, _ = look_at_yaml(text, str(study))
-    for path, why in doubtful_codes(read_study(text, str(study), again=True).cohort):
-        finding = Finding(str(study), line_of(path, lines), ".".join(path), f"warning: {why}")
-        sys.stderr.write(f"{finding}\n")
+    read = read_study(text, str(study), again=True)
+    codes = [(path, f"warning: {why}") for path, why in doubtful_codes(read.cohort)]
+    for path, why in (*codes, *((path, f"note: {why}") for path, why in notes(read))):
+        dotted = ".".join(map(str, path))
+        sys.stderr.write(f"{Finding(str(study), line_of(path, lines), dotted, why)}\n")
+    return len(codes)
 
 
-def _refuse_bad_cohorts(study: Path, sites: Path, runs: Path | None, *, leave_out: bool) -> None:
-    problems = site_commands.check_simulated(study, sites, runs)
+def _refuse_bad_cohorts(study: Path, sites: Path, runs: Path | None, *, leave_out: bool) -> int:
+    """Say what is the matter with the sites' cohorts, and leave where the study cannot run.
+
+    Returns:
+        How many warnings there were.
+    """
+    problems = checking.check_simulated(study, sites, runs)
     for problem in problems:
         word = "warning: " if problem.is_warning else "stops: " if problem.stops else ""
         sys.stderr.write(f"{problem.site}: {word}{problem.text}\n")
@@ -247,6 +262,7 @@ def _refuse_bad_cohorts(study: Path, sites: Path, runs: Path | None, *, leave_ou
             f"{len(wrong)} problems. Mend them, or go on without these cases: --leave-out\n"
         )
         raise typer.Exit(MISTAKE)
+    return len(problems) - len(wrong)
 
 
 def _existing_run(folder: Path) -> None:

@@ -240,6 +240,8 @@ class Training:
 
     def _aggregated(self, now: Progress, total: Sums) -> Progress:
         n = int(total["n"])
+        if n == 0:
+            raise ValueError("no site has a case to learn from")
         change = {name: total[UPDATE + name] for name in now.weights}
         for sums in change.values():
             sums /= n  # in place: a network may be large

@@ -142,18 +142,26 @@ def test_slices_are_learnt_from_and_measured(answers) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("images: [middle.t1]", "images: [middle.t2]", 'unknown image or mask "middle.t2"'),
-        ("mask: pseudo.organ", "mask: found.organ", 'unknown image or mask "found.organ"'),
-        ("pseudo_label, network: model1", "pseudo_label, network: model2", '"model2" before it'),
+        ("images: [middle.t1]", "images: [middle.t2]", 'unknown image "middle.t2"'),
+        (
+            "mask: pseudo.organ",
+            "mask: found.organ",
+            'by step "found", which comes later',
+        ),
+        (
+            "pseudo_label, network: model1",
+            "pseudo_label, network: model2",
+            '"model2", which comes later',
+        ),
         (
             SLICES,
             SLICES.replace("dimensions: 2", "dimensions: 3").replace("[32, 32]", "[32, 32, 32]"),
             "a single slice",
         ),
         ("orientation: as_stored, ", "", "as_stored"),
-        ("mask: middle.organ", "mask: organ", "on the grid of another image"),
+        ("mask: middle.organ", "mask: organ", "expected both of the same slices"),
         ("label: front", "label: top", 'no "top"'),
-        ("[found.organ, organ]", "[t1, organ]", '"t1" is an image'),
+        ("[found.organ, organ]", "[t1, organ]", '"t1" is an image, expected a mask'),
         ("mask: outlined.organ, sizes", "mask: organ, sizes", "no mask of one slice"),
         ("factor: 100, range", "power: 100, range", "power"),
     ],

@@ -11,12 +11,14 @@ from common.analyses import group_tests
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.correction import Correction, adjusted, with_significant
 from common.analyses.few import HIDDEN_ALONE, without_few
+from common.analyses.few_in_groups import few_by_mean, few_by_ranks, without_counts
 from common.analyses.group_ranks import CELLS, RANKS, Ranking
 from common.analyses.levels import level_codes, levels_of
 from common.analyses.medians import Windows, count_in_windows, search_medians
 from common.analyses.plain import floats, plain, whole
 from common.analyses.publish import SMALLEST_CELL, shown_counts
 from common.analyses.rank_cells import Counts, line_of, on_line
+from common.analyses.rare_levels import is_binary
 from common.analyses.spread import (
     Spread,
     centre_of,
@@ -147,15 +149,18 @@ class CompareGroups(Step):
         if self.test in _RANKS:
             n, ranks = yield from self._ranking.ask(contract, alone=alone)
             test = getattr(group_tests, self.test)
-            found = [test(one) for one in ranks]
-            sizes = [one.n for one in ranks]
+            found, sizes = [test(one) for one in ranks], [one.n for one in ranks]
             groups = [_sizes(levels, size) for size in sizes]
+            few = [few_by_ranks(one) for one in ranks]
         else:
             n, spread, tested = yield from self._spreads(contract, alone=alone)
             found = [self._test_means(tested, i) for i in range(len(self.of))]
             sizes = [whole(spread.n[:, i]) for i in range(len(self.of))]
             groups = [_means(levels, spread, i) for i in range(len(self.of))]
+            few = [few_by_mean(*of) for of in zip(spread.n.T, spread.mean.T, strict=True)]
         found = [_tested(one, n) for one, n in zip(found, sizes, strict=True)]
+        for i in [i for i, c in enumerate(self.of) if few[i] and is_binary(c, contract)]:
+            found[i], groups[i] = without_counts(found[i]), _sizes(levels, sizes[i])
         gone = [alone and n > 0 and not size.any() for size in sizes]
         p = adjusted([_p(one) for one in found], self.correction)
         columns: dict[str, Json] = {}

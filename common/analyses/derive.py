@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from common.analyses.analysis import Answer, Ask, Solve
 from common.analyses.newton import Bools
+from common.analyses.site_effects import shown_by
 from common.cohort import Column, Name
 from common.holdings import Holdings
 from common.settings import Frozen
@@ -204,9 +205,9 @@ class Derive(Step):
             yield name, columns[name], known
 
     def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[str]:
-        """Yield arithmetic on categories and cut-offs for unknown levels."""
-        del steps
+        """Yield arithmetic on categories, unknown levels of cut-offs, and what tells the site."""
         yield from self._mistakes({**before.columns, **self.produces()})
+        yield from shown_by(self.make, steps)
 
     def _mistakes(self, contract: Contract) -> Iterator[str]:
         for name, formula in self.make.items():

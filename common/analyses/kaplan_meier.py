@@ -11,14 +11,12 @@ from pydantic import Field, model_validator
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.correction import Correction
 from common.analyses.outcome import complete, event_level, events
-from common.analyses.publish import with_another
 from common.analyses.survival import leaving, log_rank, restricted_mean
 from common.analyses.survival_answer import (
     group_answer,
+    hidden_groups,
     log_rank_answer,
     pair_answers,
-    shown_groups,
-    without_hidden,
 )
 from common.analyses.survival_table import DAY, MOST_ROWS, published
 from common.cohort import Column
@@ -134,10 +132,7 @@ class KaplanMeier(Step):
         if not ask.values["alone"]:
             return sums | {"leaving": counts} | _tests(counts)
         sizes, n_events = counts.sum(axis=(2, 3)), counts[:, :, 0].sum(axis=2)
-        small = np.zeros(sizes.shape, np.bool_)
-        for of in (sizes, n_events, sizes - n_events):
-            small |= (of > 0) & (of < table.smallest_cell)
-        gone = with_another(np.any(small, axis=1), sizes.sum(axis=1), table.smallest_cell)
+        gone = hidden_groups(sizes, n_events, table.smallest_cell).curves.any(axis=1)
         shown = np.where(gone.reshape(-1, 1, 1, 1), 0, counts)
         finished = self._finished(shown, table.contract, table.smallest_cell)
         hidden = {"sizes": shown.sum(axis=(2, 3)), "events": shown[:, :, 0].sum(axis=2)}
@@ -235,22 +230,24 @@ class KaplanMeier(Step):
         answer: dict[str, Json] = {k: int(total[k]) for k in ("n", "n_patients", "missing")}
         pictures: dict[str, Json] = {}
         marks, level = self._marks(contract), self.confidence
-        shown = shown_groups(np.asarray(finished["sizes"], np.int64))
+        sizes, n_events = (np.asarray(finished[k], np.int64) for k in ("sizes", "events"))
+        every = hidden_groups(sizes, n_events)
         for b, stratum in enumerate(strata):
+            hidden = every.of(b)
             mine = {k: np.asarray(finished[k], np.float64)[b] for k in _FINISHED}
             curves: dict[str, Json] = {}
             for g, name in enumerate(groups):
-                of, seen = {k: a[g] for k, a in mine.items()}, bool(shown[b, g])
-                curves[name] = group_answer(of, marks, level, shown=seen)
+                of = {k: a[g] for k, a in mine.items()}
+                seen, told = (not gone[g] for gone in (hidden.sizes, hidden.curves))
+                curves[name] = group_answer(of, marks, level, shown=seen, curve=told)
             exact = {k: np.asarray(tests[k], np.float64)[b] for k in _TESTS}
             by_site = {k: np.asarray(total[k], np.float64)[b] for k in _TESTS}
-            few = bool((mine["sizes"][~shown[b]] > 0).any())
-            pairs = pair_answers(groups, (exact, by_site), mine["means"], level, self.correction)
+            both, rules = (exact, by_site), (level, self.correction)
             pictures[stratum] = {
                 "groups": curves,
-                "log_rank": log_rank_answer(exact, hidden=few),
-                "log_rank_by_site": log_rank_answer(by_site, hidden=few),
-                "pairs": without_hidden(pairs, groups, shown[b]),
+                "log_rank": log_rank_answer(exact, hidden),
+                "log_rank_by_site": log_rank_answer(by_site, hidden),
+                "pairs": pair_answers(groups, both, mine["means"], rules, hidden),
             }
         return answer | {"mode": "exact", "strata": pictures}
 

@@ -64,8 +64,7 @@ class Missingness(Step):
         groups = [missing[codes == g] for g in range(len(self._levels(table.contract)))]
         counts = np.array([[m.sum(axis=0), (~m).sum(axis=0)] for m in groups])
         counts = counts.transpose(1, 0, 2)
-        small = np.any((counts > 0) & (counts < table.smallest_cell), axis=0)
-        small |= _of_few(counts, table.smallest_cell)
+        small = _of_few(counts, table.smallest_cell)
         sums: dict[str, Array] = {
             "n": np.array(int((codes >= 0).sum())),
             "counts": np.where(small, 0, counts),
@@ -125,11 +124,23 @@ def _shown(patterns: Array, smallest: int) -> tuple[Array, int]:
 
 
 def _of_few(counts: Array, smallest: int) -> Array:
-    """Return the groups that few are in, with what they would follow from, (groups, columns)."""
-    sizes = np.asarray(counts, np.int64).sum(axis=0)
-    small = (sizes > 0) & (sizes < smallest)
-    columns = zip(small.T, sizes.T, strict=True)
-    return np.stack([with_another(few, of, smallest) for few, of in columns], axis=1)
+    """Return the groups of few, with what they would follow from, shape (groups, columns).
+
+    Few cases, or few that have or lack a value: how many do in all, the patterns tell.
+
+    Args:
+        counts: missing and present, shape (2, groups, columns).
+        smallest: the smallest count above zero that may be shown.
+    """
+    missing, present = np.asarray(counts, np.int64)
+    kinds = (missing + present, missing, present)
+    hidden = np.zeros(missing.shape, np.bool_)
+    for of in kinds:
+        hidden |= (of > 0) & (of < smallest)
+    for i in range(hidden.shape[1]):
+        for of in kinds:
+            hidden[:, i] = with_another(hidden[:, i], of[:, i], smallest)
+    return hidden
 
 
 def _one(counts: Array, hidden: int) -> Json:

@@ -38,7 +38,7 @@ from common.analyses.person_time import (
     spells_of,
 )
 from common.analyses.plain import floats, whole
-from common.analyses.publish import SMALLEST_CELL
+from common.analyses.publish import SMALLEST_CELL, shown_counts
 from common.analyses.rare_levels import merged_matrix, unseen_levels
 from common.cohort import Name
 from common.step import Step
@@ -142,7 +142,7 @@ class PiecewiseExponential(Step):
             "n": n,
             "n_excluded": int(first["n_cases"]) - n,
             "n_patients": int(first["n_patients"]),
-            "events": n_events if n_events >= SMALLEST_CELL else None,
+            "events": shown_counts([n - n_events, n_events])[1] or None,
         }
         note = unfittable(models, first, n_events)
         if note:

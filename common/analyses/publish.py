@@ -40,3 +40,40 @@ def with_another(
     more = hidden.copy()
     more[others[np.argmin(sizes[others])]] = True
     return more
+
+
+def hidden_cells(
+    tables: Sequence[NDArray[np.int64]], smallest: int = SMALLEST_CELL
+) -> NDArray[np.bool_]:
+    """Return the cells of a two-way table to hide, with others where they follow from totals.
+
+    Totals of rows and of columns may be told by a step beside this one. So no row and no
+    column with other cases is left with one hidden cell, nor with fewer than `smallest` of a
+    kind in its hidden ones together.
+
+    Args:
+        tables: cases, and how many of them are of a kind (deaths, survivors), by cell; each
+            of shape (rows, columns).
+        smallest: the smallest count above zero that may be shown.
+    """
+    hidden = np.zeros(tables[0].shape, np.bool_)
+    for of in tables:
+        hidden |= (of > 0) & (of < smallest)
+    while (more := _another_cell(tables, hidden, smallest)) is not None:
+        hidden[more] = True
+    return hidden
+
+
+def _another_cell(
+    tables: Sequence[NDArray[np.int64]], hidden: NDArray[np.bool_], smallest: int
+) -> tuple[int, int] | None:
+    """Return the smallest cell of a row or column whose hidden ones follow from its total."""
+    for turned in (False, True):
+        kinds = [of.T if turned else of for of in tables]
+        for i, gone in enumerate(hidden.T if turned else hidden):
+            others = np.flatnonzero(~gone & (kinds[0][i] > 0))
+            few = any(0 < of[i][gone].sum() < smallest for of in kinds)
+            if others.size and (few or gone.sum() == 1):
+                j = int(others[np.argmin(kinds[0][i][others])])
+                return (j, i) if turned else (i, j)
+    return None

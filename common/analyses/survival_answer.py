@@ -1,6 +1,7 @@
 """Survival by groups as an answer prints it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from common.analyses.analysis import Json
 from common.analyses.correction import Correction, adjusted
 from common.analyses.delong import wald
-from common.analyses.publish import SMALLEST_CELL, shown_counts
+from common.analyses.publish import SMALLEST_CELL, hidden_cells
 from common.analyses.survival import chi_square
 from common.analyses.survival_table import (
     DAY,
@@ -27,18 +28,39 @@ Tests = Mapping[str, Floats]
 """O - E and its covariance, `off` and `spread`; of pairs `pair_off`, `pair_spread`."""
 
 
-def shown_groups(sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which groups may be shown, shape of `sizes`, (strata, groups).
+@dataclass(frozen=True)
+class Hidden:
+    """What must not be told of groups (R3): each of shape (strata, groups), or (groups,).
 
-    A group of one to four is not, nor one more where it would follow from the total (R3);
-    its curve goes too, as the heights of steps tell how many are at risk.
+    Attributes:
+        sizes: nothing; one to four are in the group, or in one that would follow from it.
+        curves: neither events nor curve, whose steps tell them; one to four have the event,
+            or have not, in the group or in one that would follow from it.
     """
-    shown = shown_counts([int(n) for n in sizes.ravel()], SMALLEST_CELL)
-    return np.array([n is not None and n >= SMALLEST_CELL for n in shown]).reshape(sizes.shape)
+
+    sizes: NDArray[np.bool_]
+    curves: NDArray[np.bool_]
+
+    def of(self, stratum: int) -> "Hidden":
+        """Return that of the groups of one stratum."""
+        return Hidden(self.sizes[stratum], self.curves[stratum])
+
+
+def hidden_groups(
+    sizes: NDArray[np.int64], n_events: NDArray[np.int64], smallest: int = SMALLEST_CELL
+) -> Hidden:
+    """Return what to hide, by cases and events of each stratum and group."""
+    kinds = (sizes, n_events, sizes - n_events)
+    return Hidden(hidden_cells([sizes], smallest), hidden_cells(kinds, smallest))
 
 
 def group_answer(
-    mine: Mapping[str, Floats], marks: Sequence[int], level: float, *, shown: bool = True
+    mine: Mapping[str, Floats],
+    marks: Sequence[int],
+    level: float,
+    *,
+    shown: bool = True,
+    curve: bool = True,
 ) -> dict[str, Json]:
     """Return what is published of one group.
 
@@ -47,14 +69,16 @@ def group_answer(
             its variance.
         marks: days of the table of patients at risk.
         level: of the intervals.
-        shown: see `shown_groups`.
+        shown: whether anything is, see `Hidden`.
+        curve: whether its events and curve are.
     """
     n, n_events = int(mine["sizes"]), int(mine["events"])
     if n < SMALLEST_CELL:
         return {"n": None, "note": f"nobody, or fewer than {SMALLEST_CELL} of a kind"}
     if not shown:
         return {"n": None, "note": "not shown: a smaller group would follow from it"}
-    few = any(0 < k < SMALLEST_CELL for k in (n_events, n - n_events))
+    if not curve:
+        return {"n": n, "events": None, "note": _NO_CURVE}
     rows = mine["rows"][mine["rows"].any(axis=1)]
     days = rows[:, DAY]
     early = crossing(days, rows[:, LOW], 0.5)["low"]
@@ -62,7 +86,7 @@ def group_answer(
     median = crossing(days, rows[:, SURVIVAL], 0.5)
     return {
         "n": n,
-        "events": None if few else n_events,
+        "events": n_events,
         "median": {**median, "ci_low": early, "ci_high": late, "mode": "binned"},
         "median_follow_up": {**crossing(days, rows[:, FOLLOWED], 0.5), "mode": "binned"},
         "restricted_mean": _mean(mine["means"], level),
@@ -71,14 +95,20 @@ def group_answer(
     }
 
 
-def log_rank_answer(tests: Tests, *, hidden: bool) -> dict[str, Json]:
-    """Return the log-rank test of all groups; of hidden ones it would tell when they left."""
+def log_rank_answer(tests: Tests, hidden: Hidden) -> dict[str, Json]:
+    """Return the log-rank test of all groups of a stratum.
+
+    Of a group of few it would tell when they left; where few have the event, how many could
+    be had from it by trying, so that of the test p stays, to two digits.
+    """
     from scipy.stats import chi2
 
-    if hidden:
+    if hidden.sizes.any():
         return {"chi2": None, "df": 0, "p": None, "note": "not shown: a group is too small"}
     statistic, df = chi_square(tests["off"], tests["spread"])
     p = None if statistic is None else float(chi2.sf(statistic, df))
+    if hidden.curves.any():
+        return {"chi2": None, "df": df, "p": _cut(p), "note": _CUT}
     return {"chi2": statistic, "df": df, "p": p}
 
 
@@ -86,8 +116,8 @@ def pair_answers(
     groups: Sequence[str],
     tests: tuple[Tests, Tests],
     means: Floats,
-    level: float,
-    how: Correction,
+    rules: tuple[float, Correction],
+    hidden: Hidden,
 ) -> list[Json]:
     """Return the tests of every two groups, and how their means differ.
 
@@ -95,45 +125,47 @@ def pair_answers(
         groups: their names.
         tests: as of one cohort, and stratified by site.
         means: tau, mean and variance of each group, shape (G, 3).
-        level: of the intervals.
-        how: correction of p over the pairs.
+        rules: level of the intervals, and correction of p over the pairs.
+        hidden: nothing is told of pairs with a group that is, and of those with a group
+            whose curve is, p to two digits.
     """
+    level, how = rules
     pairs = list(combinations(range(len(groups)), 2))
-    found = [[_pair(t, k) for k in range(len(pairs))] for t in tests]
+    coarse = [bool(hidden.curves[[i, j]].any()) for i, j in pairs]
+    found = [[_pair(t, k, coarse=coarse[k]) for k in range(len(pairs))] for t in tests]
     fair = [adjusted([p for _, p in of], how) for of in found]
     out: list[Json] = []
     for k, (i, j) in enumerate(pairs):
         pair: dict[str, Json] = {"a": groups[i], "b": groups[j]}
+        gone = bool(hidden.sizes[[i, j]].any())
         for suffix, of, p in zip(("", "_by_site"), found, fair, strict=True):
-            pair[f"chi2{suffix}"], pair[f"p{suffix}"] = of[k]
-            pair[f"p_adjusted{suffix}"] = p[k]
-        pair["restricted_mean_difference"] = _difference(means[i], means[j], level)
+            pair[f"chi2{suffix}"], pair[f"p{suffix}"] = (None, None) if gone else of[k]
+            pair[f"p_adjusted{suffix}"] = None if gone else p[k]
+        difference = None if coarse[k] else _difference(means[i], means[j], level)
+        pair["restricted_mean_difference"] = difference
         out.append(pair)
     return out
 
 
-def without_hidden(
-    pairs: Sequence[Json], groups: Sequence[str], shown: NDArray[np.bool_]
-) -> list[Json]:
-    """Return the pairs with nothing told of those with a group that is not shown."""
-    seen = {name for name, of in zip(groups, shown, strict=True) if of}
-    out: list[Json] = []
-    for pair in pairs:
-        if isinstance(pair, dict) and not {pair["a"], pair["b"]} <= seen:
-            out.append({**dict.fromkeys(pair), "a": pair["a"], "b": pair["b"]})
-        else:
-            out.append(pair)
-    return out
-
-
-def _pair(tests: Tests, k: int) -> tuple[float | None, float | None]:
+def _pair(tests: Tests, k: int, *, coarse: bool) -> tuple[float | None, float | None]:
     from scipy.stats import chi2
 
     spread = float(tests["pair_spread"][k])
     if spread < 1e-12:
         return None, None
     statistic = float(tests["pair_off"][k]) ** 2 / spread
-    return statistic, float(chi2.sf(statistic, 1))
+    p = float(chi2.sf(statistic, 1))
+    return (None, _cut(p)) if coarse else (statistic, p)
+
+
+def _cut(p: float | None) -> float | None:
+    """Return p to two digits."""
+    return None if p is None else float(f"{p:.1e}")
+
+
+_FEW = f"a group has fewer than {SMALLEST_CELL} cases with or without the event"
+_NO_CURVE = f"not shown: {_FEW}, or one that has would follow from this one"
+_CUT = f"p to two digits: {_FEW}"
 
 
 def _mean(mean: Floats, level: float) -> dict[str, Json]:

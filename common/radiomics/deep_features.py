@@ -13,10 +13,11 @@ from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.cohort import Column, ImageRef, MaskRef, Name
 from common.holdings import Holdings
 from common.radiomics.faults import Fault
-from common.radiomics.regions import Pick, Region, regions_of
+from common.radiomics.regions import Pick, Region, regions_of, wrong_regions
 from common.seeds import LARGEST_SEED
-from common.step import Over, Step
+from common.step import Over, Said, Step
 from common.sums import Array, Schema, Sums, cells, count
+from common.tasks.section import of_other_slices
 from common.tasks.train import Train
 
 if TYPE_CHECKING:
@@ -90,19 +91,22 @@ class DeepFeatures(Step):
             columns={n: number for region in self.regions(before) for n in self.names(region)}
         )
 
-    def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[str]:
+    def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[Said]:
         """Yield labels there are not, and a network that nothing trained."""
-        known = {label for mask in self.masks for label in before.masks[mask].labels}
-        for label in self.labels:
-            if label not in known:
-                yield f'unknown label "{label}" (known: {", ".join(sorted(known))})'
+        pick = Pick(self.labels, self.merge)
+        yield from wrong_regions(self.of, self.masks, pick, before)
         if not self.network:
             return
         trained = steps.get(self.network)
         if not isinstance(trained, Train):
-            yield f'network: "{self.network}" trains no network'
-        elif trained.folds or trained.stay_local:
-            yield f'network: "{self.network}" must train one network, without folds or stay_local'
+            return  # told already
+        if trained.folds or trained.stay_local:
+            why = f'"{self.network}" must train one network, without folds or stay_local'
+            yield ("network",), why
+        seen = trained.task.reads()[0]
+        for i, mask in enumerate(self.masks):
+            if why := of_other_slices(seen, mask, before):
+                yield ("masks", i), why
 
     def schema(self, ask: Ask, contract: Mapping[str, Column]) -> Schema:
         """Return counts, by reason only in masked sums."""

@@ -20,10 +20,10 @@ from common.radiomics.columns import feature_names
 from common.radiomics.faults import Fault
 from common.radiomics.presets import PRESETS
 from common.radiomics.profile import Profile, read_profile
-from common.radiomics.regions import Pick, Region, regions_of
+from common.radiomics.regions import Pick, Region, regions_of, wrong_regions
 from common.salvage import Path, refuse_all
 from common.settings import nearest, problems_of
-from common.step import Over, Step
+from common.step import Over, Said, Step
 from common.sums import Schema, Sums, cells, count
 
 ProfileText = str | dict[str, Any]
@@ -110,14 +110,12 @@ class Extract(Step):
             }
         )
 
-    def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[str]:
+    def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[Said]:
         """Yield labels that none of the masks has, and a profile made for another label."""
         del steps
         yield from self._other_label(before)
-        known = {label for mask in self.masks for label in before.masks[mask].labels}
-        for label in self.labels:
-            if label not in known:
-                yield f'unknown label "{label}" (known: {", ".join(sorted(known))})'
+        pick = Pick(self.labels, self.merge)
+        yield from wrong_regions(self.of, self.masks, pick, before)
 
     def _other_label(self, before: Holdings) -> Iterator[str]:
         """Yield where PyRadiomics would measure another label by its file than this step does."""

@@ -14,8 +14,8 @@ from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.cohort import Column, ImageRef, MaskRef, Name
 from common.holdings import Holdings
 from common.radiomics.faults import Fault
-from common.radiomics.regions import Pick, Region, regions_of
-from common.step import Over, Step
+from common.radiomics.regions import Pick, Region, regions_of, wrong_regions
+from common.step import Over, Said, Step
 from common.sums import Schema, cells, count
 
 FIGURES = {
@@ -78,13 +78,11 @@ class ImageQuality(Step):
             }
         )
 
-    def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[str]:
+    def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[Said]:
         """Yield labels that none of the masks has."""
         del steps
-        known = {label for mask in self.masks for label in before.masks[mask].labels}
-        for label in self.labels:
-            if label not in known:
-                yield f'unknown label "{label}" (known: {", ".join(sorted(known))})'
+        pick = Pick(self.labels, self.merge)
+        yield from wrong_regions(self.of, self.masks, pick, before)
 
     def flags(self, figures: Mapping[str, float]) -> dict[str, bool]:
         """Return which limits a region's figures are beyond."""

@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from common.holdings import Holdings
+from common.settings import nearest
+from common.step import Said
+from common.tasks.section import of_other_slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,27 @@ def regions_of(
         several = len(own or known_masks) > 1
         found += [_named(region, several=several) for region in of]
     return tuple(found)
+
+
+def wrong_regions(
+    images: tuple[str, ...], masks: tuple[str, ...], pick: Pick, known: Holdings
+) -> Iterator[Said]:
+    """Yield labels that none of the masks has, and slices of which nothing is seen in others.
+
+    Args:
+        images: names, each known.
+        masks: names, each known.
+        pick: which labels.
+        known: what a case may have.
+    """
+    labels = {label for mask in masks for label in known.masks[mask].labels}
+    for i, label in enumerate(pick.labels):
+        if label not in labels:
+            yield ("labels", i), f'unknown label "{label}"{nearest(label, sorted(labels))}'
+    for region in regions_of(images, masks, pick, known):
+        # A mask of a volume has a part in a slice of it, and the other way round.
+        if region.image and (why := of_other_slices(region.image, region.mask, known)):
+            yield ("masks", masks.index(region.mask)), why
 
 
 def _of_mask(image: str, mask: str, pick: Pick, known: Holdings, own: bool) -> Iterator[Region]:

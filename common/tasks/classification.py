@@ -13,13 +13,16 @@ from pydantic import Field, model_validator
 
 from common.cohort import Column, Image, ImageRef, MaskRef
 from common.holdings import Holdings
+from common.salvage import Path, refuse_all
 from common.settings import Frozen, nearest
+from common.step import Said
 from common.sums import Array, Schema, Sums, cells, count, real
 from common.sums import Field as SumField
 from common.tasks.augmentation import Augmentation
 from common.tasks.classifier_network import ResidualClassifierSettings
 from common.tasks.encoded import Encoding, encoding_of
 from common.tasks.recipe import Recipe, axes_in_words
+from common.tasks.section import wrong_slices
 
 if TYPE_CHECKING:
     from common.networks.residual_classifier import ResidualClassifier
@@ -75,34 +78,31 @@ class Classification(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [*self._wrong_axes(), *self._wrong_names()]
-        if problems:
-            raise ValueError("; ".join(problems))
+        refuse_all([*self._wrong_axes(), *self._wrong_names()])
         return self
 
-    def _wrong_axes(self) -> Iterator[str]:
+    def _wrong_axes(self) -> Iterator[tuple[Path, str]]:
         n, recipe = self.dimensions, self.recipe
         if recipe.patch is not None:
-            yield "recipe.patch: a classifier sees a whole window; give recipe.size alone"
+            yield ("recipe", "patch"), "a classifier sees a whole window; give recipe.size alone"
         for name in ("spacing_mm", "size"):
             value = getattr(recipe, name)
             if value is not None and len(value) != n:
-                yield f"recipe.{name}: {axes_in_words(n, value)}"
+                yield ("recipe", name), axes_in_words(n, value)
         try:
             self.network.steps(n)
         except ValueError as error:
-            yield f"network.{error}"
+            yield ("network", "strides"), str(error).removeprefix("strides: ")
 
-    def _wrong_names(self) -> Iterator[str]:
+    def _wrong_names(self) -> Iterator[tuple[Path, str]]:
         for name in self.recipe.normalise_image:
             if name not in self.images:
                 near = nearest(name, list(self.images))
-                yield f'recipe.normalise_image: unknown image "{name}"{near}'
+                yield ("recipe", "normalise_image", name), f'unknown image "{name}"{near}'
         if self.outcome in self.clinical:
-            yield f'clinical: "{self.outcome}" is the outcome'
-        for names in (self.images, self.clinical):
-            if len(set(names)) < len(names):
-                yield f"expected distinct names, got {list(names)}"
+            yield ("clinical",), f'"{self.outcome}" is the outcome'
+        if len(set(self.clinical)) < len(self.clinical):
+            yield ("clinical",), f"expected distinct names, got {list(self.clinical)}"
 
     @property
     def window(self) -> tuple[int, ...]:
@@ -124,7 +124,7 @@ class Classification(Frozen):
         seen = _listed([*self.images, *(self._title(known, c) for c in self.clinical)])
         return f"tells {self._title(known, self.outcome)} from {seen}"
 
-    def problems(self, known: Holdings) -> Iterator[str]:
+    def problems(self, known: Holdings) -> Iterator[Said]:
         """Yield, in words, what does not fit the cohort."""
         outcome = known.columns[self.outcome]
         levels = levels_of(outcome)
@@ -144,8 +144,8 @@ class Classification(Frozen):
         for name in self.clinical:
             if self.standardise == "range" and _without_range(known.columns[name]):
                 yield f'standardise: range: column "{name}" has no range in the study'
-        if self.mask is not None and known.masks[self.mask.name].on not in known.images:
-            yield f'mask "{self.mask.name}" lies on an image that is unknown'
+        turned, mask = self.recipe.orientation, ("mask", self.mask.name) if self.mask else None
+        yield from wrong_slices(self.images, mask, self.dimensions, turned, known)
 
     @property
     def _extra(self) -> int:
@@ -236,7 +236,9 @@ class Classification(Frozen):
         if levels:
             columns["predicted"] = Column(type="category", levels=levels)
             columns["log_likelihood"] = Column(type="number", range=(-30, 0))
-        images = {"saliency": Image(modality="other", required=False)} if self.saliency else {}
+        like = known.images.get(self.images[0], Image(modality="other"))
+        map_ = like.model_copy(update={"modality": "other", "unit": "", "required": False})
+        images = {"saliency": map_} if self.saliency else {}
         return Holdings(columns, images)
 
     def _title(self, known: Holdings, name: str) -> str:

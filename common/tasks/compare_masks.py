@@ -6,10 +6,11 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from common.analyses.analysis import Answer, Ask, Solve
-from common.cohort import Column, MaskRef, Name
+from common.cohort import Column, Mask, MaskRef, Name
 from common.holdings import Holdings
-from common.step import Over, Step
+from common.step import Over, Said, Step
 from common.sums import Schema, count
+from common.tasks.section import apart
 
 Score = Literal["dice", "hd95_mm"]
 
@@ -53,19 +54,18 @@ class CompareMasks(Step):
         }
         return Holdings(columns)
 
-    def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[str]:
+    def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[Said]:
         """Yield pairs of other labels or of another image's grid."""
         del steps
         for name, (a, b) in self.pairs.items():
-            odd = [m for m in (a, b) if m not in before.masks]
-            if odd:
-                yield f'pairs.{name}: "{odd[0]}" is an image'
-                continue
             one, other = before.masks[a], before.masks[b]
             if one.labels != other.labels:
-                yield f'pairs.{name}: "{a}" has labels {one.labels}, "{b}" {other.labels}'
+                why = f'"{a}" has the labels {_listed(one)}, "{b}" {_listed(other)}'
+                yield ("pairs", name), why
+            elif why := apart(b, a, before):
+                yield ("pairs", name), why
             elif one.on != other.on:
-                yield f'pairs.{name}: "{a}" is on "{one.on}", "{b}" on "{other.on}"'
+                yield ("pairs", name), f'"{a}" is on "{one.on}", "{b}" on "{other.on}"'
 
     def schema(self, ask: Ask, contract: Mapping[str, Column]) -> Schema:
         """Return counts of pairs compared and failed, over all pairs."""
@@ -77,3 +77,7 @@ class CompareMasks(Step):
         del contract, alone
         total = yield Ask("compare")
         return Answer({name: int(total[name]) for name in ("done", "failed")})
+
+
+def _listed(mask: Mask) -> str:
+    return ", ".join(f"{label} ({value})" for label, value in mask.labels.items())

@@ -8,9 +8,10 @@ from pydantic import Field, field_validator, model_validator
 from common.analyses.analysis import Answer, Ask, Solve
 from common.cohort import Column, Image, ImageRef, MaskRef, Plane
 from common.holdings import Holdings
-from common.settings import Frozen
-from common.step import Over, Step
+from common.settings import Frozen, nearest
+from common.step import Over, Said, Step
 from common.sums import Schema, count
+from common.tasks.section import Section, is_volume, place_of
 
 Size = Literal["area_cm2", "volume_ml"]
 
@@ -92,10 +93,9 @@ class Measure(Step):
         cut = self.slice
         if cut is None:
             return Holdings()
+        made = {"plane": cut.plane, "required": False, "section": self._section(cut)}
         images: dict[str, Image] = {
-            plain_name(name): before.images[name].model_copy(
-                update={"plane": cut.plane, "required": False}
-            )
+            plain_name(name): Section.model_validate(before.images[name].model_dump() | made)
             for name in cut.images
             if name in before.images
         }
@@ -109,25 +109,32 @@ class Measure(Step):
         place = Column(type="number", unit="mm", range=(-2000, 2000))
         return Holdings({"position_mm": place}, images, masks)
 
-    def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[str]:
+    def _section(self, cut: Slice) -> str:
+        """Return in words which slice is cut out: two steps that cut alike say the same."""
+        of = f"{self.mask} ({cut.label})" if cut.label else self.mask
+        if cut.slices == 1:
+            return f"the {cut.plane} slice in the middle of {of}"
+        return f"the {cut.slices} {cut.plane} slices about the middle of {of}"
+
+    def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[Said]:
         """Yield unknown labels, and what cannot be cut or has no area."""
         del steps
-        mask, cut = before.masks.get(self.mask), self.slice
-        if mask is None:
-            yield f'mask: "{self.mask}" is an image'
-            return
-        if "area_cm2" in self.sizes and not before.images[mask.on].plane:
-            yield f'sizes: "{self.mask}" is no mask of one slice or a few, which have an area'
+        mask, cut = before.masks[self.mask], self.slice
+        if "area_cm2" in self.sizes and is_volume(self.mask, before):
+            why = f'"{self.mask}" is no mask of one slice or a few, which have an area'
+            yield ("sizes",), why
         if cut is None:
             return
         if cut.label and cut.label not in mask.labels:
-            yield f'slice.label: "{self.mask}" has no "{cut.label}", but {list(mask.labels)}'
+            near = nearest(cut.label, list(mask.labels))
+            yield ("slice", "label"), f'"{self.mask}" has no "{cut.label}"{near}'
+        for i, name in enumerate(cut.images):
+            if before.images[name].plane not in (None, cut.plane):
+                yield ("slice", "images", i), f'"{name}" is {place_of(name, before)} already'
         for name in cut.masks:
-            if name not in before.masks:
-                yield f'slice.masks: "{name}" is an image'
-            elif before.masks[name].on not in cut.images:
-                yield f'slice.images: expected "{before.masks[name].on}" too, as "{name}" is on it'
-        yield from (f'slice.images: "{n}" is a mask' for n in cut.images if n in before.masks)
+            if before.masks[name].on not in cut.images:
+                why = f'expected "{before.masks[name].on}" too, as "{name}" is on it'
+                yield ("slice", "images"), why
 
     def schema(self, ask: Ask, contract: Mapping[str, Column]) -> Schema:
         """Return counts of cases measured, with an empty mask, and failed."""

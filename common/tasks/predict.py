@@ -4,7 +4,7 @@ Predicted masks and images stay at the site; its table gains a column for each s
 the number of cases done and failed leave.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -13,7 +13,7 @@ from pydantic import Field
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.cohort import Column
 from common.holdings import Holdings
-from common.step import Cases, Over, Step
+from common.step import Cases, Over, Said, Step
 from common.sums import Array, Schema, count
 from common.tasks.train import Train
 
@@ -70,6 +70,18 @@ class Predict(Step):
         for variant in trained.variants:
             made |= found.prefixed(variant)
         return made
+
+    def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[Said]:
+        """Yield a vote where nothing votes."""
+        del before
+        trained = steps.get(self.network)
+        if self.combine != "vote" or not isinstance(trained, Train):
+            return
+        if trained.task.kind == "super_resolution":
+            yield ("combine",), "images cannot vote: leave it out, several are averaged"
+        elif not trained.folds and "ensemble" not in trained.baselines:
+            why = f'vote: "{self.network}" trains one network, without folds or a baseline ensemble'
+            yield ("combine",), f"{why}; leave it out"
 
     def schema(self, ask: Ask, contract: Mapping[str, Column]) -> Schema:
         """Return counts of cases predicted and failed, summed over variants."""

@@ -12,10 +12,13 @@ from pydantic import Field, model_validator
 
 from common.cohort import Column, ImageRef, Mask, MaskRef
 from common.holdings import Holdings
+from common.salvage import Path, refuse_all
 from common.settings import Frozen, nearest
+from common.step import Said
 from common.tasks.augmentation import Augmentation
 from common.tasks.loss import Loss
 from common.tasks.recipe import Recipe, axes_in_words
+from common.tasks.section import wrong_slices
 from common.tasks.strides import steps_of
 
 if TYPE_CHECKING:
@@ -145,36 +148,34 @@ class Segmentation(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [*self._wrong_axes(), *self._wrong_sizes(), *self._wrong_names()]
-        if problems:
-            raise ValueError("; ".join(problems))
+        refuse_all([*self._wrong_axes(), *self._wrong_sizes(), *self._wrong_names()])
         return self
 
-    def _wrong_axes(self) -> Iterable[str]:
+    def _wrong_axes(self) -> Iterator[tuple[Path, str]]:
         n = self.dimensions
         for name in ("spacing_mm", "size", "patch"):
             value = getattr(self.recipe, name)
             if value is not None and len(value) != n:
-                yield f"recipe.{name}: {axes_in_words(n, value)}"
+                yield ("recipe", name), axes_in_words(n, value)
 
-    def _wrong_sizes(self) -> Iterable[str]:
+    def _wrong_sizes(self) -> Iterator[tuple[Path, str]]:
         if next(iter(self._wrong_axes()), None):
             return
         divisor = self.divisor
         for size, by in zip(self.window, divisor, strict=True):
             if size % by:
-                name = "patch" if self.recipe.patch else "size"
                 yield (
-                    f"recipe.{name}: expected multiples of {list(divisor)}, the product "
-                    f"of the network's strides, got {list(self.window)}"
+                    ("recipe", "patch" if self.recipe.patch else "size"),
+                    f"expected multiples of {list(divisor)}, the product of the network's "
+                    f"strides, got {list(self.window)}",
                 )
                 return
 
-    def _wrong_names(self) -> Iterable[str]:
+    def _wrong_names(self) -> Iterator[tuple[Path, str]]:
         for name in self.recipe.normalise_image:
             if name not in self.images:
                 near = nearest(name, list(self.images))
-                yield f'recipe.normalise_image: unknown image "{name}"{near}'
+                yield ("recipe", "normalise_image", name), f'unknown image "{name}"{near}'
 
     @property
     def window(self) -> tuple[int, ...]:
@@ -199,28 +200,13 @@ class Segmentation(Frozen):
         """Return what is found where."""
         return f"finds {_listed(known.masks[self.mask].labels)} in {_listed(self.images)}"
 
-    def problems(self, known: Holdings) -> Iterator[str]:
-        """Yield where there are more labels than fit a byte."""
-        if self.mask not in known.masks:
-            yield f'mask: "{self.mask}" is an image'
-            return
+    def problems(self, known: Holdings) -> Iterator[Said]:
+        """Yield where there are more labels than fit a byte, and slices that are not alike."""
         n = len(known.masks[self.mask].labels)
         if n > _MOST_LABELS:
-            yield f'mask "{self.mask}": expected at most {_MOST_LABELS} labels, got {n}'
-        yield from (f'images: "{name}" is a mask' for name in self.images if name in known.masks)
-        yield from self._wrong_slices(known)
-
-    def _wrong_slices(self, known: Holdings) -> Iterator[str]:
-        """Yield what does not go together where images are single slices."""
-        on = known.masks[self.mask].on
-        planes = {name: known.images[name].plane for name in self.images if name in known.images}
-        for name, plane in planes.items():
-            if plane and self.dimensions == 3:
-                yield f'dimensions: expected 2, as "{name}" is a single slice'
-            elif plane and plane != "axial" and self.recipe.orientation != "as_stored":
-                yield f'recipe.orientation: expected as_stored, as "{name}" is a {plane} slice'
-            if bool(plane) != bool(known.images[on].plane):
-                yield f'mask: "{self.mask}" is on the grid of another image, "{on}", not "{name}"'
+            yield ("mask",), f'"{self.mask}": expected at most {_MOST_LABELS} labels, got {n}'
+        turned, mask = self.recipe.orientation, ("mask", self.mask)
+        yield from wrong_slices(self.images, mask, self.dimensions, turned, known)
 
     def score_names(self, known: Holdings) -> tuple[str, ...]:
         """Return the labels: the Dice of each is its score."""

@@ -3,7 +3,7 @@
 Plain settings from a study file. Torch is imported only where a network is built.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -11,9 +11,12 @@ from pydantic import Field, model_validator
 from common.cohort import Column, Image, ImageRef
 from common.holdings import Holdings
 from common.metrics.likeness import MOST_DB
+from common.salvage import Path, refuse_all
 from common.settings import Frozen
+from common.step import Said
 from common.tasks.acquisition import Acquisition
 from common.tasks.recipe import is_orientation
+from common.tasks.section import is_volume, place_of
 
 if TYPE_CHECKING:
     from common.networks.super_resolver import Adversaries
@@ -107,27 +110,46 @@ class SuperResolution(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [*self._wrong_sizes()]
-        if problems:
-            raise ValueError("; ".join(problems))
+        refuse_all([*self._wrong_sizes(), *self._wrong_discriminator()])
         return self
 
-    def _wrong_sizes(self) -> Iterable[str]:
+    def _wrong_sizes(self) -> Iterator[tuple[Path, str]]:
         if self.orientation != "as_stored" and not is_orientation(self.orientation):
             yield (
-                'orientation: expected "as_stored" or one letter each of L/R, P/A and S/I, '
-                f'got "{self.orientation}"'
+                ("orientation",),
+                'expected "as_stored" or one letter each of L/R, P/A and S/I, '
+                f'got "{self.orientation}"',
             )
         if max(self.finer) == 1:
-            yield "finer: expected a 2 for one axis at least, got [1, 1, 1]"
+            yield ("finer",), "expected a 2 for one axis at least, got [1, 1, 1]"
         if self.apply_to == self.image:
-            yield f'apply_to: "{self.image}" is the image of high resolution itself'
+            yield ("apply_to",), f'"{self.image}" is the image of high resolution itself'
         for name, sizes in (("patch", self.patch), ("tile", (self.tile,) * 3)):
             if any(n % f for n, f in zip(sizes, self.finer, strict=True)):
-                yield f"{name}: expected multiples of finer {list(self.finer)}, got {list(sizes)}"
+                why = f"expected multiples of finer {list(self.finer)}, got {list(sizes)}"
+                yield (name,), why
+
+    def _wrong_discriminator(self) -> Iterator[tuple[Path, str]]:
+        """Yield what is written of a discriminator that there is none of, and the reverse."""
+        given = "discriminator" in self.model_fields_set
         levels = len(self.discriminator.channels)
         if self.losses.needs_discriminator and min(self.patch) < 2**levels:
-            yield f"patch: expected {2**levels} or more for the discriminator's {levels} levels"
+            why = f"expected {2**levels} or more for the discriminator's {levels} levels"
+            yield ("patch",), why
+        if given and not self.losses.needs_discriminator:
+            yield (
+                ("discriminator",),
+                "nothing learns from it, as losses.adversarial is 0 and losses.features is "
+                "random; leave it out",
+            )
+        written = self.losses.model_fields_set
+        for field, used in (
+            ("adversarial", self.losses.adversarial > 0),
+            ("features", self.losses.features == "discriminator" and self.losses.perceptual > 0),
+        ):
+            if used and field in written and not given:
+                why = f"{getattr(self.losses, field)}: needs a discriminator, and none is described"
+                yield ("losses", field), f"{why}; `discriminator: {{}}` takes one as it comes"
 
     def reads(self) -> tuple[str, ...]:
         """Return the image to learn from, and the one to apply it to."""
@@ -143,13 +165,16 @@ class SuperResolution(Frozen):
         axes = [axis for axis, factor in zip("zyx", self.finer, strict=True) if factor > 1]
         return f"makes {self.image} twice as fine along {', '.join(axes)}"
 
-    def problems(self, known: Holdings) -> Iterator[str]:
-        """Yield where the two images are not of one modality."""
+    def problems(self, known: Holdings) -> Iterator[Said]:
+        """Yield where an image is no volume, or the two are not of one modality."""
+        for field, name in (("image", self.image), ("apply_to", self.apply_to)):
+            if name and not is_volume(name, known):
+                yield (field,), f'"{name}" is {place_of(name, known)}, expected a volume'
         if self.apply_to is None:
             return
         kinds = {name: known.images[name].modality for name in self.reads()}
         if len(set(kinds.values())) > 1:
-            yield f"apply_to: expected an image of the same modality, got {kinds}"
+            yield ("apply_to",), f"expected an image of the same modality, got {kinds}"
 
     def score_names(self, known: Holdings) -> tuple[str, ...]:
         """Return what validation tells: the PSNR."""

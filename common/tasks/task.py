@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from common.step import Said
+
 
 class Task(Protocol):
     """What a network reads, is and is scored by.
@@ -33,7 +35,7 @@ class Task(Protocol):
     def purpose(self, known: Holdings) -> str:
         """Return what the network does, as in "a network that finds core in t1"."""
 
-    def problems(self, known: Holdings) -> "Iterator[str]":
+    def problems(self, known: Holdings) -> "Iterator[Said]":
         """Yield what does not fit the cohort, in words; every name is known."""
 
     def score_names(self, known: Holdings) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from common.analyses.analysis import Ask
 from common.cohort import Column
 from common.holdings import Holdings
 from common.settings import Frozen
-from common.step import Step
+from common.step import Said, Step
 from common.sums import Field as SumField
 from common.sums import Schema, count, real, weight
 from common.tasks.classification import Classification
@@ -184,12 +184,41 @@ class Train(Step):
         """Return the columns the task reads."""
         return self.task.columns()
 
-    def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[str]:
+    def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[Said]:
         """Yield what of the task does not fit the cohort."""
         del steps
-        yield from self.task.problems(before)
+        for said in self.task.problems(before):
+            at, why = ((), said) if isinstance(said, str) else said
+            yield ("task", *at), why
+        yield from self._too_late()
         if self.privacy is not None:
             yield from self._not_private()
+
+    def _too_late(self) -> Iterator[Said]:
+        """Yield a discriminator that would begin after the last round."""
+        judge = getattr(self.task, "discriminator", None)
+        if judge is not None and judge.begin >= self.rounds:
+            why = f"round {judge.begin} never comes: there are {self.rounds}, from 0"
+            yield ("task", "discriminator", "begin"), why
+
+    def slow_problems(self, before: Holdings) -> Iterator[Said]:
+        """Yield parts that the network does not have, or that leave nothing to share."""
+        tuned = self.fine_tune.only if self.fine_tune else ()
+        if not self.stay_local and not tuned:
+            return
+        from common.networks.parts import all_local, no_such_part
+
+        network = self.task.network_for(before)
+        for at, parts in ((("stay_local",), self.stay_local), (("fine_tune", "only"), tuned)):
+            for i, part in enumerate(parts):
+                if why := no_such_part(network, part):
+                    yield (*at, i), why
+        if all_local(network, self.stay_local):
+            yield (
+                ("stay_local",),
+                "keeps every weight, and nothing is learnt together; `baselines: [local]` "
+                "trains a network at each site alone",
+            )
 
     def _not_private(self) -> Iterator[str]:
         """Yield what would let out more of a patient than the noise hides."""

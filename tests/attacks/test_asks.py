@@ -248,5 +248,16 @@ def test_a_lone_external_site_does_not_follow_from_other_steps(tmp_path: Path, f
     attacker.total("men", part="all")
 
 
+@pytest.mark.parametrize("cases", ["where: {sex: [m, f]}", "split: [train]"])
+def test_naming_everybody_is_no_other_selection(tmp_path: Path, cases: str) -> None:
+    steps = BESIDE.replace(
+        "of: [age, marker], over: [all]}", f"of: [age], over: [all], cases: {{{cases}}}}}"
+    )
+    attacker = coordinator(tmp_path, steps, policies={name: {"per_site": True} for name in INNER})
+    attacker.total("developing", group=INNER)
+    with pytest.raises(Refused, match="differencing"):
+        attacker.total("everywhere", part="all")
+
+
 def test_where_the_external_site_shows_its_own_it_may_follow(tmp_path: Path) -> None:
     assert _of_east(coordinator(tmp_path, BESIDE, per_site=True)) > 0

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from client import gate
+from client.cohorts import load_cohort
+from client.other_studies import nearly_the_same
 from common.errors import Refused
 from tests.attacks.coordinator import VICTIM, Coordinator, cohorts, coordinator, rows_of, write
 
@@ -95,3 +97,16 @@ def test_without_the_rule_a_site_of_one_case_is_that_case(
 def test_a_site_of_one_case_refuses(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="cohort_too_small: east"):
         _one_case(tmp_path)
+
+
+def test_a_study_of_all_patients_but_one_is_told_before_it_is_approved(tmp_path: Path) -> None:
+    attacker = coordinator(tmp_path, STEPS)
+    attacker.total("table1")
+    east = attacker.site("east")
+    cases = load_cohort(east, attacker.run.study).cases
+    assert not list(nearly_the_same(east, attacker.run.study_hash, cases[1:]))
+    (said,) = nearly_the_same(east, "0" * 64, cases[1:])
+    name = attacker.run.study_hash[:12]
+    assert said.startswith(f"0 patients more and 1 fewer than study {name} was answered of")
+    assert not list(nearly_the_same(east, "0" * 64, cases))
+    assert not list(nearly_the_same(east, "0" * 64, cases[5:]))

@@ -83,8 +83,10 @@ def test_a_fold_of_one_class_is_told_before_training() -> None:
         'steps.network: without fold 1 no training case in which "bad" is yes; take fewer folds'
     ]
     warned = [d.text for d in doubts(study(), {"a": cases(*events)}, all_here=True) if not d.stops]
-    n = of.count(1)
-    assert f'steps.network: fold 2 ({n} cases) has none in which "bad" is yes' in warned
+    (line,) = [text for text in warned if "fold" in text]
+    assert line.startswith(
+        'steps.network: folds 2 and 3 of 3 leave out nobody in whom "bad" is yes; '
+    )
 
 
 def test_a_site_without_masks_is_told_and_all_of_them_stop() -> None:
@@ -96,13 +98,16 @@ def test_a_site_without_masks_is_told_and_all_of_them_stop() -> None:
     assert any(d.stops for d in doubts(study(), {"a": bare}, all_here=True))
 
 
-def test_a_part_the_network_does_not_have_is_told() -> None:
-    wrong = study(part="    stay_local: [norm, decoder]\n    fine_tune: {only: [neck]}")
-    found = doubts(wrong, {"a": cases(*[0.0, 1.0] * 9)}, all_here=True)
-    assert [d.text.split(":")[0] for d in found if d.stops] == [
-        "steps.network.stay_local",
-        "steps.network.fine_tune.only",
-    ]
+def test_a_part_the_network_does_not_have_is_told_with_its_line() -> None:
+    with pytest.raises(ConfigError) as raised:
+        study(part="    stay_local: [norm, decoder]\n    fine_tune: {only: [haed]}")
+    first, second = (str(finding) for finding in raised.value.findings)
+    assert first.startswith("study.yaml:14: steps.network.stay_local.1: the network has no ")
+    assert '"decoder": expected norm, head or a pattern (' in first
+    assert second.startswith("study.yaml:15: steps.network.fine_tune.only.0: ")
+    assert 'did you mean "head"?' in second
+    with pytest.raises(ConfigError, match="keeps every weight, and nothing is learnt together"):
+        study(part='    stay_local: ["*"]')
 
 
 @pytest.mark.parametrize(
@@ -114,10 +119,14 @@ def test_a_part_the_network_does_not_have_is_told() -> None:
             "outcome: size",
             'outcome "size": expected a category, or an integer with',
         ),
-        ("images: [t1]", "images: [image.t1]", 'unknown image or mask "image.t1"'),
+        (
+            "images: [t1]",
+            "images: [image.t1]",
+            'by step "image", which comes later',
+        ),
         ("clinical: [age]", "clinical: [bad]", 'clinical: "bad" is the outcome'),
         ("clinical: [age]", "clinical: [ages]", 'unknown column "ages"'),
-        ("name: ball", "name: bell", 'unknown image or mask "bell"'),
+        ("name: ball", "name: bell", 'unknown mask "bell"'),
         ("size: [8, 8, 8]", "size: [8, 8]", "recipe.size: expected (z, y, x) in 3D, got [8, 8]"),
         (
             "size: [8, 8, 8]",

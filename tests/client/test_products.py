@@ -47,7 +47,7 @@ def test_a_later_step_waits_for_the_step_that_makes_its_mask() -> None:
 
 
 def test_a_mask_no_step_has_made_is_a_mistake_of_the_study() -> None:
-    with pytest.raises(ConfigError, match=r'unknown image or mask "scores.organs".*"scores.organ"'):
+    with pytest.raises(ConfigError, match=r'unknown mask "scores.organs".*"scores.organ"'):
         read_study(CHAIN.replace("mask: scores.organ", "mask: scores.organs"), "study.yaml")
 
 

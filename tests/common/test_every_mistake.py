@@ -58,7 +58,7 @@ def test_form_rules_and_names_of_a_study_come_together() -> None:
     assert 'did you mean "describe"' in said["steps.again"]
     assert 'unknown column "heigth"' in said["steps.women"]
     assert "whole number" in said["steps.net.validate_every"]
-    assert 'unknown image or mask "t3"' in said["steps.net"]
+    assert 'unknown image "t3"' in said["steps.net.task.images.0"]
     assert 'needs a step "nett"' in said["steps.scores"]
     assert 'unknown column "tabel1.y"' in said["steps.after"]
 
@@ -79,7 +79,7 @@ def test_each_mistake_is_told_once() -> None:
     with pytest.raises(ConfigError) as refused:
         read_study(STUDY, "s.yaml")
     told = [str(f) for f in refused.value.findings]
-    assert len(told) == len(set(told)) == 12
+    assert len(told) == len(set(told)) == 13
 
 
 def test_a_study_without_a_cohort_still_has_its_steps_checked() -> None:

@@ -221,3 +221,24 @@ def test_a_site_s_own_name_of_a_column_must_stand_in_its_table(
     said = capsys.readouterr().err
     assert "sites.north.simulate.columns.Altr: no such column" in said
     assert 'did you mean "Alter"?' in said
+
+
+def test_warnings_are_counted_and_what_may_not_be_meant_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        "name: s\ncohort:\n"
+        "  images: {t1: {modality: MR}}\n"
+        "  masks: {organ: {on: t1, labels: {organ: 1}}}\n"
+        "  columns: {age: {type: integer, range: [0, 99], missing: ['9']}}\n"
+        "steps:\n  flat:\n    kind: train\n    rounds: 1\n    task:\n"
+        "      kind: segmentation\n      images: [t1]\n      mask: organ\n      dimensions: 2\n"
+        "      recipe: {size: [16, 16]}\n",
+        encoding="utf-8",
+    )
+    assert _consortium(monkeypatch, "check", study) == 0
+    said = capsys.readouterr()
+    assert said.out == "no mistakes; 1 warning above\n"
+    assert f'{study}:14: steps.flat.task.dimensions: note: 2, and "t1" is a volume: ' in said.err
+    assert "every slice along z is learnt from" in said.err

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from client import steps
-from client.cli import check_simulated
+from client.check_all import check_simulated
 from client.site import Site
 from client.tables import keep_columns
 from server.ending import gaps_in_words

@@ -10,6 +10,7 @@ from server.report import charts
 from server.report.blocks import Block, Figure, Row, Table
 from server.report.median_survival import LATER, NOT_REACHED, TO, follow_up, median_survival
 from server.report.numbers import NONE, estimate, fixed, is_number, p_value, whole
+from server.report.survival_parts import printable_parts
 from server.report.table_one import HIDDEN
 from server.report.view import StepView
 from server.report.words import correction_words
@@ -33,7 +34,7 @@ def sentence(view: StepView) -> str:
 
 def blocks(view: StepView) -> Iterator[Block]:
     """Return a picture and a table for each part and stratum."""
-    for part, values in view.parts.items():
+    for part, values in printable_parts(view).items():
         for stratum, one in values["strata"].items():
             title = view.title(part)
             if len(values["strata"]) > 1:
@@ -135,10 +136,13 @@ def _table(view: StepView, one: Values, title: str) -> Table:
     for key, words in (("log_rank", "Log-rank"), ("log_rank_by_site", "Stratified by site")):
         test = one.get(key, {})
         if is_number(test.get("p")):
-            chi2, df = fixed(test.get("chi2"), 2), whole(test.get("df"))
-            notes.append(f"{words}: chi-square {chi2}, df {df}, p {p_value(test['p'])}.")
+            chi2 = f"chi-square {fixed(test['chi2'], 2)}, " if is_number(test.get("chi2")) else ""
+            notes.append(f"{words}: {chi2}df {whole(test.get('df'))}, p {p_value(test['p'])}.")
     if any(HIDDEN in row.cells for row in rows):
-        notes.append("Hidden: a group, or its patients with or without the event, is too small.")
+        notes.append(
+            "Hidden: fewer than five in a group, or with or without the event in it, or what "
+            "would give such a number away."
+        )
     notes += _of_medians(rows)
     tau = next(
         (g["restricted_mean"].get("tau") for g in one["groups"].values() if "curve" in g), None
@@ -189,6 +193,8 @@ def _pairs(view: StepView, one: Values, title: str) -> Table:
 
 
 def _cells(found: Values) -> tuple[str, ...]:
+    if "curve" not in found and is_number(found.get("n")):
+        return (whole(found["n"]), HIDDEN, *[NONE] * 3)
     if "curve" not in found:
         return (HIDDEN, *[NONE] * 4)
     return (

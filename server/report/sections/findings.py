@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from server.report import against_reader
+from server.report import against_reader, discrimination
 from server.report.blocks import Items, Section
 from server.report.numbers import MINUS, fixed, is_number, plural
 from server.report.record import Record
@@ -15,7 +15,7 @@ _PARTS = ("development", "external")
 
 
 def findings(record: Record) -> Iterator[Section]:
-    """Make the section with the main result; none where no network was scored."""
+    """Make the section with the main result; none without a network or a model that was scored."""
     entries: list[tuple[str, str]] = []
     compared: list[tuple[str, str]] = []
     for name, step in record.run.study.bound.items():
@@ -25,6 +25,7 @@ def findings(record: Record) -> Iterator[Section]:
         elif kind in against_reader.KINDS and not compared:
             compared = against_reader.entries_of(view_of(record, name))
             entries += compared
+    entries += discrimination.entries_of(record)
     if entries:
         yield Section("findings", "In short", [Items(tuple(entries))])
 

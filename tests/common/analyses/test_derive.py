@@ -6,6 +6,8 @@ import pytest
 from common.analyses.analysis import Answer
 from common.analyses.derive import Derive
 from common.analyses.runner import Cost, run
+from common.errors import ConfigError
+from common.study import read_study
 from tests.common.analyses.tables import clinical
 
 MAKE = {
@@ -71,3 +73,31 @@ def test_arithmetic_on_categories_and_unknown_levels_is_refused(formula, words) 
 def test_a_cut_by_level_needs_its_category() -> None:
     with pytest.raises(ValueError, match="expected one number as cut"):
         Derive(make={"new": {"op": "below", "of": ["age"], "cut": {"f": 1}}})
+
+
+_COHORT = """
+name: cb
+cohort:
+  columns:
+    age: {type: integer, range: [18, 100]}
+    x: {type: number, range: [-10, 10]}
+steps:
+  cb: {kind: combat, of: [x], folds: 2}
+  z: {kind: standardise, of: [x, cb.x]}
+  plain: {kind: derive, make: {twice: {op: sum, of: {x: 2}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    "of", ["{x: 1, cb.x: -1}", "{plain.twice: 0.5, cb.x: -1}", "{z.x: 1, z.cb.x: -1}",
+           "{cb.x: 1, cb.fold0.x: -1}"]
+)  # fmt: skip
+def test_a_column_beside_its_harmonised_self_would_tell_the_site(of: str) -> None:
+    text = f"{_COHORT}  less: {{kind: derive, make: {{d: {{op: sum, of: {of}}}}}}}\n"
+    with pytest.raises(ConfigError, match="what ComBat took off is the same for a whole site"):
+        read_study(text, "cb.yaml")
+
+
+@pytest.mark.parametrize("of", ["{age: 1, cb.x: -1}", "{x: 1, plain.twice: -1}", "{z.cb.x: 1}"])
+def test_other_formulas_of_harmonised_columns_are_made(of: str) -> None:
+    read_study(f"{_COHORT}  d: {{kind: derive, make: {{d: {{op: sum, of: {of}}}}}}}\n", "cb.yaml")

@@ -52,7 +52,7 @@ def test_a_prediction_makes_images_and_scores_that_later_steps_can_name() -> Non
 
 
 def test_an_image_that_is_not_there_is_a_mistake_of_the_study() -> None:
-    with pytest.raises(ConfigError, match='unknown image or mask "t2"'):
+    with pytest.raises(ConfigError, match='unknown image "t2"'):
         read_study(STUDY.replace("image: t1", "image: t2"), "study.yaml")
 
 

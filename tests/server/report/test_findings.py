@@ -1,4 +1,4 @@
-"""What "In short" names: the networks that were scored, and sizes against a reader's."""
+"""What "In short" names: networks that were scored, sizes against a reader's, models."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from server.report.blocks import Items
+from server.report.numbers import SPACE
 from server.report.record import read_record
 from server.report.sections.findings import findings
 from tests.server.report.folders import STUDY, answers, journal, scores, write_run
 
 STEPS = """
-  second: {kind: predict, network: segment, combine: vote}
+  second: {kind: predict, network: segment}
   middle: {kind: measure, mask: masks.organ, slice: {slices: 5, images: [t1], masks: [organ]}}
   reader: {kind: measure, mask: organ, slice: {images: [t1], masks: [organ]}}
   found: {kind: measure, mask: masks.organ, sizes: [volume_ml]}
@@ -102,3 +103,99 @@ def test_other_correlations_are_no_main_result(
     step = f"r: {{kind: correlate, of: [{', '.join(columns)}], over: [all]}}"
     parts = {"n": 179, "mode": "exact", "pairs": [pair(*columns, estimate=estimate)]}
     assert "correlation" not in in_short(tmp_path, step, {"all": parts})
+
+
+MODELS = """
+name: risk
+title: Risk of recurrence
+description: Four hospitals and one abroad.
+reference: Doe et al., 2024
+cohort:
+  columns:
+    age: {type: integer, range: [18, 100], title: Age}
+    marker: {type: number, range: [0, 1], title: Marker}
+    recurrence: {type: category, levels: ["no", "yes"], title: Recurrence}
+    other: {type: category, levels: ["no", "yes"], title: Other}
+    days: {type: integer, range: [0, 900], unit: days, title: Survival}
+steps:
+  model:
+    kind: logistic
+    outcome: recurrence
+    folds: 5
+    models: {clinical: [age], combined: [age, marker]}
+  fitted: {kind: roc, outcome: recurrence, scores: &scores [model.clinical_probability,
+    model.combined_probability], over: [development, external]}
+  within: {kind: roc, outcome: recurrence, scores: [model.clinical_probability_oof,
+    model.combined_probability_oof]}
+  elsewhere: {kind: roc, outcome: other, scores: [marker]}
+  ranked: {kind: concordance, time: days, event: recurrence, scores: [marker, age], level: 0.9}
+"""
+PAIR = ("model.clinical_probability", "model.combined_probability")
+
+
+def areas(n: int, *sizes: float | None, mark: str = "", **pair: Any) -> dict[str, Any]:
+    """Return an answer of a step of kind roc over the two models."""
+    names = [f"{name}{mark}" for name in PAIR]
+    found = {
+        name: {"auc": auc, "ci_low": auc - 0.1, "ci_high": auc + 0.1}
+        for name, auc in zip(names, sizes, strict=True)
+        if auc is not None
+    }
+    pairs = [{"a": names[1], "b": names[0], "p": 0.021, **pair}]
+    return {"n": n, "events": n // 2, "scores": found, "pairs": pairs}
+
+
+def said_of_models(folder: Path, found: Mapping[str, Any], study: str = MODELS) -> list[str]:
+    """Return the entries of a run whose study fits models."""
+    run = write_run(folder, journal(found), study=study)
+    blocks = [block for section in findings(read_record(run)) for block in section.blocks]
+    entries = [e for block in blocks if isinstance(block, Items) for e in block.entries]
+    return [f"{term}: {text}".replace(SPACE, " ") for term, text in entries]
+
+
+def test_models_are_named_with_their_areas_in_cases_they_had_not_seen(tmp_path: Path) -> None:
+    fitted = {"development": areas(180, 0.9, 0.95), "external": areas(50, 0.6, 0.7, p=0.4)}
+    within = {"development": areas(178, 0.63, 0.74, mark="_oof")}
+    other = {"development": {"n": 9, "scores": {"marker": {"auc": 0.99}}}}
+    found = {"fitted": fitted, "within": within, "elsewhere": other}
+    assert said_of_models(tmp_path, found) == [
+        "clinical: AUC for Recurrence 0.63 (95 % CI 0.53 to 0.73) in 178 cases (89 events) of the "
+        "4 developing sites, cross-validated, and 0.60 (95 % CI 0.50 to 0.70) in 50 cases "
+        "(25 events) of the external site.",
+        "combined: AUC 0.74 (95 % CI 0.64 to 0.84) and 0.70 (95 % CI 0.60 to 0.80) in the same "
+        "cases; against clinical p = 0.02 (developing) and p = 0.40 (external) by DeLong's test.",
+    ]
+    (first, _) = said_of_models(tmp_path / "seen", {"fitted": fitted})
+    assert "180 cases (90 events) of the 4 developing sites, on the cases it was fitted to" in first
+
+
+def test_of_many_models_the_best_is_named(tmp_path: Path) -> None:
+    many = "[model.clinical_probability, model.combined_probability, marker, model.linear]"
+    study = MODELS.replace(
+        "&scores [model.clinical_probability,\n    model.combined_probability]", many
+    )
+    study = study.replace("model.linear", "age")
+    values = areas(50, 0.6, 0.7, p_adjusted=0.08)
+    values["scores"] |= {"marker": {"auc": 0.5}, "age": {"auc": 0.55}}
+    assert said_of_models(tmp_path, {"fitted": {"external": values}}, study) == [
+        "4 models: AUC for Recurrence 0.50 to 0.70 at the external site; the best there, combined: "
+        "0.70 (95 % CI 0.60 to 0.80) in 50 cases (25 events) of the external site; against "
+        "clinical p = 0.08 by DeLong's test, adjusted (Holm)."
+    ]
+
+
+def test_survival_is_told_by_concordance_where_there_is_no_area(tmp_path: Path) -> None:
+    across = {"estimate": 0.712, "ci_low": 0.65, "ci_high": 0.77, "bound": 0.001}
+    scores = {"marker": {"across_sites": across}, "age": {"within_sites": {"estimate": 0.6}}}
+    ranked = {"development": {"n": 200, "events": None, "scores": scores}}
+    assert said_of_models(tmp_path, {"ranked": ranked}) == [
+        "Marker: concordance with Survival (Harrell's C) 0.71 (90 % CI 0.65 to 0.77) in 200 cases "
+        "of the 4 developing sites."
+    ]
+
+
+@pytest.mark.parametrize(
+    "values", [areas(50, None, None), {"n": 3, "scores": {}, "note": "fewer than 5"}]
+)
+def test_nothing_is_said_of_models_without_an_area(tmp_path: Path, values: Any) -> None:
+    assert said_of_models(tmp_path, {"fitted": {"external": values}}) == []

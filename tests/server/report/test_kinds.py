@@ -203,10 +203,11 @@ def test_kaplan_meier_hides_a_small_group(folder: Path) -> None:
     step = KaplanMeier(time="days", event="died", group="arm")
     values: Any = run(step, [patients(300)]).values
     groups = values["strata"]["all"]["groups"]
-    groups["c"] = {"n": None, "note": "fewer than 5 patients"}
+    groups |= {"b": {"n": 99, "events": None}, "c": {"n": None, "note": "fewer than 5 patients"}}
+    values["strata"]["all"]["log_rank"]["chi2"] = None
     text = shown(folder, step, {"development": values}).text
-    assert "Arm: c | hidden |" in text
-    assert "is too small." in text
+    shown_as = ("Arm: b | 99 | hidden |", "Arm: c | hidden |", "Hidden: fewer than five in a")
+    assert all(words in text for words in (*shown_as, "Log-rank: df 2"))
 
 
 def test_logistic_has_a_forest_and_odds_ratios(folder: Path) -> None:

@@ -1,0 +1,48 @@
+"""Deaths of a group at few sites, had from those at all sites less the others': kept apart.
+
+A part of a step, such as one site, hides a group of few deaths or survivors. Another part that
+holds it, less the parts beside it, would tell them; so on one page the last of these parts that
+can be missed hide their events and curves, too.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from server.report.suppression import Counts, printable_counts
+from server.report.view import StepView
+
+Values = Mapping[str, Any]
+
+
+def printable_parts(view: StepView) -> dict[str, Values]:
+    """Return the parts of a step of survival by groups as they may stand on one page."""
+    parts = dict(view.parts)
+    strata = next(iter(parts.values()))["strata"] if parts else {}
+    for stratum, group in [(s, g) for s, one in strata.items() for g in one["groups"]]:
+        of = {part: values["strata"][stratum]["groups"][group] for part, values in parts.items()}
+        told = {part: _counts(view, part, one) for part, one in of.items() if _known(one)}
+        hidden = {view.sites(part) for part in of if part not in told}
+        hidden -= {counts.sites for counts in told.values()}
+        if hidden:
+            for part in told.keys() - {*printable_counts(told, hidden)}:
+                parts[part] = _closed(parts[part], stratum)
+    return parts
+
+
+def _known(group: Values) -> bool:
+    return group.get("n") is not None and group.get("events") is not None
+
+
+def _counts(view: StepView, part: str, group: Values) -> Counts:
+    """Return how many of a group have the event, and have not."""
+    n, events = int(group["n"]), int(group["events"])
+    return Counts(view.sites(part), {"event": events, "none": n - events}, n)
+
+
+def _closed(values: Values, stratum: str) -> Values:
+    """Return a part without the events and curves of a stratum."""
+    one = values["strata"][stratum]
+    groups = {name: {"n": of.get("n"), "events": None} for name, of in one["groups"].items()}
+    tests = {key: {**one[key], "chi2": None} for key in ("log_rank", "log_rank_by_site")}
+    closed = {**one, **tests, "groups": groups, "pairs": []}
+    return {**values, "strata": {**values["strata"], stratum: closed}}

@@ -1,0 +1,149 @@
+"""Few deaths, survivors or positives of a group, had from the other groups' and the total."""
+
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from common.analyses import compare_groups, missingness, survival_answer
+from common.analyses.compare_groups import CompareGroups
+from common.analyses.kaplan_meier import KaplanMeier
+from common.analyses.missingness import Missingness
+from common.analyses.publish import hidden_cells
+from common.analyses.runner import run
+from common.cohort import Column
+from common.table import Table
+from tests.attacks.test_small_cells import DAYS, SCORE, YES, _sites
+
+GROUPS = ("a", "b", "c")
+GROUP = Column(type="category", levels=GROUPS)
+BINARY = Column(type="integer", range=(0, 1))
+
+
+def _groups(few: str) -> list[Table]:
+    """Return 90 patients, 30 in each group; in b two died, or two lived, or two lack a score."""
+    group, days = np.repeat([0, 1, 2], 30), np.tile(np.linspace(10, 390, 30).astype(int), 3)
+    died, score = np.arange(90) % 2, np.arange(90) / 90
+    died[30:60] = (np.arange(30) % 15 == 0) == (few == "events")
+    score[[1, 3, 5, 7, 9, 31, 33]] = np.nan
+    columns = {"days": (DAYS, days), "died": (YES, died), "flag": (BINARY, died)}
+    return _sites(group=(GROUP, group), score=(SCORE, score), **columns)
+
+
+def _survival(few: str, group: str) -> dict[str, Any]:
+    step = KaplanMeier(time="days", event="died", group=group)
+    found: Any = run(step, _groups(few)).values["strata"]
+    return dict(found["all"]["groups"])
+
+
+def _deaths_of_b(few: str) -> int | None:
+    """Return b's deaths or survivors: those of the step without groups less a's and c's."""
+    told = [_survival(few, "")["all"], *(_survival(few, "group")[g] for g in "ac")]
+    kinds = [of["events"] for of in told]
+    if None in kinds:
+        return None
+    deaths = kinds[0] - kinds[1] - kinds[2]
+    return int(deaths if few == "events" else 30 - deaths)
+
+
+def _curves_of(few: str) -> list[list[int]]:
+    """Return the days of the curves of all, a and c that are shown."""
+    told = [_survival(few, "")["all"], *(_survival(few, "group")[g] for g in "ac")]
+    return [of["curve"]["days"] for of in told if "curve" in of]
+
+
+@pytest.mark.parametrize("few", ["events", "others"])
+def test_without_the_rule_the_other_groups_tell_of_few_in_one(
+    monkeypatch: pytest.MonkeyPatch, few: str
+) -> None:
+    def only_few(kinds: Any, smallest: int = 5) -> Any:
+        return np.any([(of > 0) & (of < smallest) for of in kinds], axis=0)
+
+    monkeypatch.setattr(survival_answer, "hidden_cells", only_few)
+    assert _deaths_of_b(few) == 2
+    assert len(_curves_of(few)) == 3
+
+
+@pytest.mark.parametrize("few", ["events", "others"])
+def test_few_deaths_or_survivors_hide_another_groups_and_its_curve(few: str) -> None:
+    assert _deaths_of_b(few) is None
+    assert len(_curves_of(few)) == 2
+    found: Any = run(KaplanMeier(time="days", event="died", group="group"), _groups(few)).values
+    picture = found["strata"]["all"]
+    hidden = [g for g, of in picture["groups"].items() if of["events"] is None]
+    assert [picture["groups"][g]["n"] for g in GROUPS] == [30, 30, 30]
+    assert len(hidden) == 2
+    for test in (picture["log_rank"], picture["log_rank_by_site"]):
+        assert test["chi2"] is None
+        assert test["p"] == float(f"{test['p']:.1e}")
+    for pair in picture["pairs"]:
+        assert pair["chi2"] is None
+        assert pair["restricted_mean_difference"] is None
+        assert pair["p"] == float(f"{pair['p']:.1e}")
+
+
+def _by_rows_and_columns(hidden: np.ndarray, kinds: list[np.ndarray]) -> bool:
+    """Tell whether a total and what is shown leave one hidden cell, or few in them."""
+    for turned in (False, True):
+        lines = hidden.T if turned else hidden
+        for i, line in enumerate(lines):
+            cells = [(of.T if turned else of)[i] for of in kinds]
+            few = any(0 < of[line].sum() < 5 for of in cells)
+            if cells[0][~line].any() and (few or line.sum() == 1):
+                return True
+    return False
+
+
+def test_no_total_of_a_stratum_or_group_tells_a_hidden_cell() -> None:
+    rng = np.random.default_rng(3)
+    for shape in product((1, 2, 3), (1, 2, 4)):
+        n = rng.integers(0, 30, shape)
+        deaths = rng.binomial(n, 0.3)
+        kinds = [n, deaths, n - deaths]
+        hidden = hidden_cells(kinds)
+        assert all(hidden[(of > 0) & (of < 5)].all() for of in kinds)
+        assert not _by_rows_and_columns(hidden, kinds)
+    assert not hidden_cells([np.array([[9, 0], [30, 7]])]).any()
+
+
+def _flags_of_b(test: str) -> int | None:
+    """Return the ones of b, by means or by ranks of a and b, in which 17 are ones."""
+    tables = [t.rows(t.columns["group"] < 2) for t in _groups("events")]
+    two = Column(type="category", levels=("a", "b"))
+    tables = [replace(t, contract={**t.contract, "group": two}) for t in tables]
+    step = CompareGroups(of=("flag",), by="group", test=test)  # type: ignore[arg-type]
+    found: Any = run(step, tables).values["columns"]["flag"]
+    if test == "welch":
+        mean = found["groups"]["b"].get("mean")
+        return None if mean is None else round(30 * mean)
+    if "auc" not in found:
+        return None  # auc: 1/2 + (share of b - share of a) / 2
+    return round((17 / 30 + 2 * found["auc"] - 1) * 15)
+
+
+@pytest.mark.parametrize("test", ["welch", "mann_whitney"])
+def test_a_mean_or_rank_of_a_yes_or_no_does_not_count_few_in_a_group(
+    monkeypatch: pytest.MonkeyPatch, test: str
+) -> None:
+    assert _flags_of_b(test) is None
+    monkeypatch.setattr(compare_groups, "is_binary", lambda *_: False)
+    assert _flags_of_b(test) == 2
+
+
+def _missing_of_b() -> int | None:
+    """Return b's missing values: those of the patterns less the other groups'."""
+    found = run(Missingness(of=("score",), by="group"), _groups("events")).values
+    groups: Any = found["columns"]["score"]  # type: ignore[index,call-overload]
+    patterns: Any = found["patterns"]
+    if None in (groups["a"]["missing"], groups["c"]["missing"]):
+        return None
+    lacking = next(p["n"] for p in patterns if p["missing"] == ["score"])
+    return int(lacking - groups["a"]["missing"] - groups["c"]["missing"])
+
+
+def test_missing_values_of_few_in_a_group_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _missing_of_b() is None
+    monkeypatch.setattr(missingness, "with_another", lambda hidden, *_: hidden)
+    assert _missing_of_b() == 2
