@@ -38,7 +38,7 @@ from common.analyses.person_time import (
     spells_of,
 )
 from common.analyses.plain import floats, whole
-from common.analyses.publish import SMALLEST_CELL, shown_counts
+from common.analyses.publish import shown_counts
 from common.analyses.rare_levels import merged_matrix, unseen_levels
 from common.cohort import Name
 from common.step import Step
