@@ -1,5 +1,6 @@
 """Writing on a site's disk so that a crash leaves the old file or the new one."""
 
+import fcntl
 import os
 import secrets
 import threading
@@ -41,6 +42,20 @@ def write_atomically(path: Path, *data: Buffer, mode: int = 0o644, durable: bool
     finally:
         with suppress(OSError):  # where nothing can be written, nothing was
             temporary.unlink(missing_ok=True)
+
+
+def write_once(path: Path, data: Buffer, *, mode: int = 0o644) -> None:
+    """Write `data` to `path` unless there is such a file; of two at once the first stays.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".{path.name}.lock")
+    with os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT, 0o600), "rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # until it is closed
+        if not path.exists():
+            write_atomically(path, data, mode=mode)
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from client.files import write_atomically
+from client.files import write_once
 from client.site import Site
 from common.errors import Reason, Refused
 from common.messages import PROTOCOL, Hello, Joined, Posed, Reply, Round, signed_words
@@ -26,12 +26,17 @@ _SAFE = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 
 
 def join(site: Site, hello: Hello) -> Joined:
-    """Open a session: make its key, keep the private half, sign the public one."""
+    """Open a session: make its key, keep the private half, sign the public one.
+
+    Greeted again it says the same: a coordinator greets a busy site twice, two processes may
+    answer, and what others mask against is the key of whichever reply came first.
+    """
     private = X25519PrivateKey.generate()
     no_password = serialization.NoEncryption()
     raw = serialization.Encoding.Raw, serialization.PrivateFormat.Raw
     path = site.room("sessions") / f"{_file_name(hello)}.key"
-    write_atomically(path, private.private_bytes(*raw, no_password), mode=0o600)
+    write_once(path, private.private_bytes(*raw, no_password), mode=0o600)
+    private = _session_key(site, hello)
     key, per_site = public_bytes(private).hex(), site.policy.per_site
     unsigned = Joined(site.name, key, "", per_site=per_site)
     signature = site.identity().sign(unsigned.signed(hello)).hex()
@@ -75,6 +80,8 @@ def _pair_keys(site: Site, message: Round, group: tuple[str, ...]) -> Mapping[st
     if not peers:
         return {}
     private = _session_key(site, message.hello)
+    if message.members[site.name].session_key != public_bytes(private).hex():
+        raise Refused(Reason.ROSTER_MISMATCH, "the session key said to be this site's is another")
     context = json.dumps([message.hello.run, message.hello.session]).encode()
     members = message.members
     return {p: pair_key(private, bytes.fromhex(members[p].session_key), context) for p in peers}

@@ -6,13 +6,17 @@ it never leaves the site: the coordinator gets counts by reason.
 
 import csv
 import io
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from client.files import write_atomically
 
+log = logging.getLogger(__name__)
+
 FILE = "quarantine.csv"
+_MOST_LOGGED = 100
 COHORT_CHECK = "cohort check"
 """Stands for a step; no step can have this name."""
 _HEADING = ("case_id", "step", "reason", "detail")
@@ -33,6 +37,18 @@ class Aside:
     step: str
     reason: str
     detail: str
+
+
+def write_cohort_asides(folder: Path, cohort: Iterable[Aside]) -> None:
+    """Write a run's file, and the site's log, with what the check has put aside: once a run."""
+    cohort = [*cohort]
+    if (folder / FILE).exists():
+        return
+    write_asides(folder, cohort, COHORT_CHECK, ())
+    for one in cohort[:_MOST_LOGGED]:
+        log.warning("%s: put aside: %s %s", one.case_id, one.reason, one.detail)
+    if len(cohort) > _MOST_LOGGED:
+        log.warning("%d more cases put aside: see %s", len(cohort) - _MOST_LOGGED, folder / FILE)
 
 
 def write_asides(folder: Path, cohort: Iterable[Aside], step: str, found: Iterable[Aside]) -> None:

@@ -17,7 +17,7 @@ from client.cases import Case
 from client.cohorts import SiteCohort, select
 from client.derived import check_formulas
 from client.disclosure import in_clear
-from client.quarantine import Aside, write_asides
+from client.quarantine import Aside, write_asides, write_cohort_asides
 from client.site import Site
 from client.tables import Source, keep_columns, make_table, require
 from common.analyses.analysis import APPLY, Answer
@@ -145,6 +145,8 @@ def _account(job: Job) -> Mapping[str, object]:
 
 def _summarise(job: Job) -> Sums:
     module = WORK.get(job.step.kind)
+    if job.cohort.aside:
+        write_cohort_asides(job.site.room("runs", job.run), job.cohort.aside)
     if module is None:
         return _apply(job) if job.posed.ask.phase == APPLY else _analyse(job)
     summarise: Callable[[Job], Sums] = import_module(module).summarise

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from common.analyses.analysis import APPLY, Answer, Ask, Solve, State
+from common.analyses.publish import shown_counts, without_few
 from common.choices import Choices, chosen_in, references
 from common.nested import AT, base_of
 from common.sites import Roster
@@ -168,7 +169,7 @@ def _with_choices(solve: Callable[[], Solve], chosen: Choices) -> Callable[[Stat
                 ask = solving.send(total)
         except StopIteration as stop:
             answer: Answer = stop.value
-            return answer
+            return without_few(answer)
 
     return begin
 
@@ -192,7 +193,9 @@ def apply_problem(
 
     def solve() -> Solve:
         total = yield Ask(APPLY, answer.values, answer.arrays, chosen=chosen)
-        return Answer({key: int(total[key]) for key in ("n", "filled")})
+        n, filled = (int(total[key]) for key in ("n", "filled"))
+        told, _ = shown_counts([filled, n - filled])
+        return Answer({"n": n, "filled": told})
 
     group = tuple(sorted(roster.sites))
     return Problem(name, APPLY, group, _stateless(solve), elastic=True, chosen=chosen)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from common.analyses.analysis import APPLY
+from common.analyses.publish import NOBODY
 
 _SETTINGS = ("rule", "threshold")
 """Keys whose numbers are what was asked, not what was found."""
@@ -17,6 +18,8 @@ def why_no_result(values: Mapping[str, Any]) -> str | None:
     counts and no note, such as the check of a cohort, is its own result.
     """
     notes: list[str] = []
+    if values.get("n") == 0 and not _told(values, notes):
+        return "; ".join(dict.fromkeys(notes)) or NOBODY
     if _told(values, notes) or not notes:
         return None
     return "; ".join(dict.fromkeys(notes))

@@ -16,10 +16,10 @@ from common.buffers import fresh
 from common.codec import Malformed, pack, read_replies, round_packet
 from common.errors import Reason
 from common.messages import Blob, Hello, Joined, Packet, Posed, Replies, Reply, Round, signed_words
-from common.privacy.encoding import Words, add_piece, decode, layout
+from common.privacy.encoding import Words, add_piece, beyond, decode, layout
 from common.privacy.identity import verified
 from common.stream import Stream, pieces
-from common.sums import Schema, Sums
+from common.sums import Array, Schema, Sums
 from server.collect import Post
 
 
@@ -229,7 +229,7 @@ def _sorted_out(tallies: Sequence[_Tally]) -> tuple[dict[str, Outcome], list[_Ta
     for tally in tallies:
         problem, wanted = tally.wanted.posed.problem, tally.wanted
         if tally.words is not None and tally.arrived == set(tally.group):  # every one signed
-            total = decode(tally.words, wanted.schema)
+            total = _read_total(problem, tally.words, wanted, tally.group)
             ended[problem] = Outcome(total, tally.group, tally.lost)
             continue
         smaller = _next_try(tally)
@@ -238,6 +238,24 @@ def _sorted_out(tallies: Sequence[_Tally]) -> tuple[dict[str, Outcome], list[_Ta
         else:
             ended[problem] = Outcome(None, smaller.group, smaller.lost)
     return ended, again
+
+
+def _read_total(
+    problem: str, words: Words, wanted: Wanted, group: tuple[str, ...]
+) -> dict[str, Array]:
+    """Return the sums of a group.
+
+    Raises:
+        RuntimeError: they are no sums of what sites may send: one masked with another key
+            than the rest believe. A new session, as resuming opens, has new keys.
+    """
+    total = decode(words, wanted.schema)
+    if name := beyond(total, wanted.schema, len(group)):
+        raise RuntimeError(
+            f"{problem}: {name} is larger than {', '.join(group)} can make it: their masks do not "
+            "belong together, and nothing of it was used"
+        )
+    return total
 
 
 def _work_s(packet: Packet) -> float:

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
-from common.analyses.category_agreement import kappa, symmetry, with_hidden
+from common.analyses.category_agreement import compared
 from common.analyses.levels import levels_of
 from common.analyses.plain import whole
+from common.analyses.publish import FEW_CASES, few
 from common.analyses.two_way import printed, tables_here, tables_schema
 from common.cohort import Column
 from common.step import Step
@@ -23,8 +24,8 @@ class AgreementOfCategories(Step):
 
     Cohen's kappa, weighted for ordered levels, and whether one of the two leans to
     higher levels (McNemar for two, Bowker for more). Cells of one to four patients are
-    not printed, and what is told beside them has two digits. A site alone shows no table
-    with such a cell.
+    not printed, and what is told beside them has two digits or fewer, so that another table
+    of the same margins would read the same. A site alone shows no table with such a cell.
 
     Rounds: 1, for any number of pairs.
     """
@@ -63,9 +64,11 @@ class AgreementOfCategories(Step):
                 found.append({**about, "kappa": None, "note": "a cell below five"})
                 continue
             counts, levels = whole(total[f"table.{i}"]), levels_of(a, contract)
+            if few(int(counts.sum())):
+                found.append({**about, "kappa": None, "note": FEW_CASES})
+                continue
             about["missing"] = int(total["n"]) - int(counts.sum())
             about["counts"] = printed(counts, levels, levels)
-            about["kappa"] = with_hidden(kappa(counts, self.weights, self.level), counts)
-            found.append({**about, "symmetry": with_hidden(symmetry(counts), counts)})
+            found.append({**about, **compared(counts, self.weights, self.level)})
         values: dict[str, Json] = {"n": int(total["n"]), "weights": self.weights}
         return Answer({**values, "mode": "exact", "pairs": found})

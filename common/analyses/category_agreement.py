@@ -1,20 +1,32 @@
 """How far two readers' categories agree: kappa, and tests that one leans further."""
 
 import math
+from collections.abc import Callable
+from functools import partial
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses.analysis import Json
+from common.analyses.hidden_cells import LEVELS, below, has_small, told_alike
 from common.analyses.plain import plain
-from common.analyses.publish import SMALLEST_CELL
 from common.table import Floats
 
 Counts = NDArray[np.int64]
 Outcome = dict[str, Json]
 
-_LEVELS = (0.001, 0.05)
-_HIDDEN = "two digits, and p only as below a level, as a cell of fewer than five is hidden"
+_How = tuple[float, tuple[str, ...], tuple[float, ...]]
+_HIDDEN = (
+    "as a cell of fewer than five is hidden, kappa is told to 0.01, or as between two of its "
+    "values, if at all, and of p only below which level it lies"
+)
+_NUMBERS = ("agreement", "estimate", "ci_low", "ci_high")
+_TELLINGS = [
+    *product((0.01,), (_NUMBERS, _NUMBERS[1:2]), LEVELS),
+    *product((0.05, 0.1), ((),), LEVELS),
+    (0.0, (), ()),
+]
 
 
 def kappa(counts: Counts, weights: str, level: float) -> Outcome:
@@ -86,22 +98,44 @@ def symmetry(counts: Counts) -> Outcome:
     return {"test": "bowker", "statistic": chi, "df": df, "p": plain(chdtrc(df, chi))}
 
 
-def with_hidden(found: Outcome, counts: Counts) -> Outcome:
-    """Return an outcome in as many digits as a paper prints, where a cell must not be told.
+def compared(counts: Counts, weights: str, level: float) -> dict[str, Outcome]:
+    """Return `kappa` and `symmetry`, and no more than may be told beside a hidden cell.
 
     From kappa in full, or from McNemar's p in two digits, a table could be worked out to the
-    last case (R11): of p is told only below which usual level it lies.
+    last case (R11): both are told in as many digits as leave another table of the same margins.
     """
-    if not ((counts > 0) & (counts < SMALLEST_CELL)).any():
-        return found
-    kept: Outcome = {key: found[key] for key in ("n", "test", "df", "note") if key in found}
-    for key in ("agreement", "estimate", "ci_low", "ci_high"):
+
+    def both(of: Counts) -> dict[str, Outcome]:
+        return {"kappa": kappa(of, weights, level), "symmetry": symmetry(of)}
+
+    if not has_small(counts):
+        return both(counts)
+
+    told = told_alike(counts, [partial(_cut_both, both, how) for how in _TELLINGS])
+    return {k: {**one, "hidden": _HIDDEN} for k, one in told.items() if isinstance(one, dict)}
+
+
+def _cut_both(both: Callable[[Counts], dict[str, Outcome]], how: _How, of: Counts) -> Outcome:
+    return {name: _cut(one, how) for name, one in both(of).items()}
+
+
+def _cut(found: Outcome, how: _How) -> Outcome:
+    """Return an outcome with the numbers named, else kappa in a step, and p below a level."""
+    step, numbers, levels = how
+    kept: Outcome = {key: found[key] for key in ("n", "df") if key in found}
+    kept |= {key: found[key] for key in ("test", "note") if key in found and step}
+    for key in _NUMBERS:
         if key in found:
             value = found[key]
-            kept[key] = round(value, 2) if isinstance(value, float) else None
+            told = isinstance(value, float) and key in numbers
+            kept[key] = round(float(str(value)), 2) if told else None
+    value = found.get("estimate")
+    if step and not numbers and isinstance(value, float):
+        low = math.floor(round(value / step, 9)) * step
+        kept["between"] = [round(low, 2), round(min(low + step, 1.0), 2)]
     p = found.get("p")
-    below = min((level for level in _LEVELS if isinstance(p, float) and p < level), default=None)
-    return {**kept, "p": None, "p_below": below, "hidden": _HIDDEN}
+    said = {"p_below": below(p, levels)} if levels and isinstance(p, float) else {}
+    return {**kept, "p": None, **said}
 
 
 def _weights(k: int, kind: str) -> Floats:

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from common.analyses.analysis import Answer, Json
 from common.analyses.classifier import Bools, Contract, Ints
+from common.analyses.hidden_cells import has_small
 from common.analyses.levels import levels_of
 from common.analyses.lloyd import Clusters
 from common.analyses.partition import adjusted_rand, ward
 from common.analyses.plain import floats, plain, whole
-from common.analyses.two_way import chi_square, fisher, printed
+from common.analyses.two_way import chi_square, fisher, printed, without_hidden
 from common.sums import Array, Sums
 from common.table import Floats
 
@@ -158,8 +160,8 @@ def _ward(found: Found, i: int, compared: Sums) -> Json:
 def _against(counts: Ints, levels: tuple[str, ...]) -> Json:
     rows = tuple(str(1 + c) for c in range(len(counts)))
     out: dict[str, Json] = {"n": int(counts.sum()), "counts": printed(counts, rows, levels)}
-    out["adjusted_rand"] = adjusted_rand(counts)
-    out["chi_square"] = chi_square(counts, yates=False)
-    if counts.shape == (2, 2):
+    out["adjusted_rand"] = None if has_small(counts) else adjusted_rand(counts)
+    out["chi_square"] = without_hidden(partial(chi_square, yates=False), counts)
+    if counts.shape == (2, 2) and not has_small(counts):
         out["fisher"] = fisher(counts)
     return out

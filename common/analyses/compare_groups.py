@@ -160,7 +160,7 @@ class CompareGroups(Step):
             few = [few_by_mean(*of) for of in zip(spread.n.T, spread.mean.T, strict=True)]
         found = [_tested(one, n) for one, n in zip(found, sizes, strict=True)]
         for i in [i for i, c in enumerate(self.of) if few[i] and is_binary(c, contract)]:
-            found[i], groups[i] = without_counts(found[i]), _sizes(levels, sizes[i])
+            found[i], groups[i] = without_counts(), _sizes(levels, sizes[i])
         gone = [alone and n > 0 and not size.any() for size in sizes]
         p = adjusted([_p(one) for one in found], self.correction)
         columns: dict[str, Json] = {}

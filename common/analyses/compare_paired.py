@@ -14,6 +14,7 @@ from common.analyses.correction import Correction, adjusted
 from common.analyses.few import HIDDEN_ALONE, behind_enough
 from common.analyses.paired_tests import Pair, signed_rank_from, signed_ranks
 from common.analyses.plain import floats, plain, whole
+from common.analyses.publish import FEW_CASES, few
 from common.analyses.spread import unit_of, without_rounding
 from common.analyses.wide import read_wide, wide_schema, wide_sums
 from common.cohort import Column
@@ -26,6 +27,10 @@ Contract = Mapping[str, Column]
 _MOST_CELLS = 2**20
 _STEPS, _FINE = 10_000, 1000
 _FINEST = 2**16  # steps of a grid that is not declared: half a MiB a sign and pair
+_TOLD = (
+    *("mean_a", "mean_b", "t_test", "wilcoxon", "limits_of_agreement", "concordance"),
+    *("mean_absolute_difference", "root_mean_square"),
+)
 _COARSE = "the declared resolution is larger than the mean difference: declare a finer one"
 
 
@@ -126,7 +131,9 @@ class ComparePaired(Step):
                 if isinstance(test, dict):
                     test["p_adjusted"] = value
         for (a, b), one in zip(self.pairs, found, strict=True):
-            one |= {"a": a, "b": b, "missing": int(first["n"]) - int(str(one["n"]))}
+            one |= {"a": a, "b": b}
+            if isinstance(one["n"], int):
+                one["missing"] = int(first["n"]) - one["n"]
             if alone and int(first["n"]) and not one["n"]:
                 one |= {"n": None, "missing": None, "note": HIDDEN_ALONE}
         values: dict[str, Json] = {"n": int(first["n"]), "correction": self.correction}
@@ -196,6 +203,8 @@ class ComparePaired(Step):
         self, pair: Pair, apart: float, wilcoxon: dict[str, Json] | None
     ) -> dict[str, Json]:
         n = pair.n
+        if few(n):
+            return {"n": None, "missing": None, **dict.fromkeys(_TOLD), "note": FEW_CASES}
         rms = math.sqrt(pair.dd / n + pair.difference**2) if n else None
         return {
             "n": n,

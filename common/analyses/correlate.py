@@ -10,6 +10,7 @@ from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.correlation_tests import correlation_test
 from common.analyses.design import complete_rows, refuse_saturated
 from common.analyses.plain import floats
+from common.analyses.publish import few
 from common.analyses.rank_bounds import bounds, lost_share
 from common.analyses.rank_cells import (
     Cells,
@@ -156,6 +157,8 @@ class Correlate(Step):
         else:
             total, r, bound = yield from self._spearman(contract)
         n = int(total["valid"])
+        if few(n):
+            r = np.full_like(r, np.nan)
         values: dict[str, Json] = {"n": n, "missing": int(total["n"]) - n}
         values["method"] = self.method
         return Answer({**values, **self._report(n, r, bound)}, {"r": r})

@@ -9,6 +9,7 @@ from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.correction import Correction, adjusted
 from common.analyses.levels import levels_of
 from common.analyses.plain import whole
+from common.analyses.publish import FEW_CASES, few
 from common.analyses.two_way import (
     Counts,
     Outcome,
@@ -35,7 +36,8 @@ class CrossTabulate(Step):
     Pearson's chi-square, Fisher's exact test for two by two, Cramer's V, odds ratio.
     Cells of one to four patients are not printed, nor those that would give them away;
     neither are statistics and odds then, from which the cells could be had by trying, and
-    p, of the true counts, is cut to two digits. A site alone shows no table with such a cell.
+    of p is told only below which of 0.001 and 0.05 it lies, where another table of the same
+    margins would have been told alike. A site alone shows no table with such a cell.
 
     Rounds: 1.
     """
@@ -82,12 +84,16 @@ class CrossTabulate(Step):
             counts = whole(total[f"table.{i}"])
             rows, columns = (levels_of(name, contract) for name in pair)
             valid = int(counts.sum())
+            if few(valid):
+                found.append({"n": None, "p": None, "note": FEW_CASES})
+                continue
             about: Outcome = {"n": valid, "missing": n - valid}
             about["counts"] = printed(counts, rows, columns)
-            found.append({**about, **without_hidden(self._test(counts), counts)})
-        p = [one["p"] if isinstance(one["p"], float) else None for one in found]
+            found.append({**about, **without_hidden(self._test, counts)})
+        # A hidden p counts as its upper end: that of another, corrected, could be it.
+        p = [_most(one) for one in found]
         columns_out: dict[str, Json] = {
-            name: {**one, "p_adjusted": value}
+            name: {**one, "p_adjusted": None if one["p"] is None else value}
             for name, one, value in zip(self.of, found, adjusted(p, self.correction), strict=True)
         }
         values: dict[str, Json] = {"n": n, "by": self.by, "test": self.test}
@@ -104,3 +110,12 @@ class CrossTabulate(Step):
         if counts.shape == (2, 2):
             out["odds_ratio"] = odds_ratio(counts, self.level)
         return out
+
+
+def _most(found: Outcome) -> float | None:
+    """Return p, or how large it may be at most where it is hidden; None where there is none."""
+    p = found["p"]
+    if isinstance(p, float) or "p_below" not in found:
+        return p if isinstance(p, float) else None
+    under = found["p_below"]
+    return under if isinstance(under, float) else 1.0

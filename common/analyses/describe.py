@@ -10,7 +10,7 @@ from pydantic import Field
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.few import few_of_a_value
 from common.analyses.plain import floats
-from common.analyses.publish import SMALLEST_CELL, shown_counts
+from common.analyses.publish import SMALLEST_CELL, few, shown_counts
 from common.analyses.quantiles import Window, count_below, opened, search_here, search_many
 from common.analyses.rare_levels import is_binary
 from common.analyses.spread import unit_of, without_rounding
@@ -212,14 +212,14 @@ def _table_one(
     columns: dict[str, Json] = {}
     for i, c in enumerate(_numbers(analysis.of, contract)):
         mean, sd, n = (float(m[i]) for m in moments)
-        few = bool(first["few"][i]) or 0 < n < SMALLEST_CELL
-        few = few or (is_binary(c, contract) and 0 < min(mean, 1 - mean) * n < SMALLEST_CELL - 0.5)
+        hidden = bool(first["few"][i]) or few(int(n))
+        hidden |= is_binary(c, contract) and 0 < min(mean, 1 - mean) * n < SMALLEST_CELL - 0.5
         present, missing = shown_counts([int(n), n_cases - int(n)])
         columns[c] = {
-            "n": None if few else present,
-            "missing": None if few else missing,
-            "mean": mean if n and not few else None,
-            "sd": sd if n > 1 and not few else None,
+            "n": None if hidden else present,
+            "missing": None if hidden else missing,
+            "mean": mean if n and not hidden else None,
+            "sd": sd if n > 1 and not hidden else None,
             "quantiles": _quantiles(analysis.quantiles, windows.get(c, [])),
             "unit": contract[c].unit,
         }
@@ -246,5 +246,7 @@ def _category(column: Column, counts: Array, hidden: int, n_cases: int) -> dict[
     n = int(np.sum(counts))
     # Those without a value are a cell as the levels are: all add up to the cases.
     *shown, missing = shown_counts([*(int(n) for n in counts), n_cases - n])
+    if few(n):
+        shown, missing = [None] * len(column.levels), None
     levels: dict[str, Json] = dict(zip(column.levels, shown, strict=True))
     return {"levels": levels, "n": None if missing is None else n, "missing": missing}

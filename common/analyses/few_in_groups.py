@@ -2,7 +2,8 @@
 
 A mean of 0.1 of thirty cases is three of them; what is tested of the groups tells as much.
 So where one to four of a group have one of the values, no group's mean is told, as the
-others' and that of all cases would give it, and of the test p stays, to two digits.
+others' and that of all cases would give it, nor anything of the test: p in two digits fits
+one table only, where the groups' sizes and the ones in all are known.
 """
 
 import math
@@ -14,9 +15,9 @@ from common.analyses.publish import SMALLEST_CELL
 from common.analyses.rank_sums import RankSums
 from common.table import Floats
 
-TWO_DIGITS = (
-    f"means and statistics not shown, p to two digits: fewer than {SMALLEST_CELL} cases of a "
-    "group have one of the column's two values"
+FEW_OF_TWO = (
+    f"not shown: fewer than {SMALLEST_CELL} cases of a group have one of the column's two values; "
+    "cross_tabulate tells what may be told"
 )
 
 
@@ -45,11 +46,9 @@ def few_by_ranks(ranks: RankSums) -> bool:
     return False
 
 
-def without_counts(found: Outcome) -> Outcome:
-    """Return a test's outcome without what the counts could be worked out of."""
-    p = found.get("p")
-    kept = {"statistic": None, "p": float(f"{p:.1e}") if isinstance(p, float) else None}
-    return {**kept, "note": TWO_DIGITS}
+def without_counts() -> Outcome:
+    """Return what is said of a test whose numbers would give the counts away: none."""
+    return {"statistic": None, "p": None, "note": FEW_OF_TWO}
 
 
 def _few(n: Floats, ones: Floats) -> bool:

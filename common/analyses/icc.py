@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.few import HIDDEN_ALONE, behind_enough
 from common.analyses.plain import floats, plain
+from common.analyses.publish import SMALLEST_CELL
 from common.analyses.spread import unit_of, without_rounding
 from common.analyses.variance_parts import Estimate, Form, MeanSquares, icc
 from common.analyses.wide import read_wide, wide_schema, wide_sums
@@ -103,11 +104,15 @@ class Icc(Step):
         self._check_even()
         first = yield Ask("totals")
         n = floats(first["valid"])
+        told = np.where((n > 0) & (n < SMALLEST_CELL), np.nan, 1.0)
         sums, size = read_wide("sum", first)
         centre, scale = sums / np.maximum(n, 1), unit_of(size)
         total = yield Ask("squares", {}, {"centre": centre, "scale": scale})
         parts = _mean_squares(n, centre, scale, total)
-        found = {form: icc(parts, form, self.level) for form in self.forms}
+        found: dict[Form, Estimate] = {}
+        for form in self.forms:
+            of = icc(parts, form, self.level)
+            found[form] = {name: values * told for name, values in of.items()}
         return Answer(self._report(int(first["n"]), n, found, alone=alone))
 
     def _check_even(self) -> None:

@@ -24,6 +24,7 @@ from common.analyses.lasso_path import Shape
 from common.analyses.logit import probability
 from common.analyses.outcome import NO_CASE, complete, event_level, events, lacks_classes
 from common.analyses.plain import floats
+from common.analyses.publish import FEW_CASES, few
 from common.analyses.rare_levels import unseen_levels
 from common.cohort import Column
 from common.step import Step, expand_patterns
@@ -155,6 +156,8 @@ class Lasso(Step):
         terms = terms_of(self.of, contract)
         first = yield Ask("scale")
         n, (total, size) = int(first["n"]), read_sizes(first)
+        if few(n):
+            return without_path(first, FEW_CASES)
         if not n or (self.family == "logistic" and not (first["classes"] > 0).all()):
             why = lacks_classes(first["classes"]) or NO_CASE
             return without_path(first, why)

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.outcome import complete, event_level, events
-from common.analyses.random_effects import Weighed, summary
+from common.analyses.random_effects import Weighed, summary, summary_of_few
 from common.analyses.score_grid import grid_of
 from common.analyses.site_effect import Effect, effect_of
 from common.analyses.wide import read_wide, wide_schema, wide_sums
@@ -20,8 +20,9 @@ from common.table import Table
 Contract = Mapping[str, Column]
 # A variance below it is none: of a column whose range is declared, the squared range is 1.
 _LEAST_VARIANCE = 1e-16
+_FEWEST_SITES, _FEWEST_IN_FULL = 3, 5
 _TOO_FEW_SITES = (
-    "needs two sites or more with an effect; a site has none where fewer than five of its "
+    "needs three sites or more with an effect; a site has none where fewer than five of its "
     "cases are of a class of the outcome, or its values do not vary"
 )
 
@@ -33,7 +34,8 @@ class Meta(Step):
     with fewer than five in a class, or no variance, is left out and counted; so is one
     whose values differ by less than 10^-8 of their declared range. Formulas:
     `common.analyses.random_effects`. No site's effect is shown; a forest plot needs
-    per-site answers.
+    per-site answers. So that none follows either, two sites are told nothing, and three or
+    four the random-effects mean and I^2 only, rounded.
 
     Rounds: 2.
     """
@@ -97,12 +99,13 @@ class Meta(Step):
         head: dict[str, Json] = {k: int(total[k]) for k in ("n", "n_patients", "left_out")}
         head |= {"effect": self.effect, "k": int(total["sites"])}
         fixed = _weighed(total, 0.0)
-        if fixed.k < 2:
+        if fixed.k < _FEWEST_SITES:
             return Answer(head | {"note": _TOO_FEW_SITES})
         tau2 = fixed.tau2
         total = yield Ask("weigh", {"centre": fixed.mean, "tau2": tau2})
         random = _weighed(total, fixed.mean)
-        found = summary(_rescaled(fixed, scale), _rescaled(random, scale), self.confidence)
+        tell = summary if fixed.k >= _FEWEST_IN_FULL else summary_of_few
+        found = tell(_rescaled(fixed, scale), _rescaled(random, scale), self.confidence)
         return Answer(head | {"mode": "exact"} | found)
 
     def _effect(self, rows: Table) -> tuple[float, float] | None:

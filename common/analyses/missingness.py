@@ -140,7 +140,10 @@ def _of_few(counts: Array, smallest: int) -> Array:
     for i in range(hidden.shape[1]):
         for of in kinds:
             hidden[:, i] = with_another(hidden[:, i], of[:, i], smallest)
-    return hidden
+    # Of few in all it is not told in which group nobody is.
+    everywhere = np.stack([missing, present]).sum(axis=1)
+    few_in_all: Array = ((everywhere > 0) & (everywhere < smallest)).any(axis=0)
+    return np.logical_or(hidden, few_in_all)
 
 
 def _one(counts: Array, hidden: int) -> Json:

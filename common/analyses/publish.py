@@ -1,11 +1,65 @@
-"""What of the counts in a total may be printed (rule R3, with secondary suppression)."""
+"""What of a total may be printed (rule R3, with secondary suppression)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.analyses.analysis import Answer, Json
+
 SMALLEST_CELL = 5
+FEW_CASES = f"hidden: fewer than {SMALLEST_CELL} cases have the columns it looks at"
+NOBODY = "no case is left of those it looks at"
+_COUNTS = ("n", "n_patients")
+_WORDS = ("a", "b", "by", "old", "kind", "mode", "test", "method", "effect", "correction", "unit")
+
+
+def without_few(answer: Answer) -> Answer:
+    """Return an answer without statistics of one to four cases, wherever they stand.
+
+    A mean of one value is that value. So each entry that says of itself to be of so few,
+    in `n` or `n_patients`, keeps its form and loses its numbers, lists and notes: of one
+    case or of four, it reads the same. Every answer passes here before it is kept.
+    """
+    values = {name: _without_few(value) for name, value in answer.values.items()}
+    return Answer(_emptied(values) if _is_few(answer.values) else values, answer.arrays)
+
+
+def _without_few(value: Json) -> Json:
+    if isinstance(value, list):
+        return [_without_few(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if _is_few(value):
+        return _emptied(value)
+    return {name: _without_few(one) for name, one in value.items()}
+
+
+def _is_few(entry: Mapping[str, Json]) -> bool:
+    sizes = (entry.get(name) for name in _COUNTS)
+    return any(isinstance(n, int) and few(n) for n in sizes)
+
+
+def few(n: int) -> bool:
+    """Tell whether so few have it, and yet somebody, that nothing is told of them."""
+    return 0 < n < SMALLEST_CELL
+
+
+def _emptied(entry: Mapping[str, Json]) -> dict[str, Json]:
+    told = {name: _nothing(name, of) for name, of in entry.items() if name != "note"}
+    return {**told, "note": FEW_CASES}
+
+
+def _nothing(name: str, value: Json) -> Json:
+    """Return the form of a value without what it says."""
+    if isinstance(value, dict):
+        # What a bare test says beside its p depends on whether it could be done.
+        bare = "p" in value and not {"n", "estimate"} & value.keys()
+        kept = {"p": None} if bare else value
+        return {inner: _nothing(inner, one) for inner, one in kept.items()}
+    if isinstance(value, list):
+        return []
+    return value if name in _WORDS and isinstance(value, str) else None
 
 
 def shown_counts(counts: Sequence[int], smallest: int = SMALLEST_CELL) -> list[int | None]:
@@ -35,7 +89,10 @@ def with_another(
         smallest: the hidden ones may be told together if they are so many.
     """
     others = np.flatnonzero(~hidden & (sizes > 0))
-    if not others.size or not 0 < sizes[hidden].sum() < smallest:
+    together, most = int(sizes[hidden].sum()), smallest - 1
+    # So many of k hidden cells is only k times one, or k times the most.
+    follows = together in (hidden.sum(), most * hidden.sum())
+    if not hidden.any() or not others.size or not (0 < together < smallest or follows):
         return hidden
     more = hidden.copy()
     more[others[np.argmin(sizes[others])]] = True

@@ -2,10 +2,11 @@
 
 The declared range is cut into parts, then the run of parts around the wanted rank, and so
 on. The answer is the narrowest window between edges seen that holds `smallest` patients;
-so a published quantile is never one patient's value (rule R7). Beyond each of its ends lie
-`smallest` patients too, or it is the end of the declared range: else the end would close in
-on the largest value. What is cut next need not be such a window: where most patients lie in
-two or three parts of a wide range there is none yet, and only finer parts tell them apart.
+so a published quantile is of five patients, not of one (rule R7), though an end may happen
+to be somebody's value. Beyond each of its ends lie `smallest` patients too, or it is the end
+of the declared range: else the end would close in on the largest value. What is cut next need
+not be such a window: where most patients lie in two or three parts of a wide range there is
+none yet, and only finer parts tell them apart.
 Exact where values lie on a grid with enough ties;
 otherwise the answer comes with the width of its window.
 """

@@ -90,6 +90,36 @@ def summary(fixed: Weighed, random: Weighed, level: float) -> dict[str, Json]:
     }
 
 
+def summary_of_few(fixed: Weighed, random: Weighed, level: float) -> dict[str, Json]:
+    """Return the random-effects mean and I^2 to a few digits, for three or four sites.
+
+    Of k sites there are 2k unknowns, effects and variances, or k where their sizes are known.
+    The seven numbers of `summary`, in full, are as many equations. So here are three, of
+    which the mean and its interval are rounded to the power of ten below a third of the
+    standard error, and I^2 to a tenth.
+    """
+    from scipy.stats import norm
+
+    z = float(norm.isf((1 - level) / 2))
+    se = 1 / math.sqrt(random.w)
+    unit = 10.0 ** math.floor(math.log10(se / 3))
+    mean, low, high = (
+        round(round(x / unit) * unit, 12)
+        for x in (random.mean, random.mean - z * se, random.mean + z * se)
+    )
+    rough = (high - low) / (2 * z)
+    shares = _inconsistency(fixed.q, fixed.k - 1, level)["i2"]
+    i2 = shares["estimate"] if isinstance(shares, dict) else None
+    told: dict[str, Json] = {"estimate": mean, "se": rough, "ci_low": low, "ci_high": high}
+    told["p"] = float(2 * norm.sf(abs(mean) / rough)) if rough > 0 else None
+    return {
+        "k": fixed.k,
+        "random": told,
+        "i2": {"estimate": round(i2, 1) if isinstance(i2, float) else None},
+        "rounded": "of fewer than five sites, as more numbers would tell each site's own",
+    }
+
+
 def forest(effects: Sequence[float], errors: Sequence[float], level: float) -> dict[str, Json]:
     """Return a meta-analysis of effects that sites have shown, for a forest plot.
 

@@ -127,8 +127,7 @@ class Reclassification(Step):
         if not mine["hidden"][1] and not moves_small:
             out["continuous_nri"] = self._nri(moves, classes)
         if self.categories and not mine["hidden"][0]:
-            steps = np.arange(table.shape[1])
-            way = np.sign(steps[None, :] - steps[:, None])
+            way = _ways(table.shape[1])
             by_way = np.stack([table[:, way == w].sum(axis=1) for w in (-1, 0, 1)], axis=1)
             moves_small |= _small(by_way)
             if not _small(by_way):
@@ -196,7 +195,20 @@ def _small(counts: Ints) -> bool:
 
 
 def _shown(table: Ints) -> list[Json]:
-    """Return a table of old by new categories, with small cells hidden."""
-    flat = shown_counts(table.ravel().tolist())
-    k = len(table)
-    return [list(flat[i * k : (i + 1) * k]) for i in range(k)]
+    """Return a table of old by new categories, with small cells hidden.
+
+    The index and its interval tell how many moved up and down: so the cells of each way are
+    a sum of their own, of which none may follow from the others.
+    """
+    way = _ways(len(table))
+    told = np.empty(table.shape, object)
+    for w in (-1, 0, 1):
+        told[way == w] = shown_counts(table[way == w].tolist())
+    return [list(row) for row in told.tolist()]
+
+
+def _ways(k: int) -> Ints:
+    """Return which way a cell of a table of k categories moves: -1 down, 1 up."""
+    steps = np.arange(k)
+    way: Ints = np.sign(steps[None, :] - steps[:, None])
+    return way

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from common.analyses.analysis import Analysis, Answer, Ask
+from common.analyses.publish import without_few
 from common.privacy.encoding import add_into, decode, encode
 from common.sums import Sums, conform
 from common.table import Table
@@ -70,4 +71,4 @@ def run(
             ask = solving.send(by(analysis, tables, ask, cost))
     except StopIteration as stop:
         answer: Answer = stop.value
-        return answer
+        return without_few(answer)

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.few import HIDDEN_ALONE, without_few
 from common.analyses.plain import floats, plain
+from common.analyses.publish import SMALLEST_CELL
 from common.analyses.spread import (
     centre_of,
     deviations,
@@ -89,6 +90,10 @@ class Standardise(Step):
         fits = [together(by_fold, groups) for groups in left_out]
         mean = np.concatenate([fit.mean for fit in fits])
         sd = np.concatenate([fit.sd for fit in fits])
+        n = np.concatenate([fit.n for fit in fits])
+        # Of a column that one to four have no z-score tells the mean: it is 0.
+        enough = n >= SMALLEST_CELL
+        mean, sd = np.where(enough, mean, np.nan), np.where(enough, sd, np.nan)
         columns: dict[str, Json] = {
             name: {
                 "n": int(fits[0].n[0, i]),

@@ -1,15 +1,16 @@
 """Two-way tables of counts: made at a site, tested, and printed with care."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses.analysis import Json
+from common.analyses.hidden_cells import LEVELS, below, has_small, hidden_cells, told_alike
 from common.analyses.levels import level_codes, levels_of
 from common.analyses.plain import plain
-from common.analyses.publish import SMALLEST_CELL
 from common.cohort import Column
 from common.sums import Array, Schema, Sums, cells, count
 from common.table import Table
@@ -17,6 +18,10 @@ from common.table import Table
 Counts = NDArray[np.int64]
 Outcome = dict[str, Json]
 Pairs = tuple[tuple[str, str], ...]
+_HIDDEN = (
+    "cells below five are hidden, with statistics that would give them away; of p is told "
+    "below which level it lies, where that gives none away"
+)
 
 
 def tables_schema(pairs: Pairs, contract: Mapping[str, Column]) -> Schema:
@@ -51,15 +56,9 @@ def two_way(table: Table, rows: str, columns: str) -> Counts:
 def printed(counts: Counts, rows: tuple[str, ...], columns: tuple[str, ...]) -> Json:
     """Return a table by row and column, None where a count must not be shown.
 
-    Counts of 1 to 4 are hidden, and with them others, so that no row and no column has
-    a single hidden cell that its total would give away.
+    See `common.analyses.hidden_cells`.
     """
-    hidden = (counts > 0) & (counts < SMALLEST_CELL)
-    while True:
-        more = _partner(counts, hidden)
-        if more is None:
-            break
-        hidden[more] = True
+    hidden = hidden_cells(counts)
     return {
         row: {
             column: None if hidden[i, j] else int(counts[i, j]) for j, column in enumerate(columns)
@@ -68,31 +67,24 @@ def printed(counts: Counts, rows: tuple[str, ...], columns: tuple[str, ...]) -> 
     }
 
 
-def without_hidden(test: Outcome, counts: Counts) -> Outcome:
+def without_hidden(test: Callable[[Counts], Outcome], counts: Counts) -> Outcome:
     """Return a test's outcome without what hidden cells could be worked out of.
 
-    Few tables of n patients have the same chi-square to the last digit, so statistics
-    and effects of a table with a hidden cell are left out and p keeps two digits.
+    Few tables of known margins have the same chi-square, or p to two digits. Beside a hidden
+    cell statistics and effects are left out, and of p is told only below which usual
+    level it lies, as far as no table would be the only one.
     """
-    if not ((counts > 0) & (counts < SMALLEST_CELL)).any():
-        return test
-    p = test.get("p")
-    kept: Outcome = {name: test[name] for name in ("df", "note") if name in test}
-    told = "cells below five are hidden, with statistics that would give them away"
-    return {**kept, "p": float(f"{p:.1e}") if isinstance(p, float) else None, "hidden": told}
+    found = test(counts)
+    if not has_small(counts):
+        return found
+    kept: Outcome = {name: found[name] for name in ("df", "note") if name in found}
+    told = told_alike(counts, [partial(_below, test, levels) for levels in LEVELS])
+    return {**kept, "p": None, **told, "hidden": _HIDDEN}
 
 
-def _partner(counts: Counts, hidden: NDArray[np.bool_]) -> tuple[int, int] | None:
-    """Return a cell to hide beside one that is hidden alone in its row or column."""
-    for transposed in (False, True):
-        c, h = (counts.T, hidden.T) if transposed else (counts, hidden)
-        for i in np.flatnonzero(h.sum(axis=1) == 1).tolist():
-            # Other patients first: a hidden zero protects nobody.
-            open_cells = np.flatnonzero(~h[i])
-            order = sorted(open_cells.tolist(), key=lambda j: (c[i, j] == 0, c[i, j]))
-            if order:
-                return (order[0], i) if transposed else (i, order[0])
-    return None
+def _below(test: Callable[[Counts], Outcome], levels: tuple[float, ...], counts: Counts) -> Outcome:
+    p = test(counts).get("p")
+    return {"p_below": below(p, levels)} if levels and isinstance(p, float) else {}
 
 
 def chi_square(counts: Counts, *, yates: bool) -> Outcome:

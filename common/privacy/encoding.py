@@ -116,6 +116,18 @@ def decode(words: Words, schema: Schema) -> dict[str, Array]:
     return total
 
 
+def beyond(total: Sums, schema: Schema, n_sites: int) -> str:
+    """Return a field that is larger than so many sites can make it, or "".
+
+    Masks that do not cancel leave numbers of all sizes behind.
+    """
+    for name, field in schema.items():
+        most = field.bound * n_sites * (1 + 1e-9) + 1e-6  # values were rounded
+        if not magnitude(total[name]) <= most:
+            return name
+    return ""
+
+
 def add_into(total: Words, words: Words, schema: Schema) -> None:
     """Add `words` to `total` in place, with carries between low and high words."""
     add_piece(total, 0, words, layout(schema))

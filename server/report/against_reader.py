@@ -76,7 +76,9 @@ def _by_network(study: Study, column: str) -> bool:
     derive = study.bound.get(name)
     if not isinstance(derive, Derive) or rest not in derive.make:
         return False
-    reads = (f"{name}.{c}" if c in derive.make else c for c in derive.make[rest].reads())
+    # A formula reads those before it; its own name is the study's column.
+    before = [*derive.make][: [*derive.make].index(rest)]
+    reads = (f"{name}.{c}" if c in before else c for c in derive.make[rest].reads())
     return any(_by_network(study, c) for c in reads)
 
 

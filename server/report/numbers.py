@@ -1,6 +1,7 @@
 """Numbers as a radiology journal prints them."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 NONE = "\N{EN DASH}"
@@ -75,6 +76,13 @@ def p_value(p: Any) -> str:
         return "> 0.99"
     fine = p < 0.01 or round(p, 2) == 0.05
     return fixed(p, 3 if fine else 2)
+
+
+def told_p(found: Mapping[str, Any]) -> str:
+    """Return a test's p, or below which level it lies, where no more may be told of it."""
+    if "p_below" not in found:
+        return p_value(found.get("p"))
+    return f"< {found['p_below']:g}" if found["p_below"] else "0.05 or more"
 
 
 def share(part: Any, of: Any) -> str:

@@ -113,7 +113,7 @@ def _mean_of_three(tables: list[Table]) -> float | None:
 def test_without_the_rule_a_difference_tells_the_mean_of_three(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(compare_groups, "_tested", lambda found, _: found)
+    monkeypatch.setattr(compare_groups, "_tested", lambda found, *_: found)
     monkeypatch.setattr(compare_groups, "shown_counts", list)
     assert _mean_of_three(_three_of_a_group()) == pytest.approx(120.5 / 3)
 
@@ -131,3 +131,20 @@ def test_three_of_a_class_are_not_modelled(monkeypatch: pytest.MonkeyPatch) -> N
     assert _odds(_three_of_a_group()) is None
     monkeypatch.setattr(univariable_logistic, "SMALLEST_CELL", 1)
     assert _odds(_three_of_a_group()) is not None
+
+
+@pytest.mark.parametrize("test", ["welch", "mann_whitney"])
+@pytest.mark.parametrize("n", [2, 5])
+def test_a_mean_of_zeros_and_ones_does_not_count_three_of_a_group(test: str, n: int) -> None:
+    """A mean of zeros and ones times n is a cell that a cross table hides."""
+    flag, sex = np.zeros(60), np.arange(60.0) // 30 % 2
+    flag[: 2 * n] = flag[30 : 30 + n] = 1.0
+    contract = {
+        "flag": Column(type="integer", range=(0, 1)),
+        "sex": Column(type="category", levels=("f", "m")),
+    }
+    table = Table({"flag": flag, "sex": sex}, contract, np.array([f"p{i}" for i in range(60)]))
+    step = CompareGroups(of=("flag",), by="sex", test=test)
+    found = run(step, [table]).values["columns"]["flag"]  # type: ignore[index,call-overload]
+    assert (found["p"] is None) == (n == 2)
+    assert (found["groups"]["m"].get("mean") is None) == (n == 2 or test == "mann_whitney")

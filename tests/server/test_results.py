@@ -35,13 +35,13 @@ STEPS: list[tuple[Any, str]] = [
     (CrossTabulate(of=("arm",), by="response"), "fewer than two levels"),
     (Roc(**OUTCOME, scores=("old", "new")), "one class"),
     (OperatingPoint(**OUTCOME, scores=("old",)), "one class"),
-    (Meta(effect="auc", of="old", outcome="response"), "two sites or more"),
+    (Meta(effect="auc", of="old", outcome="response"), "three sites or more"),
 ]
 
 
 @pytest.mark.parametrize(("step", "why"), STEPS, ids=lambda value: getattr(value, "kind", None))
 def test_an_outcome_constant_everywhere_gives_no_result(step: Any, why: str) -> None:
-    rows = [patients(90), patients(80)]
+    rows = [patients(90), patients(80), patients(70)]
     assert why_no_result(run(step, rows).values) is None
     flat = [replace(t, columns={**t.columns, "response": np.zeros(t.n)}) for t in rows]
     assert why in str(why_no_result(run(step, flat).values))

@@ -7,12 +7,14 @@ A file has `blocks(view)`, which returns the blocks of a step's answer, and may 
 
 import inspect
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 
+from common.analyses.publish import FEW_CASES, NOBODY
 from server.report.blocks import Block, Note, Table, Text
 from server.report.exactness import exactness
 from server.report.generic import generic_blocks
@@ -49,13 +51,33 @@ def blocks_of(view: StepView) -> list[Block]:
     """Return what is shown of a step: its answer, or why there is none."""
     if not view.parts:
         return _nothing(view)
+    told = {part: values for part, values in view.parts.items() if not _why_untold(values)}
+    untold: list[Block] = [
+        Text(f"{view.title(part)}: {why}.")
+        for part, values in view.parts.items()
+        if (why := _why_untold(values))
+    ]
+    blocks = _told(replace(view, parts=told)) if told else []
+    return [*blocks, *untold, *_missing(view)]
+
+
+def _why_untold(values: Mapping[str, Any]) -> str | None:
+    """Say why a part has nothing to show, being of nobody or of too few; None where it has."""
+    n, note = values.get("n", 1), values.get("note")
+    if n is None and note == FEW_CASES:
+        return FEW_CASES
+    return (note or NOBODY) if n == 0 else None
+
+
+def _told(view: StepView) -> list[Block]:
+    """Return what is shown of the parts that say something."""
     made = getattr(_module(view.kind), "blocks", None)
     blocks = _try(lambda v: list(made(v)), view) if made else None
     if not isinstance(blocks, list):
         blocks = list(generic_blocks(view))
     for said in (exactness(view), several_in_step(view)):
         blocks = _with_footnote(blocks, said)
-    return [*blocks, *_missing(view)]
+    return blocks
 
 
 def _with_footnote(blocks: list[Block], said: str | None) -> list[Block]:

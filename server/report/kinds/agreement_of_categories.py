@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from server.report.blocks import Block, Row, Table
-from server.report.numbers import NONE, estimate, fixed, is_number, p_value, whole
+from server.report.numbers import NONE, estimate, fixed, is_number, told_p, whole
 from server.report.table_one import HIDDEN
 from server.report.view import StepView
 
@@ -58,16 +58,11 @@ def _cells(one: Pair) -> tuple[str, ...]:
         whole(found.get("n")),
         whole(one.get("missing")),
         f"{fixed(100 * agreed, 1)} %" if is_number(agreed) else NONE,
-        estimate(dict(found), "estimate", 2),
-        _p(found),
-        f"{_p(lean)}\n{test}" if test else NONE,
+        " to ".join(fixed(x, 2) for x in found.get("between", ()))
+        or estimate(dict(found), "estimate", 2),
+        told_p(found),
+        f"{told_p(lean)}\n{test}" if test else NONE,
     )
-
-
-def _p(found: Mapping[str, Any]) -> str:
-    if "p_below" not in found:
-        return p_value(found.get("p"))
-    return f"< {found['p_below']:g}" if found["p_below"] else "0.05 or more"
 
 
 def _crossed(view: StepView, part: str, one: Pair) -> Table:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Canvas
 
 from server.report.blocks import Block, Items, Row, Table, Text
 from server.report.charts import draw
-from server.report.numbers import fixed, p_value, whole
+from server.report.numbers import NONE, fixed, told_p, whole
 from server.report.view import StepView
 
 _MOST = 60  # rows of a heat map that can still be read
@@ -87,9 +87,9 @@ def _against(view: StepView, part: str, found: Mapping[str, Any]) -> Iterator[Bl
         yield Table(f"Groups and {outcome}, {view.title(part)}", head, rows)
     entries = [("Adjusted Rand index", fixed(found["adjusted_rand"], 2))]
     for test in ("chi_square", "fisher"):
-        p = (found.get(test) or {}).get("p")
-        if p is not None:
-            entries.append((f"{test.replace('_', '-')} p", p_value(p)))
+        p = told_p(found.get(test) or {})
+        if p != NONE:
+            entries.append((f"{test.replace('_', '-')} p", p))
     yield Items(tuple(entries))
 
 

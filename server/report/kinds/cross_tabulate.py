@@ -4,7 +4,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from server.report.blocks import Block, Row, Table
-from server.report.numbers import NONE, estimate, is_number, p_value, share, significant
+from server.report.numbers import (
+    NONE,
+    estimate,
+    is_number,
+    p_value,
+    share,
+    significant,
+    told_p,
+)
 from server.report.table_one import HIDDEN
 from server.report.view import StepView
 from server.report.words import adjusted_heading, listed
@@ -37,6 +45,7 @@ def _table(view: StepView, part: str, values: Mapping[str, Any]) -> Table:
         head.append(adjusted_heading(values["correction"]))
     notes = ["Cells: n (% of the group) of the cases that have both."]
     notes += view.notes(columns.items())
+    notes += dict.fromkeys(str(of["hidden"]) + "." for of in columns.values() if of.get("hidden"))
     title = f"{_TESTS.get(view.step.test, view.step.test)}, {view.title(part)}"
     return Table(title, tuple(head), tuple(rows), tuple(notes))
 
@@ -46,7 +55,7 @@ def _rows(
 ) -> Iterator[Row]:
     ratio = found.get("odds_ratio")
     tests = [estimate(ratio, "estimate", 2) if isinstance(ratio, dict) else ""]
-    tests += [significant(found.get("statistic")), p_value(found.get("p"))]
+    tests += [significant(found.get("statistic")), told_p(found)]
     if adjusted:
         tests.append(p_value(found.get("p_adjusted")))
     yield Row(label, (*("" for _ in groups), *tests))

@@ -42,7 +42,7 @@ def sentence(view: StepView) -> str:
 def blocks(view: StepView) -> Iterator[Block]:
     """Return a forest and a table of every part."""
     for part, values in view.parts.items():
-        if not isinstance(values.get("fixed"), dict):
+        if not isinstance(values.get("random"), dict):
             yield Note(f"{view.title(part)}: {values.get('note') or 'no effect'}.", "warn")
             continue
         yield _figure(view, part, values)
@@ -122,6 +122,8 @@ def _table(view: StepView, part: str, values: Values) -> Table:
     notes = [_spread(values)]
     if int(values["k"]) < 5:
         notes.append("With so few sites the variance between them is hardly known.")
+    if values.get("rounded"):
+        notes.append(f"Rounded, {values['rounded']}.")
     if values.get("left_out"):
         n = plural(int(values["left_out"]), "site")
         notes.append(f"Left out: {n} with fewer than five in a class, or no variance.")
@@ -141,10 +143,13 @@ _NULL_OF_P = ("log_odds_ratio", "mean_difference", "standardised_difference")
 def _spread(values: Values) -> str:
     q, df = values.get("q"), values.get("df")
     p = p_value(values.get("p_heterogeneity"))
-    text = f"Heterogeneity: Q {fixed(q, 2)}, df {whole(df)}, p {p}"
     i2 = values.get("i2") or {}
+    share = f"I\N{SUPERSCRIPT TWO} {fixed(100 * (i2.get('estimate') or 0.0), 0)} %"
+    if q is None:
+        return f"Heterogeneity: {share}."
+    text = f"Heterogeneity: Q {fixed(q, 2)}, df {whole(df)}, p {p}"
     if is_number(i2.get("estimate")):
-        text += f"; I\N{SUPERSCRIPT TWO} {fixed(100 * i2['estimate'], 0)} %"
+        text += f"; {share}"
         if is_number(i2.get("ci_low")) and is_number(i2.get("ci_high")):
             text += f" ({fixed(100 * i2['ci_low'], 0)} to {fixed(100 * i2['ci_high'], 0)} %)"
     text += f"; tau\N{SUPERSCRIPT TWO} {fixed(values.get('tau2'), 3)}"

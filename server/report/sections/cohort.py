@@ -25,6 +25,10 @@ _KINDS = {
     "moments": "shape of distributions",
     "standardise": "z-scores",
 }
+_NOT_COUNTED = (
+    "Cases that do not fit the study are left out at their site. This study does not count them: "
+    "it has no step check_cohort."
+)
 _PREDICTED = {
     "segmentation": "masks predicted at the sites",
     "classification": "classes told at the sites",
@@ -65,6 +69,8 @@ def cohort(record: Record) -> Iterator[Section]:
     ]
     if said := several_in_study(record):
         blocks.append(Note(said, "warn"))
+    if all(getattr(step, "kind", "") != "check_cohort" for step in record.run.study.bound.values()):
+        blocks.append(Text(_NOT_COUNTED))
     for name in record.run.study.steps:
         view = view_of(record, name)
         if is_about_cohort(view):

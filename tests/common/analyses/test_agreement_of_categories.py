@@ -10,7 +10,8 @@ from statsmodels.stats.contingency_tables import SquareTable, mcnemar
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from common.analyses.agreement_of_categories import AgreementOfCategories
-from common.analyses.category_agreement import kappa, symmetry, with_hidden
+from common.analyses.category_agreement import compared, kappa, symmetry
+from common.analyses.hidden_cells import alike
 from common.analyses.runner import Cost, run
 from common.table import Table
 from tests.common.analyses.readings import check_laws, readings
@@ -133,13 +134,20 @@ def test_a_hidden_cell_cannot_be_worked_out_of_what_is_told() -> None:
         return kappa(counts, "none", 0.95)["estimate"], symmetry(counts)["p"]
 
     def told(counts: np.ndarray) -> object:
-        found = kappa(counts, "none", 0.95), symmetry(counts)
-        return [with_hidden(of, counts) for of in found]
+        return compared(counts, "none", 0.95)
 
     true = [[200, 3], [12, 85]]
     assert _fitting(true, in_full) == {3}
     assert len(_fitting(true, told)) > 1
-    (kappa_, lean) = told(np.array(true))
-    assert (kappa_["estimate"], kappa_["agreement"]) == (0.88, 0.95)
-    assert "se" not in kappa_
-    assert "statistic" not in lean
+    found = compared(np.array(true), "none", 0.95)
+    assert "se" not in found["kappa"]
+    assert "statistic" not in found["symmetry"]
+
+
+@pytest.mark.parametrize(
+    "true", [[[200, 3], [12, 85]], [[40, 2], [1, 30]], [[90, 4], [0, 20]], [[1500, 3], [30, 900]]]
+)
+def test_with_both_margins_known_another_table_is_told_alike(true: list[list[int]]) -> None:
+    told = compared(np.array(true), "none", 0.95)
+    others = alike(np.array(true))[1:]
+    assert any(compared(other, "none", 0.95) == told for other in others)

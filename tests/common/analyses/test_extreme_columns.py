@@ -69,8 +69,8 @@ def test_a_lasso_on_it_selects_the_same() -> None:
 
 
 def test_an_effect_over_sites_is_the_same() -> None:
-    mine: Any = run(_META, sites(1.0)).values
-    theirs: Any = run(_META, sites(_UNIT)).values
+    mine: Any = run(_META, 2 * sites(1.0)).values
+    theirs: Any = run(_META, 2 * sites(_UNIT)).values
     for key in ("fixed", "random"):
         found = mine[key]["estimate"] / _UNIT
         assert found == pytest.approx(theirs[key]["estimate"], rel=1e-9)

@@ -132,9 +132,23 @@ def test_a_site_with_one_class_is_left_out_and_counted() -> None:
     assert answer == {**without, "left_out": 1}
 
 
-def test_one_site_has_nothing_to_be_put_together_with() -> None:
-    answer = run(STEPS[0], [sites()[0]]).values
-    assert "two sites" in answer["note"]
+@pytest.mark.parametrize("k", [1, 2])
+def test_two_sites_have_too_little_to_be_put_together(k: int) -> None:
+    answer = run(STEPS[0], sites()[:k]).values
+    assert "three sites" in answer["note"]
+    assert not {"fixed", "random", "q"} & answer.keys()
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda s: s.effect)
+def test_of_three_sites_is_told_the_random_mean_to_a_tenth_of_its_error(step: Meta) -> None:
+    tables = sites(4.0)[:3]
+    effects, variances = own_effects(step, tables)
+    answer = run(step, tables).values
+    theirs = forest(effects, list(np.sqrt(variances)), 0.95)["random"]
+    assert not {"fixed", "hksj", "q", "tau2", "prediction"} & answer.keys()
+    for name in ("estimate", "ci_low", "ci_high"):
+        assert answer["random"][name] == pytest.approx(theirs[name], abs=0.2 * theirs["se"])
+        assert answer["random"][name] != theirs[name]
 
 
 def test_two_rounds() -> None:
@@ -159,7 +173,7 @@ def test_forest_shows_weights_and_what_each_site_does() -> None:
 
 
 def test_equal_sites_do_not_differ() -> None:
-    answer = run(STEPS[1], [scored(100, seed=1)] * 3).values
+    answer = run(STEPS[1], [scored(100, seed=1)] * 5).values
     assert (answer["tau2"], answer["i2"]["estimate"]) == (0.0, 0.0)
     json.dumps(answer, allow_nan=False)
 

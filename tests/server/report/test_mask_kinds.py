@@ -2,6 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
+
+from common.analyses.correlate import Correlate
+from common.analyses.moments import Moments
+from common.analyses.publish import FEW_CASES, NOBODY
+from common.analyses.runner import run
+from common.cohort import Column
+from common.table import Table
+from server.results import why_no_result
 from tests.server.report.folders import SITES, STUDY, journal, page_of, write_run
 
 STEPS = """
@@ -59,3 +68,27 @@ def test_pages_say_in_words_and_numbers_what_became_of_masks(tmp_path) -> None:
     ):
         assert words in text, words
     assert (tmp_path / "figures" / "pseudo-confidence-development.svg").exists()
+
+
+UNTOLD = """
+  skew: {kind: moments, of: [age]}
+  pairs: {kind: correlate, of: [age, area.area_cm2]}
+"""
+
+
+def test_a_page_says_where_nobody_or_too_few_are_left(tmp_path) -> None:
+    steps = STEPS + UNTOLD
+    moments = run(Moments(of=("age",)), [_aged(0)]).values
+    few = run(Correlate(of=("age", "age")), [_aged(3)]).values
+    answers = {**ANSWERS, "skew": {"development": moments}, "pairs": {"development": few}}
+    folder = write_run(tmp_path, journal(answers), study=STUDY + steps, sites=SITES)
+    text = " ".join(page_of(folder).split())
+    assert f": {NOBODY}." in text
+    assert f": {FEW_CASES}." in text
+    assert why_no_result(moments) == NOBODY
+    assert why_no_result(few) == FEW_CASES
+
+
+def _aged(n: int) -> Table:
+    contract = {"age": Column(type="number", range=(0, 100))}
+    return Table({"age": np.arange(float(n))}, contract, np.array([f"p{i}" for i in range(n)]))

@@ -70,12 +70,17 @@ def test_a_page_says_binned_with_its_bound_or_exact(folder: Path) -> None:
 
 def test_a_meta_analysis_is_a_forest_of_ratios(folder: Path) -> None:
     step = Meta(effect="log_odds_ratio", of="died", outcome="response")
-    values: Any = run(step, [patients(300), patients(250), patients(200)]).values
+    values: Any = run(step, [patients(n) for n in (300, 250, 200, 180, 170)]).values
     found = shown(folder, step, {"development": dict(values)})
     assert f"{np.exp(values['fixed']['estimate']):.2f}" in found.text
     assert "Hartung, Knapp, Sidik and Jonkman" in found.text
     assert [figure.name for figure in found.figures] == ["step-forest-development"]
     assert "the odds ratio of Death for Response" in found.sentence
+    few = run(step, [patients(n) for n in (300, 250, 200)]).values
+    text = shown(folder, step, {"development": dict(few)}).text
+    assert f"{np.exp(few['random']['estimate']):.2f}" in text  # type: ignore[index,call-overload,arg-type]
+    assert "Rounded, of fewer than five sites" in text
+    assert "Hartung" not in text
 
 
 def test_a_scan_of_cut_offs_names_its_best_and_the_adjusted_p(folder: Path) -> None:
