@@ -7,6 +7,7 @@ from pathlib import Path
 
 from client.cases import Case
 from client.check import Checked, check
+from client.check_drawn import undrawn
 from client.check_rows import several_rows
 from client.check_training import doubts
 from client.check_words import in_words as problems_in_words
@@ -65,7 +66,8 @@ def check_simulated(study_path: Path, sites_path: Path, runs: Path | None) -> li
         problems += found
         if cases is not None:
             sound[name] = cases
-    return [*problems, *_of_folds(study, roster, sound), *_of_all(study, roster, sound)]
+    problems += [*_of_folds(study, roster, sound), *_of_all(study, roster, sound)]
+    return [*problems, *_of_masks(study, roster, sound, runs)]
 
 
 def _of_site(
@@ -125,6 +127,16 @@ def _of_all(
     all_here = len(developing) == len(roster.developing)
     for one in doubts(study, developing, all_here=all_here):
         yield Problem(one.site or "all sites", one.text, one.stops, not one.stops)
+
+
+def _of_masks(
+    study: Study, roster: Roster, sound: Mapping[str, tuple[Case, ...]], runs: Path | None
+) -> Iterator[Problem]:
+    """Yield labels that are to be learnt and that no developing site has drawn."""
+    developing = {name: cases for name, cases in sound.items() if name in roster.developing}
+    if len(developing) == len(roster.developing):
+        for one in undrawn(study, developing, {name: _cache(runs, name) for name in developing}):
+            yield Problem("all sites", one.text, one.stops, not one.stops)
 
 
 def _cache(runs: Path | None, name: str) -> Path | None:

@@ -6,6 +6,7 @@ all developing sites together where one machine holds them, at its own site's ot
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 
 from client.cases import Case
 from client.cohorts import fold_in, select
@@ -54,7 +55,7 @@ def _of_step(
     *,
     all_here: bool,
 ) -> Iterator[Doubt]:
-    usable = {site: _usable(study, step, cases) for site, cases in sites.items()}
+    usable = {site: usable_cases(study, step, cases) for site, cases in sites.items()}
     for site, cases in usable.items():
         if not cases:
             text = f"no training case has all that it needs ({', '.join(_needs(study, step))})"
@@ -69,8 +70,32 @@ def _of_step(
     if outcome in study.cohort.columns:
         for site, cases in usable.items():
             yield from _one_sided(study, f"steps.{name}", outcome, site, cases)
-        if all_here:
-            yield from _of_folds(study, f"steps.{name}", step, outcome, together)
+    if all_here:
+        yield from _of_all(study, f"steps.{name}", step, outcome, together)
+
+
+def _of_all(
+    study: Study, at: str, step: Train, outcome: str, cases: Sequence[Case]
+) -> Iterator[Doubt]:
+    yield from (Doubt("", f"{at}: {text}", stops=True) for text in _lacking(step, cases))
+    if outcome in study.cohort.columns:
+        yield from _of_folds(study, at, step, outcome, cases)
+
+
+def _lacking(step: Train, cases: Sequence[Case]) -> Iterator[str]:
+    """Yield what no training case of any site has, so that nothing can be learnt."""
+    free = _free(step)
+    if free in cases[0].masks and not any(case.masks[free] for case in cases):
+        yield (
+            f'no training case at any site has the mask "{free}": with consistency cases without '
+            "it are learnt from only beside some that have it"
+        )
+    for column in getattr(step.task, "clinical", ()):
+        if column in cases[0].values and all(isnan(case.values[column]) for case in cases):
+            yield (
+                f'no training case at any site has a value of "{column}": nothing can be learnt '
+                "from it; leave it out of `clinical`"
+            )
 
 
 def _one_sided(
@@ -117,7 +142,7 @@ def _listed(folds: Sequence[int]) -> str:
     return f"folds {', '.join(shown[:-1])} and {shown[-1]}"
 
 
-def _usable(study: Study, step: Train, cases: Sequence[Case]) -> list[Case]:
+def usable_cases(study: Study, step: Train, cases: Sequence[Case]) -> list[Case]:
     """Return training cases with what the task reads, as far as the cohort has it."""
     chosen = [c for c in select(study, cases, step.cases) if c.split == "train"]
     outcome = getattr(step.task, "outcome", "")
@@ -133,14 +158,18 @@ def _usable(study: Study, step: Train, cases: Sequence[Case]) -> list[Case]:
 def _needs(study: Study, step: Train) -> list[str]:
     """Return what of the cohort a case needs to be learnt from."""
     cohort, outcome = study.cohort, getattr(step.task, "outcome", "")
-    # With a mean teacher a case without the mask is learnt from too.
-    free = getattr(step.task, "mask", "") if getattr(step.task, "consistency", None) else ""
+    free = _free(step)
     drawn = [
         name
         for name in step.images()
         if (name in cohort.images or name in cohort.masks) and name != free
     ]
     return [*drawn, *([outcome] if outcome in cohort.columns else [])]
+
+
+def _free(step: Train) -> str:
+    """Return the mask that a case may lack: with a mean teacher it is learnt from without."""
+    return getattr(step.task, "mask", "") if getattr(step.task, "consistency", None) else ""
 
 
 def _missing(study: Study, outcome: str, cases: Sequence[Case]) -> list[str]:

@@ -5,6 +5,10 @@ from typing import Any
 
 from common.analyses.analysis import APPLY
 from common.analyses.publish import NOBODY
+from server.report.kinds.put_aside import reasons_in_words
+
+_MADE = ("done", "true", "accepted", "rejected", "empty")
+"""Counts of cases that a step on images has dealt with."""
 
 _SETTINGS = ("rule", "threshold")
 """Keys whose numbers are what was asked, not what was found."""
@@ -15,8 +19,11 @@ def why_no_result(values: Mapping[str, Any]) -> str | None:
 
     A result is a number that is no count: an answer without one, beside a note, only says
     why. So does a test with a note and no p, whatever it says of its groups. An answer of
-    counts and no note, such as the check of a cohort, is its own result.
+    counts and no note, such as the check of a cohort, is its own result; but a step on images
+    that had to put every case aside has made nothing.
     """
+    if why := _all_aside(values):
+        return why
     notes: list[str] = []
     if values.get("n") == 0 and not _told(values, notes):
         return "; ".join(dict.fromkeys(notes)) or NOBODY
@@ -36,6 +43,17 @@ def without_result(
         if parts and all(why):
             found[step] = "; ".join(dict.fromkeys(filter(None, why)))
     return found
+
+
+def _all_aside(values: Mapping[str, Any]) -> str:
+    """Return in words that every case was put aside, and why; "" where not."""
+    made = [values[name] for name in _MADE if name in values]
+    why = reasons_in_words(values)
+    if made and values.get("failed") and not any(n != 0 for n in made):
+        return f"every case was put aside{f' ({why})' if why else ''}"
+    if values.get("n_failed") and values["n_failed"] == values.get("n_regions"):
+        return f"every region was put aside{f' ({why})' if why else ''}"
+    return ""
 
 
 def _told(value: Any, notes: list[str]) -> bool:

@@ -25,6 +25,7 @@ from common.salvage import Path, refuse_all
 from common.settings import nearest, problems_of
 from common.step import Over, Said, Step
 from common.sums import Schema, Sums, cells, count
+from common.tasks.section import Section
 
 ProfileText = str | dict[str, Any]
 
@@ -111,11 +112,22 @@ class Extract(Step):
         )
 
     def problems(self, before: Holdings, steps: Mapping[str, Step]) -> Iterator[Said]:
-        """Yield labels that none of the masks has, and a profile made for another label."""
+        """Yield labels and slices that do not fit, and a profile made for another label."""
         del steps
         yield from self._other_label(before)
         pick = Pick(self.labels, self.merge)
-        yield from wrong_regions(self.of, self.masks, pick, before)
+        yield from wrong_regions(self.of, self.masks, pick, before, strict=True)
+        yield from self._too_flat(before)
+
+    def _too_flat(self, before: Holdings) -> Iterator[Said]:
+        """Yield images of one slice whose profile has a filter that needs several."""
+        for image, profile in self.read().items():
+            held = before.images.get(image)
+            if isinstance(held, Section) and held.n_slices == 1 and "LoG" in profile.images():
+                at = ("profiles", image) if image in self.profiles else ("profile",)
+                other = ", or take the preset mr_thick" if held.modality == "MR" else ""
+                why = f'LoG needs 4 slices at least, and "{image}" is {held.section}'
+                yield at, f"{why}: no case would have features; leave LoG out{other}"
 
     def _other_label(self, before: Holdings) -> Iterator[str]:
         """Yield where PyRadiomics would measure another label by its file than this step does."""

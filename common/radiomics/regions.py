@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from common.holdings import Holdings
 from common.settings import nearest
 from common.step import Said
-from common.tasks.section import of_other_slices
+from common.tasks.section import apart, cut_out, of_other_slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,12 @@ def regions_of(
 
 
 def wrong_regions(
-    images: tuple[str, ...], masks: tuple[str, ...], pick: Pick, known: Holdings
+    images: tuple[str, ...],
+    masks: tuple[str, ...],
+    pick: Pick,
+    known: Holdings,
+    *,
+    strict: bool = False,
 ) -> Iterator[Said]:
     """Yield labels that none of the masks has, and slices of which nothing is seen in others.
 
@@ -74,15 +79,19 @@ def wrong_regions(
         masks: names, each known.
         pick: which labels.
         known: what a case may have.
+        strict: what was cut out goes with what was cut out alike, not with a volume.
     """
     labels = {label for mask in masks for label in known.masks[mask].labels}
     for i, label in enumerate(pick.labels):
         if label not in labels:
             yield ("labels", i), f'unknown label "{label}"{nearest(label, sorted(labels))}'
-    for region in regions_of(images, masks, pick, known):
+    for image, mask in dict.fromkeys(
+        (region.image, region.mask) for region in regions_of(images, masks, pick, known)
+    ):
         # A mask of a volume has a part in a slice of it, and the other way round.
-        if region.image and (why := of_other_slices(region.image, region.mask, known)):
-            yield ("masks", masks.index(region.mask)), why
+        judge = apart if strict and cut_out(image, mask, known) else of_other_slices
+        if image and (why := judge(image, mask, known)):
+            yield ("masks", masks.index(mask)), why
 
 
 def _of_mask(image: str, mask: str, pick: Pick, known: Holdings, own: bool) -> Iterator[Region]:

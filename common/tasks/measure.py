@@ -93,7 +93,8 @@ class Measure(Step):
         cut = self.slice
         if cut is None:
             return Holdings()
-        made = {"plane": cut.plane, "required": False, "section": self._section(cut)}
+        said = {"section": self._section(cut), "n_slices": cut.slices}
+        made = {"plane": cut.plane, "required": False, **said}
         images: dict[str, Image] = {
             plain_name(name): Section.model_validate(before.images[name].model_dump() | made)
             for name in cut.images

@@ -13,9 +13,15 @@ from common.step import Said
 
 
 class Section(Image):
-    """An image that was cut out of another."""
+    """An image that was cut out of another.
+
+    Attributes:
+        section: which, in words.
+        n_slices: of it at most.
+    """
 
     section: str
+    n_slices: int = 1
 
 
 def place_of(name: str, known: Holdings) -> str:
@@ -31,6 +37,12 @@ def place_of(name: str, known: Holdings) -> str:
 def is_volume(name: str, known: Holdings) -> bool:
     """Tell whether an image or mask is no slice, nor a few."""
     return place_of(name, known) == "a volume"
+
+
+def cut_out(first: str, other: str, known: Holdings) -> bool:
+    """Tell whether one of an image and a mask, which may be "", lies in what was cut out."""
+    named = [known.masks[n].on if n in known.masks else n for n in (first, other)]
+    return any(isinstance(known.images.get(name), Section) for name in named)
 
 
 def apart(first: str, other: str, known: Holdings) -> str:

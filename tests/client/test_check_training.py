@@ -1,9 +1,13 @@
+from dataclasses import replace
 from math import nan
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from client.cases import Case
+from client.check_drawn import undrawn
 from client.check_training import doubts
 from common.drawing import fold_of
 from common.errors import ConfigError
@@ -96,6 +100,66 @@ def test_a_site_without_masks_is_told_and_all_of_them_stop() -> None:
     assert one.text == "steps.network: no training case has all that it needs (t1, ball, bad)"
     assert any(d.stops for d in doubts(study(), {"a": bare, "b": bare}, all_here=True))
     assert any(d.stops for d in doubts(study(), {"a": bare}, all_here=True))
+
+
+DRAWS = """
+    task:
+      kind: segmentation
+      images: [t1]
+      mask: ball
+      consistency: {}
+      recipe: {size: [8, 8, 8]}
+      network: {channels: [2, 2]}
+"""
+
+
+def _draws() -> Study:
+    return read_study(TEXT.partition("\n    folds:")[0] + DRAWS, "study.yaml")
+
+
+def test_a_mean_teacher_without_a_single_mask_stops() -> None:
+    bare = cases(0.0, 1.0, mask=False)
+    (one,) = doubts(_draws(), {"a": bare, "b": bare}, all_here=True)
+    assert one.stops
+    assert one.text.startswith(
+        'steps.network: no training case at any site has the mask "ball": with consistency'
+    )
+    assert doubts(_draws(), {"a": bare}, all_here=False) == []
+    assert doubts(_draws(), {"a": bare, "b": cases(0.0)}, all_here=True) == []
+
+
+def test_a_clinical_column_without_a_value_stops() -> None:
+    bare = tuple(replace(c, values={**c.values, "age": nan}) for c in cases(*[0.0, 1.0] * 20))
+    (one,) = doubts(study(), {"a": bare, "b": bare}, all_here=True)
+    assert one.stops
+    assert 'no training case at any site has a value of "age": nothing can be learnt' in one.text
+    both = {"a": bare, "b": cases(*[0.0, 1.0] * 20)}
+    assert doubts(study(), both, all_here=True) == []
+
+
+@pytest.mark.parametrize(
+    ("north", "south", "says", "stops"),
+    [
+        (0, 0, "has a voxel that is labelled: nothing to learn", True),
+        (1, 0, 'marks "rim": the network cannot learn to draw it', False),
+        (1, 2, "", False),
+    ],
+)
+def test_labels_that_nobody_drew_are_told(
+    tmp_path: Path, north: int, south: int, says: str, stops: bool
+) -> None:
+    held = {}
+    for site, value in (("north", north), ("south", south)):
+        path = tmp_path / f"{site}.nii.gz"
+        voxels = np.zeros((4, 4, 4), np.uint8)
+        voxels[1:3] = value
+        nib.save(nib.Nifti1Image(voxels, np.eye(4)), path)  # type: ignore[no-untyped-call, attr-defined]
+        held[site] = [replace(c, masks={"ball": path}) for c in cases(0.0)]
+    text = TEXT.replace("{core: 1}", "{core: 1, rim: 2}")
+    wanted = read_study(text.partition("\n    folds:")[0] + DRAWS, "study.yaml")
+    found = [(d.text, d.stops) for d in undrawn(wanted, held, {})]
+    expected = f'steps.network: in no training case at any site "ball" {says}'
+    assert found == ([(expected, stops)] if says else [])
 
 
 def test_a_part_the_network_does_not_have_is_told_with_its_line() -> None:

@@ -54,7 +54,7 @@ steps:
   told: {kind: predict, network: tells, combine: vote}
   sharp: {kind: predict, network: sharpens}
   agree: {kind: compare_masks, pairs: {a: [drawn.organ, organ]}}
-  features: {kind: extract, of: [one.t1], masks: [one.organ]}
+  features: {kind: extract, of: [one.t1], masks: [one.organ], profile: mr_thick}
   deep: {kind: deep_features, of: [t1], masks: [organ], features: 4}
   quality: {kind: image_quality, of: [t1], masks: [organ]}
   table: {kind: describe, of: [age, drawn.dice_front, told.logit]}
@@ -112,7 +112,10 @@ NOT_ALIKE = (
         ("[drawn.organ, organ]", "[drawn.organ, one.organ]", 'pairs.a: "drawn.organ" is a volume'),
         ("image: t1", "image: one.t1", "middle of organ (front), expected a volume"),
         ("masks: [one.organ]", "masks: [other.organ]", f"features.masks.0: {NOT_ALIKE}"),
+        ("masks: [one.organ]", "masks: [organ]", 'features.masks.0: "organ" is a volume, and "one'),
+        ("of: [one.t1]", "of: [t1]", 'masks.0: "one.organ" is the axial slice in the middle of or'),
         # what can do nothing
+        (", profile: mr_thick", "", 'features.profile: LoG needs 4 slices at least, and "one.t1" '),
         ("images: [t1, t2]", "images: [t1, t1]", '17: steps.draws.task.images.1: the image "t1" '),
         ("[drawn.organ, organ]", "[organ, organ]", 'agree.pairs.a.1: the mask "organ" stands here'),
         ("quality, of: [t1]", "quality, of: [t1, t1]", 'steps.quality.of.1: the image "t1" stands'),

@@ -57,6 +57,22 @@ def test_counts_curves_and_tests_with_one_note_are_results() -> None:
     assert why_no_result(run(Describe(of=("new",)), [rows]).values) is None
 
 
+def test_a_step_that_put_every_case_aside_has_no_result() -> None:
+    reasons = {"mask_missing": 6, "region_too_small": 89}
+    words = "every case was put aside (the region is too small: 89, nobody drew the region: 6)"
+    assert why_no_result({"done": 0, "failed": 95, "reasons": reasons}) == words
+    assert why_no_result({"done": 0, "failed": 95}) == "every case was put aside"
+    regions = {"n_regions": 9, "n_flagged": 0, "reasons": {"mask_empty": 9}}
+    assert why_no_result({**regions, "n_failed": 9}) == (
+        "every region was put aside (a region is empty: 9)"
+    )
+    assert why_no_result({**regions, "n_failed": 8}) is None
+    assert why_no_result({"done": 1, "failed": 94, "reasons": reasons}) is None
+    assert why_no_result({"done": None, "failed": 94}) is None  # few
+    assert why_no_result({"done": 0, "empty": 7, "failed": 2}) is None
+    assert why_no_result({"done": 0, "failed": 0}) is None
+
+
 @pytest.mark.parametrize("of", ["without", "beside"])
 def test_a_run_whose_steps_have_no_result_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], of: str

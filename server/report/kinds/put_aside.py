@@ -71,5 +71,11 @@ def _aside(values: Mapping[str, Any]) -> tuple[int, int]:
     return n_aside, values["done"] + n_aside
 
 
+def reasons_in_words(values: Mapping[str, Any]) -> str:
+    """Return why cases or regions were put aside, most of them first; "" where it is not told."""
+    reasons = sorted(values.get("reasons", {}).items(), key=lambda item: -item[1])
+    return ", ".join(f"{_said(code)}: {n}" for code, n in reasons)
+
+
 def _said(code: str) -> str:
     return _WORDS.get(code, code.replace("_", " "))
