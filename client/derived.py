@@ -146,12 +146,13 @@ def _made(study: Study, table_of: _TableOf) -> MadeColumns:
     values: dict[str, Floats] = {}
     for name, step, table in _tables(study, table_of, values):
         columns = step.columns_from(table, Answer({}))
-        left_out = step.left_out(table)
+        left_out, above = step.left_out(table), set[str]()
         for short, formula in step.make.items():
             full, side = f"{name}.{short}", isinstance(formula, Below)
-            reads = [f"{name}.{c}" if c in step.make else c for c in formula.reads()]
+            reads = [f"{name}.{c}" if c in above else c for c in formula.reads()]
             made.add(full, columns[short], left_out[short], reads, is_side=side)
             values[full] = columns[short]
+            above.add(short)  # until it is made, its name is that of another column
     return made
 
 

@@ -14,6 +14,7 @@ from client.cases import Case
 from client.cohorts import select
 from client.derived import made_of
 from client.made import MadeColumns
+from client.powers import powers_of_few
 from client.selections import Rows, few_apart, few_in_levels
 from client.site import Site
 from common.analyses.analysis import APPLY, Ask
@@ -193,6 +194,8 @@ def _check_formulas(rows: Rows, before: Sequence[str], name: str, least: int) ->
     found = few_in_levels(rows, name, least) or few_apart(rows, before, name, least)
     if found:
         raise Refused(Reason.SELECTION_TOO_SMALL, found)
+    if found := powers_of_few(rows, before, name):
+        raise Refused(Reason.TOO_MANY_NUMBERS, found)
 
 
 def check_saturation(
@@ -201,7 +204,9 @@ def check_saturation(
     """Check that a regression has few coefficients for its patients (R4).
 
     Of n patients of all sites one site knows its own; it takes them times the sites,
-    which at the smallest site is at most n: where all sites agree the rule holds for n.
+    which at the smallest site is at most n: where all sites agree the rule holds for n. A
+    site without patients in the step does not object: then the coordinator stops, which
+    knows n from the first total (`design.saturated`).
     Cases that miss a covariate are counted here; a step in clear refuses on complete
     ones (`design.refuse_saturated`). Penalised models are the ledger's matter (R5).
 

@@ -33,6 +33,7 @@ from client.ledger import Ledger, freeze, release_of
 from client.policy import approved_study, check_columns, check_group, narrowed
 from client.site import Site
 from client.steps import Work, find_work
+from client.tables import Source, make_table, require
 from common.analyses.analysis import APPLY
 from common.codec import Malformed
 from common.errors import Reason, Refused
@@ -157,7 +158,14 @@ def _check_cases(
     about = (message.hello.study, posed.step, len(posed.group), alone, applies)
     judged = (site.policy, *about, made.digest())
     if judged not in cohort.known:
-        check_selection(site.policy, whole, cases=cohort.cases, posed=posed, made=made)
+        try:
+            check_selection(site.policy, whole, cases=cohort.cases, posed=posed, made=made)
+        except Refused:
+            columns = whole.bound[posed.step].columns()
+            source = Source(site, whole, message.hello.run)
+            # What it reads may be missing as its formula was refused: then that is the reason.
+            require(make_table(source, cohort.cases, columns, alone=alone), columns)
+            raise
         check_folds(site.policy, whole, cohort.cases, posed, alone=alone)
         cohort.known[judged] = True
 

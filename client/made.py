@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses.newton import Bools
+from common.analyses.standardise import Standardise
 from common.study import Study
 from common.table import Floats
 
@@ -24,6 +25,7 @@ class MadeColumns:
         here: rows with a value.
         sides: 1 or 0 by the side of the cut-off, or NaN, of those that cut.
         levels: of every category that a step has made, by a formula or not.
+        used: columns of which formulas made theirs.
     """
 
     study: Study
@@ -33,13 +35,17 @@ class MadeColumns:
     here: dict[str, Bools] = field(default_factory=dict)
     sides: dict[str, Floats] = field(default_factory=dict)
     levels: dict[str, Floats] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    _reads: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def add(
         self, name: str, values: Floats, own: Bools, reads: Iterable[str], *, is_side: bool
     ) -> None:
         """Add a column; those it reads come before it."""
+        self._reads[name] = tuple(reads)
+        self.used |= self.bases(name)
         self.own[name] = own
-        self.lost[name] = own | self.lost_by(reads)
+        self.lost[name] = own | self.lost_by(self._reads[name])
         self.here[name] = ~np.isnan(values)
         if is_side:
             self.sides[name] = values
@@ -62,6 +68,22 @@ class MadeColumns:
             elif maker is not None:
                 open_ += maker.columns()
         return rows
+
+    def plain(self, column: str) -> str:
+        """Return a column, or the one of which it is the z-score."""
+        name, _, short = column.partition(".")
+        step = self.study.bound.get(name)
+        if isinstance(step, Standardise):
+            fits = [of for of in step.of if short.endswith(of)]
+            return self.plain(max(fits, key=len)) if fits else column
+        return column
+
+    def bases(self, column: str) -> frozenset[str]:
+        """Return the columns of which formulas made this one; itself where none did."""
+        column = self.plain(column)
+        if column not in self._reads:
+            return frozenset((column,))
+        return frozenset().union(*map(self.bases, self._reads[column]))
 
     def digest(self) -> str:
         """Return what tells these columns from others of the same cases."""

@@ -21,9 +21,9 @@ from common.cohort import Column
 from common.step import Cases
 from common.study import Study
 
-_COLUMN_BY_COLUMN = (
+COLUMN_BY_COLUMN = (
     *("describe", "moments", "standardise", "compare_groups", "histogram"),
-    *("cross_tabulate", "kaplan_meier", "roc"),
+    *("cross_tabulate", "missingness", "univariable_logistic"),
 )
 """Kinds of step that sum what is in `of` column by column, not one times another."""
 
@@ -169,7 +169,7 @@ def _crossing(step: Any, contract: Mapping[str, Column]) -> list[str]:
     """Return the categories, and columns of 0 and 1, with which a step parts or multiplies."""
     named: set[str] = set()
     for setting in type(step).model_fields:
-        if setting != "of" or step.kind not in _COLUMN_BY_COLUMN:
+        if setting != "of" or step.kind not in COLUMN_BY_COLUMN:
             named |= set(_words(getattr(step, setting)))
     return [c for c in step.columns() if c in named and _has_levels(contract[c])]
 

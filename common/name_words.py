@@ -53,6 +53,10 @@ class Sight:
         maker, dot, _ = name.partition(".")
         if dot and maker in self.later:
             return f'"{name}" is made by step "{maker}", which {self.when(maker)}'
+        if name in self.before and not self._alike(name, known):
+            made = _of(name, known)
+            makes = f"its {sort}s: {_listed(made)}" if made else f"it makes no {sort}"
+            return f'"{name}" is a step, expected {_A[sort]}; {makes}'
         if "*" in name:
             return f'no {sort} fits "{name}" ({nearest_patterns(name, known)})'
         return f'unknown {sort} "{name}"{self._meant(name, sort, known)}'
@@ -65,27 +69,33 @@ class Sight:
         """Return what a name that means nothing may have meant, in brackets."""
         maker, dot, last = name.partition(".")
         if not dot:
-            alike = [one for one in known if one.rpartition(".")[2] == name]
+            alike = self._alike(name, known)
             return nearest(name, [*_plain(known), *alike]) if not alike else _perhaps(alike)
         if maker in self.before:
             made = [one.removeprefix(f"{maker}.") for one in _of(maker, known)]
             if not made:
-                return f' (step "{maker}" makes no {sort})'
+                others = [one for one in self._alike(last, known) if "." in one]
+                return f' (step "{maker}" makes no {sort}){_perhaps(others)}'
             near = closest(last, made)
-            return _perhaps([f"{maker}.{near}"]) if near else f" ({_some(_of(maker, known))})"
+            of_step = f" (known: {_listed(_of(maker, known))})"
+            return _perhaps([f"{maker}.{near}"]) if near else of_step
         makers = difflib.get_close_matches(maker, list(self.before), n=3)
         return _perhaps([one for m in makers if (one := f"{m}.{last}") in known]) or (
             f' (there is no step "{maker}" before this one)'
         )
+
+    @staticmethod
+    def _alike(name: str, known: Sequence[str]) -> list[str]:
+        return [one for one in known if one.rpartition(".")[2] == name]
 
 
 def _of(maker: str, known: Sequence[str]) -> list[str]:
     return [one for one in known if one.startswith(f"{maker}.")]
 
 
-def _some(made: Sequence[str]) -> str:
+def _listed(made: Sequence[str]) -> str:
     more = f" and {len(made) - _MOST} more" if len(made) > _MOST else ""
-    return f"known: {', '.join(made[:_MOST])}{more}"
+    return f"{', '.join(made[:_MOST])}{more}"
 
 
 def _plain(known: Sequence[str]) -> list[str]:

@@ -156,17 +156,26 @@ def _follows(mistake: Mistake, gone: set[Path]) -> bool:
     if any(path[: len(g)] == g for g in gone):
         return True
     below = [g for g in gone if g[: len(path)] == path]
+    # Of a list that lost an item neither its length nor what it is can be judged.
+    if any(_field(g) == _field(path) and g != path for g in below or _beside(path, gone)):
+        return True
     if kind in ("missing", "too_short"):
         return bool(below)
     own = kind == "value_error" or kind.startswith("model_")
     return own and any(len(_field(g)) == len(path) + 1 for g in below)
 
 
+def _beside(path: Path, gone: set[Path]) -> list[Path]:
+    """Return what was taken away of the list that a path is an item of."""
+    item = bool(path) and isinstance(path[-1], int)
+    return [g for g in gone if item and len(g) == len(path) and g[:-1] == path[:-1]]
+
+
 def _counts_wrong(mistake: Mistake, found: Iterable[Mistake]) -> bool:
-    """Tell whether a list is only too short as pydantic does not count its wrong items."""
+    """Tell whether a list is only too short, or no list, as its wrong items do not count."""
     path = mistake.path
     below = (m.path for m in found if len(m.path) > len(path) and m.path[: len(path)] == path)
-    return mistake.error["type"] == "too_short" and any(below)
+    return mistake.error["type"] in ("too_short", "literal_error") and any(below)
 
 
 def _field(path: Path) -> Path:

@@ -18,7 +18,8 @@ PAGE = Path(__file__).parents[1] / "IMAGING.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 COHORT, *EXAMPLES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 POLICIES = [example for example in EXAMPLES if example.startswith("policy:")]
-STEPS = [example for example in EXAMPLES if example not in POLICIES]
+WHOLE = [example for example in EXAMPLES if example.startswith("name:")]
+STEPS = [example for example in EXAMPLES if example not in POLICIES + WHOLE]
 TABLES = re.findall(r"<!-- fields: (\w+)\.(\w+) -->\n\n((?:\|.*\n)+)", TEXT)
 NEEDED, ELSEWHERE = "needed", "see below"
 
@@ -27,6 +28,11 @@ NEEDED, ELSEWHERE = "needed", "see below"
 def test_every_example_is_a_study_without_a_mistake(steps: str) -> None:
     text = f"name: example\n{COHORT}steps:\n{indent(steps, '  ')}"
     assert set(read_study(text, "example.yaml").bound) == set(yaml.safe_load(steps))
+
+
+def test_the_first_study_is_whole() -> None:
+    (text,) = WHOLE
+    assert list(read_study(text, "my_study.yaml").bound) == ["outline", "found", "accuracy"]
 
 
 def test_the_example_of_a_policy_is_one() -> None:

@@ -35,10 +35,11 @@ from common.analyses.nested import (
     stacked,
     table_of,
     tests_of,
+    unfittable,
     unfitted,
 )
 from common.analyses.newton import CONVERGED, Fit, Ints, climb, maximise
-from common.analyses.outcome import complete, event_level, events, lacks_events
+from common.analyses.outcome import complete, event_level, events
 from common.analyses.partial_likelihood import (
     concordant,
     derivatives,
@@ -46,7 +47,7 @@ from common.analyses.partial_likelihood import (
     separation,
 )
 from common.analyses.plain import floats, plain, whole
-from common.analyses.publish import SMALLEST_CELL, shown_counts
+from common.analyses.publish import shown_counts
 from common.analyses.rare_levels import merged_matrix, unseen_levels
 from common.cohort import Column, Name
 from common.step import Step
@@ -150,7 +151,7 @@ class Cox(Step):
         x = merged_matrix(here, models.terms)
         counts = {"n": np.array(here.n), "n_patients": np.array(here.n_patients)}
         if ask.phase == "scale":
-            refuse_saturated(here, int(models.used.sum(1).max()))
+            refuse_saturated(here, models.most)
             return counts | {
                 "n_cases": np.array(table.n),
                 "classes": np.bincount(died.astype(np.int64), minlength=2),
@@ -178,8 +179,9 @@ class Cox(Step):
         models = models_of(self.models, contract)
         first = yield Ask("scale")
         n_events = int(first["classes"][1])
-        if n_events < SMALLEST_CELL:
-            empty = unfitted(self.models, lacks_events(int(first["n"]), n_events))
+        note = unfittable(models, first, n_events)
+        if note:
+            empty = unfitted(self.models, note)
             return Answer({**_counts(first), "models": empty, "tests": []})
         n, (total, size) = int(first["n"]), read_sizes(first)
         unseen = unseen_levels(models.terms, contract, (n, total), alone=alone)

@@ -21,8 +21,8 @@ from common.table import Floats, Table
 Contract = Mapping[str, Column]
 INTERCEPT = "(intercept)"
 
-# A fit whose sums leave one site in clear may have at most this many coefficients a
-# case (rule R4): beyond it the sums begin to determine the rows.
+# A fit may have at most this many coefficients a case (rule R4): beyond it the sums begin
+# to determine the rows.
 MOST_COEFFICIENTS_A_CASE = 0.33
 
 
@@ -87,6 +87,23 @@ def refuse_saturated(table: Table, n_coefficients: int) -> None:
     if table.smallest_cell and n_coefficients > MOST_COEFFICIENTS_A_CASE * table.n:
         detail = f"{n_coefficients} coefficients from {table.n} complete cases"
         raise Refused(Reason.COHORT_TOO_SMALL, detail)
+
+
+def saturated(first: Sums, n_coefficients: int) -> str | None:
+    """Say why a regression has too many coefficients for all its patients (rule R4).
+
+    A site knows its own patients and takes them times the sites; where a selection, or missing
+    values, leave patients at few sites, the others do not object. What all have together stands
+    in the first total: with it the coordinator stops, before anybody is asked for derivatives.
+
+    Args:
+        first: the total of counts, with `n_patients`: those without a missing value.
+        n_coefficients: of the largest model.
+    """
+    n = int(first["n_patients"])
+    if n_coefficients <= MOST_COEFFICIENTS_A_CASE * n:
+        return None
+    return f"{n_coefficients} coefficients are more than a third of {n} patients: take fewer"
 
 
 @dataclass(frozen=True, slots=True)

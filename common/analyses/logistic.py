@@ -14,6 +14,7 @@ from common.analyses.design import (
     read_sizes,
     refuse_saturated,
     rough_scale,
+    saturated,
     sizes,
     sizes_schema,
     with_intercept,
@@ -134,7 +135,7 @@ class Logistic(Step):
         plan = self._plan(contract)
         first = yield Ask("scale")
         n0, n1 = (int(c) for c in first["classes"])
-        note = lacks_classes((n0, n1))
+        note = lacks_classes((n0, n1)) or saturated(first, int(plan.used.sum(1).max()))
         if note:
             return without_models(self.models, first, note)
         total, size = read_sizes(first)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from common.analyses.analysis import Ask, Json
-from common.analyses.design import Contract, Term, terms_of
+from common.analyses.design import Contract, Term, saturated, terms_of
 from common.analyses.effects import likelihood_ratio, wald
 from common.analyses.newton import (
     CONVERGED,
@@ -20,7 +20,9 @@ from common.analyses.newton import (
     pack,
     unpack,
 )
+from common.analyses.outcome import lacks_events
 from common.analyses.plain import floats, plain
+from common.analyses.publish import SMALLEST_CELL
 from common.analyses.rare_levels import Unseen
 from common.sums import Array, Schema, Sums, real
 from common.table import Floats
@@ -45,6 +47,11 @@ class Models:
     columns: Mapping[str, tuple[str, ...]]
     terms: tuple[Term, ...]
     used: Bools
+
+    @property
+    def most(self) -> int:
+        """Coefficients of the largest model."""
+        return int(self.used.sum(axis=1).max())
 
 
 def models_of(models: Mapping[str, tuple[str, ...]], contract: Contract) -> Models:
@@ -122,6 +129,13 @@ class Climbing:
         gradient = floats(total["gradient"])
         against, along = floats(total["against"]), floats(total["along"])
         return Local(value, gradient, curvature, against, along)
+
+
+def unfittable(models: Models, first: Sums, n_events: int) -> str | None:
+    """Say why survival cannot be modelled, by the total of counts; None where it can."""
+    if n_events < SMALLEST_CELL:
+        return lacks_events(int(first["n"]), n_events)
+    return saturated(first, models.most)
 
 
 def unfitted(models: Mapping[str, tuple[str, ...]], note: str) -> dict[str, Json]:

@@ -25,10 +25,11 @@ from common.analyses.nested import (
     stacked,
     table_of,
     tests_of,
+    unfittable,
     unfitted,
 )
 from common.analyses.newton import Bools, climb, maximise
-from common.analyses.outcome import complete, event_level, events, lacks_events
+from common.analyses.outcome import complete, event_level, events
 from common.analyses.person_time import (
     cut_days,
     derivatives,
@@ -37,7 +38,7 @@ from common.analyses.person_time import (
     spells_of,
 )
 from common.analyses.plain import floats, whole
-from common.analyses.publish import SMALLEST_CELL, shown_counts
+from common.analyses.publish import shown_counts
 from common.analyses.rare_levels import merged_matrix, unseen_levels
 from common.cohort import Name
 from common.step import Step
@@ -108,7 +109,7 @@ class PiecewiseExponential(Step):
         x = merged_matrix(here, models.terms)
         counts = {"n": np.array(here.n), "n_patients": np.array(here.n_patients)}
         if ask.phase == "scale":
-            refuse_saturated(here, int(models.used.sum(1).max()))
+            refuse_saturated(here, models.most)
             n_days = _n_days(table.contract, self.time)
             when = np.clip(days[died > 0], 0, n_days - 1).astype(np.int64)
             return counts | {
@@ -143,8 +144,9 @@ class PiecewiseExponential(Step):
             "n_patients": int(first["n_patients"]),
             "events": shown_counts([n - n_events, n_events])[1] or None,
         }
-        if n_events < SMALLEST_CELL:
-            empty = unfitted(self.models, lacks_events(n, n_events))
+        note = unfittable(models, first, n_events)
+        if note:
+            empty = unfitted(self.models, note)
             return Answer({**counts, "models": empty, "tests": []})
         cuts = cut_days(whole(first["events"]), self.intervals)
         total, size = read_sizes(first)

@@ -17,6 +17,7 @@ from common.analyses.rare_levels import RARE_VALUE
 from common.sums import Sums
 from common.table import Floats
 
+SATURATED = 16
 _NO_CLASSES, _CONSTANT, _FEW, _EMPTY, _RARE, _HIDDEN = 10, 11, 12, 13, 14, 15
 _NOTES = {
     CONVERGED: None,
@@ -25,6 +26,7 @@ _NOTES = {
     _NO_CLASSES: "the cases that have the column are of one class",
     _FEW: f"fewer than {SMALLEST_CELL} cases of a class have the column",
     _RARE: RARE_VALUE,
+    SATURATED: "more coefficients than a third of the cases",
     _HIDDEN: HIDDEN_ALONE,
     _CONSTANT: "constant, or collinear with the columns adjusted for",
 }

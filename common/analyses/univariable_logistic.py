@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from common.analyses.analysis import Ask, Solve
 from common.analyses.correction import Correction, with_significant
 from common.analyses.design import (
+    MOST_COEFFICIENTS_A_CASE,
     Contract,
     Scale,
     read_sizes,
@@ -36,7 +37,7 @@ from common.analyses.rare_levels import (
     unseen_levels,
     without_rare_columns,
 )
-from common.analyses.univariable_answer import Screened, answer_of, nothing_yet
+from common.analyses.univariable_answer import SATURATED, Screened, answer_of, nothing_yet
 from common.step import Step, expand_patterns
 from common.sums import Array, Schema, Sums, cells, count
 from common.table import Floats, Table
@@ -171,7 +172,11 @@ class UnivariableLogistic(Step):
         total, p = read_sizes(first)[0], len(self.of)
         rare = rare_binary(self.of, contract, classes.sum(1), total[:p])
         screened = nothing_yet(classes, rare, alone=alone)
-        rows = np.flatnonzero((classes >= SMALLEST_CELL).all(1) & ~rare)
+        # By cases, as each column has its own; of patients with several there are fewer.
+        enough = q <= MOST_COEFFICIENTS_A_CASE * classes.sum(1)
+        sound = (classes >= SMALLEST_CELL).all(1) & ~rare
+        screened.state[sound & ~enough] = SATURATED
+        rows = np.flatnonzero(sound & enough)
         if not rows.size:
             return screened
         share = classes[rows, 1] / classes[rows].sum(1)

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from client import gate, steps
+from client import disclosure, gate, steps
 from client.cases import Case
 from client.derived import formulas_in_words
+from client.disclosure import selections_in_words
 from common.analyses.analysis import APPLY, Ask
 from common.errors import Refused
 from common.sites import PolicySettings
@@ -156,3 +158,84 @@ def test_a_policy_may_refuse_small_sides_of_a_cut_off(tmp_path: Path) -> None:
     strict.total("made", Ask(APPLY))
     with pytest.raises(Refused, match="cell_too_small"):
         strict.total("table")
+
+
+# Five of east have code c: five power sums of their markers, and nobody else's, are the markers.
+POWERS = """
+  made:
+    kind: derive
+    make:
+      square: {op: product, of: {marker: 2}}
+      cube: {op: product, of: {marker: 3}}
+      fourth: {op: product, of: {square: 2}}
+      fifth: {op: product, of: {square: 1, cube: 1}}
+  sums:
+    kind: moments
+    of: [marker, made.square, made.cube, made.fourth, made.fifth]
+    cases: {where: {code: [c]}}
+"""
+
+
+def _five_of_code_c() -> dict[str, Rows]:
+    patients = cohorts()
+    for row in patients["east"][-5:]:
+        row["code"] = "c"
+    return patients
+
+
+def _by_newton(attacker: Coordinator) -> list[float]:
+    """Return the roots of the polynomial of which these are the power sums."""
+    attacker.total("made", Ask(APPLY))
+    powers = attacker.total("sums")["sum"][0]
+    elementary = [1.0]
+    for k in range(1, 6):
+        signed = [(-1) ** i * elementary[k - 1 - i] * powers[i] for i in range(k)]
+        elementary.append(sum(signed) / k)
+    return sorted(np.roots([(-1) ** k * e for k, e in enumerate(elementary)]).real.tolist())
+
+
+def test_power_sums_of_five_are_the_five_where_nothing_stops_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disclosure, "powers_of_few", lambda *_: "")
+    patients = _five_of_code_c()
+    found = _by_newton(coordinator(tmp_path, POWERS, patients))
+    assert found == pytest.approx(sorted(row["marker"] for row in patients["east"][-5:]), abs=1e-3)
+
+
+def test_power_sums_of_five_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="too_many_numbers: east"):
+        _by_newton(coordinator(tmp_path, POWERS, _five_of_code_c()))
+
+
+_OF = "x: {op: product, of: {marker: 2}}, l: {op: log, of: [marker]}, r: {op: sum, of: {age: 2}}"
+
+
+@pytest.mark.parametrize(
+    ("steps", "refused"),
+    [
+        ("{kind: describe, of: [marker, age, days, made.x], cases: {where: {code: [c]}}}", ""),
+        ("{kind: moments, of: [marker, made.x], cases: {where: {code: [c]}}}", "s"),
+        ("{kind: moments, of: [marker, made.x], cases: {where: {code: [a]}}}", ""),
+        ("{kind: moments, of: [marker, made.x, made.l]}", ""),
+        ("{kind: moments, of: [marker, made.x], cases: {where: {code: [a, b]}}}", ""),
+        ("{kind: compare_groups, of: [marker, age, made.x, made.r], by: code, test: anova}", ""),
+        ("{kind: compare_groups, of: [marker, made.x, made.l], by: code, test: anova}", "s"),
+        ("{kind: correlate, of: [age, made.r, days, made.x], method: pearson}", ""),
+    ],
+)
+def test_formulas_of_a_number_count_against_the_patients_of_a_step(
+    steps: str, refused: str
+) -> None:
+    """Of 30 patients five have code c, as few as a selection may have."""
+    study = read_study(
+        f"{COLUMNS}  made: {{kind: derive, make: {{{_OF}}}}}\n  s: {steps}\n", "study.yaml"
+    )
+    values = [
+        {"age": 30.0 + i, "marker": 1.0 + i, "days": 9.0 + i, "code": float(min(i // 13, 2))}
+        for i in range(31)
+    ]
+    cases = [Case(f"c{i}", f"p{i}", "", "", {}, {}, of) for i, of in enumerate(values)]
+    said = [*selections_in_words(study, cases, PolicySettings(), 3)]
+    assert [text for text in said if "too_many_numbers" in text] == (said if refused else [])
+    assert len(said) == len(refused)

@@ -7,11 +7,17 @@ import numpy as np
 import pytest
 
 from client import disclosure, gate
+from common.analyses import logistic, nested
 from common.analyses.analysis import Ask
+from common.analyses.cox import Cox
 from common.analyses.design import terms_of
+from common.analyses.logistic import Logistic
 from common.analyses.newton import unpack
+from common.analyses.runner import run
 from common.analyses.triangle import unfold
+from common.cohort import Column
 from common.errors import Refused
+from common.table import Table
 from tests.attacks.coordinator import COLUMNS, VICTIM, Coordinator, cohorts, coordinator
 
 N_ROOMS = 88
@@ -105,3 +111,34 @@ def test_a_cox_model_sends_no_risk_sets_but_as_many_numbers_for_any_cohort(tmp_p
     scale = {"centre": np.zeros(1), "spread": np.ones(1)}
     total = attacker.total("hazard", Ask("climb", {}, {**point, **scale}))
     assert sum(np.size(a) for a in total.values()) == 7  # n twice, and five derivatives
+
+
+# Of 30 patients, all at one of four sites, which takes itself for one of four alike.
+SEVERAL = tuple(f"x{i}" for i in range(12))
+FITS = [
+    Logistic(outcome="event", models={"m": SEVERAL}),
+    Cox(time="days", event="event", models={"m": SEVERAL}),
+]
+
+
+def _at_one_of_four() -> list[Table]:
+    rng = np.random.default_rng(5)
+    columns = {x: rng.normal(size=30) for x in SEVERAL}
+    columns |= {"event": np.arange(30.0) % 2, "days": rng.permutation(30) + 1.0}
+    contract = {x: Column(type="number", range=(-9, 9)) for x in SEVERAL}
+    contract["event"] = Column(type="integer", range=(0, 1))
+    contract["days"] = Column(type="integer", range=(0, 99))
+    here = Table(columns, contract, np.array([f"p{i}" for i in range(30)]))
+    return [here, *([here.rows(np.zeros(30, np.bool_))] * 3)]
+
+
+@pytest.mark.parametrize("step", FITS, ids=lambda step: step.kind)
+def test_a_model_too_large_for_all_patients_ends_at_the_first_total(
+    monkeypatch: pytest.MonkeyPatch, step: Logistic | Cox
+) -> None:
+    """Without the rule 13 or 12 coefficients of 30 patients are fitted."""
+    said = run(step, _at_one_of_four()).values["models"]["m"]["note"]  # type: ignore[index,call-overload]
+    assert "more than a third of 30 patients" in said
+    monkeypatch.setattr(logistic, "saturated", lambda *_: None)
+    monkeypatch.setattr(nested, "saturated", lambda *_: None)
+    assert "coefficients" in run(step, _at_one_of_four()).arrays

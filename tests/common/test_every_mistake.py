@@ -236,3 +236,35 @@ def test_one_site_that_keeps_its_numbers_is_one() -> None:
     assert any(
         "own_sums_follow: c keeps its own numbers" in t for _, t in foreseen_refusals(study, roster)
     )
+
+
+@pytest.mark.parametrize(
+    ("task", "said"),
+    [
+        (
+            "{kind: segmentation, images: [t1], mask: organ, network: {channels: [2, 2]}, "
+            "recipe: {spacing_mm: [0, 1, 1], size: [8, 8, 8]}}",
+            ["task.recipe.spacing_mm.0: expected more than 0, got 0"],
+        ),
+        (
+            "{kind: super_resolution, image: t1, finer: [3, 1, 1]}",
+            ["task.finer.0: expected 1 or 2, got 3"],
+        ),
+        (
+            "{kind: classification, outcome: sick, images: [t1], recipe: {size: [8, 8, 8]}, "
+            "loss: {weights: [0, 1]}}",
+            ["task.loss.weights.0: expected more than 0, got 0"],
+        ),
+    ],
+)
+def test_a_list_with_a_wrong_item_is_neither_too_short_nor_no_list(
+    task: str, said: list[str]
+) -> None:
+    text = (
+        "name: s\ncohort: {images: {t1: {modality: MR}}, masks: {organ: {on: t1, labels: {a: 1}}}, "
+        'columns: {sick: {type: category, levels: ["no", "yes"]}}}\n'
+        f"steps:\n  net: {{kind: train, rounds: 2, task: {task}}}\n"
+    )
+    with pytest.raises(ConfigError) as error:
+        read_study(text, "s.yaml")
+    assert [line.partition("steps.net.")[2] for line in str(error.value).splitlines()] == said

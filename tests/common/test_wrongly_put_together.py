@@ -103,6 +103,8 @@ NOT_ALIKE = (
         ("masks: [one.organ]", "masks: [one.t1]", 'features.masks.0: "one.t1" is an image, exp'),
         ("outcome: sick", "outcome: t1", 'steps.tells: "t1" is an image, expected a column'),
         ("organ: {on: t1,", "organ: {on: organ,", f"4: cohort.masks.organ.on: {A_MASK}"),
+        ("masks: [one.organ]", "masks: [drawn]", '"drawn" is a step, expected a mask; its masks: '),
+        ("masks: [one.organ]", "masks: [draws.organ]", 'makes no mask) (did you mean "one.organ" '),
         # the same slices
         ("mask: same.organ", "mask: other.organ", f"27: steps.outlines.task.mask: {NOT_ALIKE}"),
         ("mask: same.organ", "mask: organ", '"organ" is a volume, and "one.t1" is the axial'),
