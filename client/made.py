@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses.newton import Bools
+from common.analyses.publish import SMALLEST_CELL
 from common.analyses.standardise import Standardise
 from common.study import Study
 from common.table import Floats
@@ -26,6 +27,8 @@ class MadeColumns:
         sides: 1 or 0 by the side of the cut-off, or NaN, of those that cut.
         levels: of every category that a step has made, by a formula or not.
         used: columns of which formulas made theirs.
+        weighed: rows that count in sums of a column that is 0 in the others, as a product with
+            a yes or no (1, 0) is.
     """
 
     study: Study
@@ -36,6 +39,7 @@ class MadeColumns:
     sides: dict[str, Floats] = field(default_factory=dict)
     levels: dict[str, Floats] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    weighed: dict[str, Bools] = field(default_factory=dict)
     _reads: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def add(
@@ -49,6 +53,14 @@ class MadeColumns:
         self.here[name] = ~np.isnan(values)
         if is_side:
             self.sides[name] = values
+        elif self._weighs(name, values == 0):
+            self.weighed[name] = self.here[name] & (values != 0)
+
+    def _weighs(self, name: str, zeros: Bools) -> bool:
+        """Tell whether a column is 0 by its making: few zeros may be so by chance."""
+        of = (self.study.cohort.columns.get(base) for base in self.bases(name))
+        yes_or_no = any(one and one.type == "integer" and one.range == (0, 1) for one in of)
+        return bool(zeros.any()) and (yes_or_no or self.count(zeros) >= SMALLEST_CELL)
 
     def lost_by(self, columns: Iterable[str]) -> Bools:
         """Return the rows that formulas have made missing in any of these columns.

@@ -19,11 +19,11 @@ from common.analyses.newton import Bools
 from common.analyses.publish import SMALLEST_CELL
 
 _SUMS = {"moments": 4.0, "describe": 2.0, "standardise": 2.0, "compare_groups": 2.0}
-_SUMS |= dict.fromkeys(("compare_paired", "icc", "combat", "naive_bayes"), 2.0)
+_SUMS |= dict.fromkeys(("combat", "naive_bayes", "meta"), 2.0)
 """Sums of a column's values, by kind of step; of counts there are none."""
 _PRODUCTS = (
     *("correlate", "logistic", "cox", "piecewise_exponential", "univariable_logistic"),
-    *("lasso", "svm", "cluster"),
+    *("lasso", "svm", "cluster", "compare_paired", "icc"),
 )
 """Kinds that sum a column's products with the others too."""
 
@@ -39,7 +39,7 @@ def powers_of_few(rows: Rows, before: Sequence[str], name: str) -> str:
         n = rows.count(part)
         for base in sorted({b for column in read for b in rows.made.bases(column)}):
             of = {c: sums for c, sums in read.items() if base in rows.made.bases(c)}
-            if 0 < n < sum(of.values()) and not of.keys().isdisjoint(rows.made.own):
+            if 0 < n <= sum(of.values()) and not of.keys().isdisjoint(rows.made.own):
                 many = f'{sum(of.values()):.0f} sums of formulas of "{base}"'
                 return f"{many} over {n} patients: take fewer formulas of it, or more patients"
     return ""

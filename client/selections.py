@@ -79,9 +79,17 @@ class Rows:
         return self.of(wanted if self.alone else wanted.model_copy(update={"outside": None}))
 
     def told(self, name: str) -> list[Bools]:
-        """Return the rows a step sums: its selection, and less whom formulas leave out."""
+        """Return the rows a step sums: its selection, and less whom formulas leave out.
+
+        Those that are 0 in a column add nothing to its sums, so they are left out too.
+        """
         here, inside = self.of(self.study.bound[name].cases), self.within(name)
-        return [here, *(inside & ~lost for lost in self._lost(name))]
+        left = [inside & ~lost for lost in self._lost(name)]
+        columns = self.study.bound[name].columns() if self.made.weighed else ()
+        weighed = [self.made.weighed[c] for c in columns if c in self.made.weighed]
+        if isinstance(self.study.bound[name], Derive):
+            return [here, *left]
+        return [here, *left, *(part & rows for rows in weighed for part in (inside, *left))]
 
     def parts(self, name: str) -> list[Part]:
         """Return what a step tells of, with the sides of the cut-offs that it reads."""

@@ -144,7 +144,8 @@ def _measure(view: StepView) -> str:
 
 def _numbers(found: list[Found]) -> str:
     """Return a model's numbers of the parts, each with its cases and sites."""
-    return " and ".join(f"{_estimate(one)} {_cases(one)}{_said(one)}" for one in found)
+    text = " and ".join(f"{_estimate(one)} {_cases(one)}{_said(one)}" for one in found)
+    return text.removesuffix(",")  # a sentence ends, or goes on with a semicolon
 
 
 def _cohorts(found: list[Found]) -> list[str]:

@@ -216,6 +216,7 @@ _OF = "x: {op: product, of: {marker: 2}}, l: {op: log, of: [marker]}, r: {op: su
     [
         ("{kind: describe, of: [marker, age, days, made.x], cases: {where: {code: [c]}}}", ""),
         ("{kind: moments, of: [marker, made.x], cases: {where: {code: [c]}}}", "s"),
+        ("{kind: compare_paired, pairs: [[marker, made.x]], cases: {where: {code: [c]}}}", "s"),
         ("{kind: moments, of: [marker, made.x], cases: {where: {code: [a]}}}", ""),
         ("{kind: moments, of: [marker, made.x, made.l]}", ""),
         ("{kind: moments, of: [marker, made.x], cases: {where: {code: [a, b]}}}", ""),
@@ -239,3 +240,45 @@ def test_formulas_of_a_number_count_against_the_patients_of_a_step(
     said = [*selections_in_words(study, cases, PolicySettings(), 3)]
     assert [text for text in said if "too_many_numbers" in text] == (said if refused else [])
     assert len(said) == len(refused)
+
+
+# Of many beyond 15 the victim alone has the flag: the others' product is 0 with and without.
+WEIGHED = """
+  made:
+    kind: derive
+    make:
+      age1: {op: product, of: {flag: 1, age: 1}}
+      low: {op: sum, of: {marker: 1}, range: [0, 15]}
+      age2: {op: sum, of: {low: 0, age1: 1}}
+  sums: {kind: moments, of: [made.age1, made.age2]}
+"""
+
+
+def _flagged() -> dict[str, Rows]:
+    """Return patients of whom some have a flag, the victim the only one of them beyond 15."""
+    patients = cohorts()
+    for rows in patients.values():
+        for i, row in enumerate(rows):
+            row["flag"] = int(i % 2 == 0)
+            row["marker"] = 16.0 + i / 10 if i % 2 else 5.0 + i / 10
+    patients["east"][-1] |= {"flag": 1, "marker": 37.123}
+    return patients
+
+
+def _aged(attacker: Coordinator) -> float:
+    attacker.total("made", Ask(APPLY))
+    whole, less = attacker.total("sums")["sum"].ravel()[:2]
+    return float(whole - less)
+
+
+def test_without_the_rule_a_product_with_a_flag_shows_the_one_it_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "check_selection", lambda *_, **__: None)
+    found = _aged(coordinator(tmp_path, WEIGHED, _flagged()))
+    assert found == pytest.approx(int(str(cohorts()["east"][-1]["age"])), abs=1e-6)
+
+
+def test_whom_a_product_with_a_flag_leaves_out_is_counted(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"(differencing|selection_too_small): east"):
+        _aged(coordinator(tmp_path, WEIGHED, _flagged()))

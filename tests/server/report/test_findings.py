@@ -167,6 +167,8 @@ def test_models_are_named_with_their_areas_in_cases_they_had_not_seen(tmp_path: 
     ]
     (first, _) = said_of_models(tmp_path / "seen", {"fitted": fitted})
     assert "180 cases (90 events) of the 4 developing sites, on the cases it was fitted to" in first
+    assert ",." not in first
+    assert ",;" not in first
 
 
 def test_of_many_models_the_best_is_named(tmp_path: Path) -> None:
