@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses.newton import Bools
-from common.analyses.publish import SMALLEST_CELL
 from common.analyses.standardise import Standardise
 from common.study import Study
 from common.table import Floats
@@ -57,10 +56,10 @@ class MadeColumns:
             self.weighed[name] = self.here[name] & (values != 0)
 
     def _weighs(self, name: str, zeros: Bools) -> bool:
-        """Tell whether a column is 0 by its making: few zeros may be so by chance."""
+        """Tell whether a column is 0 by its making; a change of 0, say, is so by chance."""
         of = (self.study.cohort.columns.get(base) for base in self.bases(name))
         yes_or_no = any(one and one.type == "integer" and one.range == (0, 1) for one in of)
-        return bool(zeros.any()) and (yes_or_no or self.count(zeros) >= SMALLEST_CELL)
+        return yes_or_no and bool(zeros.any())
 
     def lost_by(self, columns: Iterable[str]) -> Bools:
         """Return the rows that formulas have made missing in any of these columns.

@@ -282,3 +282,17 @@ def test_without_the_rule_a_product_with_a_flag_shows_the_one_it_leaves(
 def test_whom_a_product_with_a_flag_leaves_out_is_counted(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"(differencing|selection_too_small): east"):
         _aged(coordinator(tmp_path, WEIGHED, _flagged()))
+
+
+def test_a_change_that_is_none_in_few_is_no_selection() -> None:
+    text = f"""{COLUMNS}
+  made: {{kind: derive, make: {{change: {{op: sum, of: {{age: 1, days: -1}}}}}}}}
+  s: {{kind: compare_groups, of: [made.change, age], by: sex, test: welch}}
+  women: {{kind: moments, of: [made.change, age], cases: {{where: {{sex: [f]}}}}}}
+"""
+    values = [
+        {"age": 30.0 + i, "days": 30.0 + i + (i % 7 > 0), "sex": float(i % 2)} for i in range(30)
+    ]
+    cases = [Case(f"c{i}", f"p{i}", "", "", {}, {}, of) for i, of in enumerate(values)]
+    study = read_study(text, "study.yaml")
+    assert not [*selections_in_words(study, cases, PolicySettings(), 3)]
