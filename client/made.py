@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses.newton import Bools
+from common.analyses.rare_levels import is_binary
 from common.analyses.standardise import Standardise
 from common.study import Study
 from common.table import Floats
@@ -57,8 +58,8 @@ class MadeColumns:
 
     def _weighs(self, name: str, zeros: Bools) -> bool:
         """Tell whether a column is 0 by its making; a change of 0, say, is so by chance."""
-        of = (self.study.cohort.columns.get(base) for base in self.bases(name))
-        yes_or_no = any(one and one.type == "integer" and one.range == (0, 1) for one in of)
+        own = self.study.cohort.columns
+        yes_or_no = any(base in own and is_binary(base, own) for base in self.bases(name))
         return yes_or_no and bool(zeros.any())
 
     def lost_by(self, columns: Iterable[str]) -> Bools:

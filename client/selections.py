@@ -17,6 +17,7 @@ from client.cohorts import select
 from client.made import MadeColumns
 from common.analyses.derive import Derive
 from common.analyses.newton import Bools
+from common.analyses.rare_levels import is_binary
 from common.cohort import Column
 from common.step import Cases
 from common.study import Study
@@ -179,11 +180,9 @@ def _crossing(step: Any, contract: Mapping[str, Column]) -> list[str]:
     for setting in type(step).model_fields:
         if setting != "of" or step.kind not in COLUMN_BY_COLUMN:
             named |= set(_words(getattr(step, setting)))
-    return [c for c in step.columns() if c in named and _has_levels(contract[c])]
-
-
-def _has_levels(column: Column) -> bool:
-    return bool(column.levels) or (column.type == "integer" and column.range == (0, 1))
+    return [
+        c for c in step.columns() if c in named and (contract[c].levels or is_binary(c, contract))
+    ]
 
 
 def _words(value: object) -> Iterator[str]:
