@@ -98,7 +98,6 @@ class Heading:
 
     form: ClassVar[str] = "heading"
     text: str
-    small: str = ""
 
 
 Block: TypeAlias = Table | Figure | Text | Note | Items | Code | Heading

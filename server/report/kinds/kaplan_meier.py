@@ -20,7 +20,7 @@ _LINE_IN = 0.17
 
 
 def sentence(view: StepView) -> str:
-    """Say whose survival is compared."""
+    """Say whose survival is shown, and whether it is compared: strata of `by` are not."""
     step = view.step
     text = (
         f"Kaplan-Meier curves of {view.label(step.event, unit=False)} over {view.label(step.time)}"
@@ -29,7 +29,7 @@ def sentence(view: StepView) -> str:
         text += f", by {view.label(step.group, unit=False)}"
     if step.by:
         text += f", for each {view.label(step.by, unit=False)}"
-    return f"{text}; groups are compared by the log-rank test."
+    return f"{text}; groups are compared by the log-rank test." if step.group else f"{text}."
 
 
 def blocks(view: StepView) -> Iterator[Block]:

@@ -3,37 +3,19 @@
 from collections.abc import Iterator
 
 from common.errors import Reason
-from server.report.blocks import Block, Heading, Note, Row, Section, Table, Text
+from server.report.blocks import Block, Note, Row, Section, Table, Text
+from server.report.headings import heading_of
 from server.report.kinds import blocks_of
-from server.report.kinds.lasso import penalty_words
 from server.report.numbers import NONE, plural
 from server.report.record import Record
 from server.report.several import several_in_study
 from server.report.view import StepView, view_of
 from server.report.words import listed
 
-_KINDS = {
-    "check_cohort": "which cases came in",
-    "describe": "descriptive statistics",
-    "train": "training of a network",
-    "roc": "ROC curves",
-    "icc": "agreement of readings",
-    "svm": "support vector machine",
-    "naive_bayes": "naive Bayes",
-    "agreement_of_categories": "agreement of categories: kappa",
-    "reclassification": "reclassification: NRI and IDI",
-    "moments": "shape of distributions",
-    "standardise": "z-scores",
-}
 _NOT_COUNTED = (
     "Cases that do not fit the study are left out at their site. This study does not count them: "
     "it has no step check_cohort."
 )
-_PREDICTED = {
-    "segmentation": "masks predicted at the sites",
-    "classification": "classes told at the sites",
-    "super_resolution": "finer images made at the sites",
-}
 
 
 def is_about_cohort(view: StepView) -> bool:
@@ -41,17 +23,6 @@ def is_about_cohort(view: StepView) -> bool:
     if view.kind == "check_cohort":
         return True
     return view.kind == "describe" and not any("." in c for c in view.step.columns())
-
-
-def heading_of(view: StepView) -> Heading:
-    """Return the heading over a step's answer."""
-    title = view.name.replace("_", " ")
-    kind = _KINDS.get(view.kind, view.kind.replace("_", " "))
-    if view.kind == "lasso":
-        kind = penalty_words(view.step.alpha)
-    if view.kind == "predict":
-        kind = _PREDICTED[view.study.bound[view.step.network].task.kind]
-    return Heading(title[:1].upper() + title[1:], kind)
 
 
 def cohort(record: Record) -> Iterator[Section]:

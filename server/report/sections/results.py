@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from server.report.blocks import Block, Note, Section
+from server.report.headings import heading_of
 from server.report.kinds import blocks_of
 from server.report.record import Record
-from server.report.sections.cohort import heading_of, is_about_cohort
+from server.report.sections.cohort import is_about_cohort
 from server.report.view import view_of
 
 

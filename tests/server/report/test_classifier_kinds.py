@@ -21,7 +21,7 @@ from common.analyses.svm import Svm
 from common.step import Step
 from server.report.numbers import p_value
 from server.report.record import read_record
-from server.report.sections.cohort import heading_of
+from server.report.headings import heading_of
 from server.report.view import StepView
 from tests.server.report.folders import SITES, write_run
 from tests.server.report.test_kinds import CONTRACT, STUDY, patients, shown
@@ -152,7 +152,8 @@ def test_a_penalty_is_called_by_its_name_and_an_end_of_its_path_is_told(
     assert table in page.text
     assert "smallest lambda of the path" in page.text
     record = read_record(write_run(folder, [], study=STUDY, sites=SITES))
-    assert heading_of(StepView("ridge", step, record, {}, {})).small == name
+    title = name[:1].upper() + name[1:]
+    assert heading_of(StepView("score", step, record, {}, {})).text == f"{title}: score"
 
 
 def test_reclassification_of_too_few_says_why(folder: Path) -> None:

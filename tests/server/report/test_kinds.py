@@ -199,6 +199,14 @@ def test_kaplan_meier_has_numbers_at_risk_and_pairs(folder: Path) -> None:
     assert "by Arm; groups are compared by the log-rank test" in found.sentence
 
 
+def test_kaplan_meier_without_groups_compares_none(folder: Path) -> None:
+    found = shown(folder, KaplanMeier(time="days", event="died", by="arm"))
+    assert found.sentence.startswith("Kaplan-Meier curves of Death over ")
+    assert "for each Arm." in found.sentence
+    assert "compared" not in found.sentence
+    assert "og-rank" not in found.text + found.figures[0].svg
+
+
 def test_kaplan_meier_hides_a_small_group(folder: Path) -> None:
     step = KaplanMeier(time="days", event="died", group="arm")
     values: Any = run(step, [patients(300)]).values

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from server.report.record import read_record
 from server.report.score_names import score_names
-from server.report.sections.cohort import heading_of
+from server.report.headings import heading_of
 from server.report.view import view_of
 from tests.server.report.folders import SITES, write_run
 
@@ -81,4 +81,4 @@ def test_no_two_scores_share_a_name(tmp_path: Path) -> None:
 
 def test_a_network_that_tells_classes_is_not_said_to_predict_masks(tmp_path: Path) -> None:
     record = read_record(write_run(tmp_path, [], study=STUDY, sites=SITES))
-    assert heading_of(view_of(record, "image")).small == "classes told at the sites"
+    assert heading_of(view_of(record, "image")).text == "Classes told at the sites: image"
