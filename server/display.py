@@ -21,9 +21,17 @@ from rich.progress import (
 from common.study import Study
 from common.tasks.train import Train
 from server.progress import listening
-from server.report.words import failure_in_words, loss_in_words, reason_in_words, reason_of
+from server.report.words import (
+    failure_in_words,
+    loss_in_words,
+    reason_in_words,
+    reason_of,
+    some,
+)
 
 _NAMED = 4  # parts of steps that one line names
+_AMID = ("lost", "failed", "total", "answer", "checkpoint")
+"""Events between which a round's troubles go on: what they have alike is one line."""
 
 
 @contextmanager
@@ -64,10 +72,11 @@ class _Display:
     study: Study
     bars: dict[str, TaskID] = field(default_factory=dict)
     leading: dict[str, str] = field(default_factory=dict)
-    troubles: dict[str, list[str]] = field(default_factory=dict)
+    troubles: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    told: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def __call__(self, event: Mapping[str, Any]) -> None:
-        if event["event"] not in ("lost", "failed"):
+        if event["event"] not in _AMID:
             self.tell_troubles()
         handler = getattr(self, f"_{event['event']}", None)
         if handler is not None:
@@ -97,22 +106,27 @@ class _Display:
 
     def _lost(self, event: Mapping[str, Any]) -> None:
         why = f"{loss_in_words(event)} ({reason_of(event)})"
-        said = f"[yellow]{event['site']} gave no answer to {{}}: {why}"
-        self.troubles.setdefault(said, []).append(str(event["problem"]))
+        self._trouble(f"[yellow]{event['site']} gave no answer to", why, str(event["problem"]))
 
     def _left_out(self, event: Mapping[str, Any]) -> None:
         self.progress.console.print(f"[red]{event['site']} is left out of {event['problem']}")
 
     def _failed(self, event: Mapping[str, Any]) -> None:
-        self.troubles.setdefault(f"[red]no answer to {{}}: {_why(event)}", []).append(_named(event))
+        self._trouble("[red]no answer to", failure_in_words(event["why"]), _named(event))
+
+    def _trouble(self, what: str, why: str, problem: str) -> None:
+        self.troubles.setdefault((what, why), []).append(problem)
 
     def tell_troubles(self) -> None:
-        """Print what went wrong since last: one line for what many parts of steps have alike."""
-        for said, problems in self.troubles.items():
+        """Print what went wrong since last: one line for what many parts of steps have alike.
+
+        A cause that was told in an earlier round is not told again.
+        """
+        for (what, why), problems in self.troubles.items():
             named = list(dict.fromkeys(problems))
-            left = len(named) - _NAMED
-            text = ", ".join(named[:_NAMED]) + (f" and {left} more" if left > 0 else "")
-            self.progress.console.print(said.replace("{}", text, 1))
+            before = self.told.setdefault((what, why), named[0])
+            as_said = why if before == named[0] else f"as to {before}"
+            self.progress.console.print(f"{what} {some(named, _NAMED)}: {as_said}")
         self.troubles.clear()
 
     def _round(self, event: Mapping[str, Any]) -> None:
@@ -155,10 +169,6 @@ class _Display:
 
 def _named(event: Mapping[str, Any]) -> str:
     return str(event["problem"]).removesuffix("/")  # of no part where it was never begun
-
-
-def _why(event: Mapping[str, Any]) -> str:
-    return failure_in_words(event["why"])
 
 
 def _step(problem: str) -> str:

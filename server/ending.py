@@ -6,11 +6,10 @@ from typing import Any
 
 from common.errors import Reason
 from server.journal import read_events
-from server.report.words import BY_POLICY, failure_in_words, reasons_of
+from server.report.words import BY_POLICY, by_cause, failure_in_words, reasons_of, some
 from server.results import without_result
 from server.run import Run, kept_by_policy
 
-_NAMED = 6  # parts that share a reason, by name
 _STAYS = {str(reason) for reason in BY_POLICY - {Reason.STUDY_NOT_APPROVED}}
 
 
@@ -41,7 +40,8 @@ def no_results(run: Run) -> dict[str, str]:
 
 def gaps_in_words(run: Run) -> str:
     """Return which steps have no result, which parts no answer, and how to go on; or ""."""
-    empty = "; ".join(f"{step} ({why})" for step, why in no_results(run).items())
+    alike = by_cause(no_results(run).items())
+    empty = "; ".join(f"{some(steps)} ({why})" for why, steps in alike.items())
     said = [f"no result of {empty}"] if empty else []
     return "; ".join(filter(None, [*said, _unanswered_in_words(run)]))
 
@@ -50,10 +50,8 @@ def _unanswered_in_words(run: Run) -> str:
     gaps = unanswered(run)
     if not gaps:
         return ""
-    alike: dict[str, list[str]] = {}
-    for name, why in sorted(gaps.items()):
-        alike.setdefault(failure_in_words(why), []).append(name)
-    said = "; ".join(f"{_some(names)} ({why})" for why, names in alike.items())
+    alike = by_cause((name, failure_in_words(why)) for name, why in sorted(gaps.items()))
+    said = "; ".join(f"{some(names)} ({why})" for why, names in alike.items())
     return f"no answer to {said}{_advice(run, gaps)}"
 
 
@@ -68,11 +66,6 @@ def _advice(run: Run, gaps: Mapping[str, str]) -> str:
         "; going on with this run would end the same way: change the study, or what the site "
         "holds or allows, and run it anew"
     )
-
-
-def _some(names: list[str]) -> str:
-    left = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {left} more" if left > 0 else "")
 
 
 def going_on(run: Run) -> str:

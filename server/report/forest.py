@@ -10,6 +10,7 @@ from server.report import charts
 from server.report.blocks import Block, Figure, Note, Row, Table
 from server.report.numbers import NONE, fixed, interval, is_number, p_value, significant, whole
 from server.report.view import StepView
+from server.report.words import by_cause, some
 
 Values = Mapping[str, Any]
 _INTERCEPTS = ("intercept", "(intercept)", "const")
@@ -37,9 +38,23 @@ def model_blocks(view: StepView, ratio: str) -> Iterator[Block]:
             yield _figure(view, part, lines, ratio)
         yield _table(view, part, values, ratio)
         yield from _tests(view, part, values)
-        for name, model in values.get("models", {}).items():
-            if model.get("note"):
-                yield Note(f"{view.title(part)}, {name}: {model['note']}.", "warn")
+    yield from _notes(view)
+
+
+def _notes(view: StepView) -> Iterator[Note]:
+    """Say what is to be said of models, once for all models and parts that have it alike."""
+    said: list[tuple[str, str]] = []
+    for part, values in view.parts.items():
+        notes = [
+            (name, str(model["note"]))
+            for name, model in values.get("models", {}).items()
+            if model.get("note")
+        ]
+        said += [
+            (view.title(part), f"{some(names)}: {why}") for why, names in by_cause(notes).items()
+        ]
+    for what, parts in by_cause(said).items():
+        yield Note(f"{some(parts)}, {what}.", "warn")
 
 
 def ratio_text(term: Values, ratio: str) -> str:

@@ -11,10 +11,12 @@ from server.report.numbers import is_number
 from server.report.record import Record
 from server.report.suppression import Sites, printable
 from server.report.words import (
+    by_cause,
     failure_in_words,
     is_policy,
     part_title,
     reasons_of,
+    some,
 )
 
 _ORDER = ("development", "external", "all", "pooled")
@@ -67,8 +69,9 @@ class StepView:
         return self.study.contract().get(name)
 
     def notes(self, columns: Iterable[tuple[str, Mapping[str, Any]]]) -> list[str]:
-        """Return what is to be said of single columns, for below a table of them."""
-        return [f"{self.label(name)}: {of['note']}." for name, of in columns if of.get("note")]
+        """Return what is to be said of single columns, for below a table of them: each once."""
+        said = ((self.label(name), str(of["note"])) for name, of in columns if of.get("note"))
+        return [f"{some(names)}: {why}." for why, names in by_cause(said).items()]
 
     def label(self, name: str, *, unit: bool = True) -> str:
         """Return how a table names a column or a term of a model."""

@@ -1,6 +1,6 @@
 """Reasons, parts and failures in words that need no manual."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from common.errors import Reason
@@ -166,6 +166,24 @@ def correction_words(how: str) -> str:
 def adjusted_heading(how: str) -> str:
     """Return the heading of p values that are corrected for several tests."""
     return f"p adjusted ({correction_words(how)})"
+
+
+def by_cause(said: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return for each cause those of which it is said, so that it is said once.
+
+    Args:
+        said: names, each with a cause.
+    """
+    found: dict[str, list[str]] = {}
+    for name, why in said:
+        found.setdefault(why, []).append(name)
+    return found
+
+
+def some(names: Sequence[str], most: int = 6) -> str:
+    """Return the first of some names, and how many more there are."""
+    left = len(names) - most
+    return ", ".join(names[:most]) + (f" and {left} more" if left > 0 else "")
 
 
 def listed(names: list[str] | tuple[str, ...]) -> str:

@@ -27,3 +27,22 @@ def test_one_refusal_of_many_steps_is_one_line() -> None:
     assert lines[0].startswith("east gave no answer to s0/all, s1/all, s2/all, s3/all and 60 more:")
     assert lines[1] == "no answer to s0, s1, s2: needs a, which gave no answer"
     assert len(lines) == 2
+
+
+def test_a_cause_is_told_once_whatever_comes_between_and_named_later_by_its_first_step() -> None:
+    out = io.StringIO()
+    why = "ValueError: a column does not vary"
+    with Progress(console=Console(file=out, width=400)) as progress:
+        display = _Display(progress, read_study(STUDY, "study.yaml"))
+        for i in range(6):
+            display({"event": "failed", "problem": f"model_{i}/all", "why": why})
+            display({"event": "total", "problem": "table_1/all"})
+        display({"event": "round", "round": 2, "problems": []})
+        display({"event": "failed", "problem": "late/all", "why": why})
+        display({"event": "end", "failed": {}})
+    lines = [line.strip() for line in out.getvalue().splitlines() if line.strip()]
+    models = ", ".join(f"model_{i}/all" for i in range(4))
+    assert lines == [
+        f"no answer to {models} and 2 more: {why}",
+        "no answer to late/all: as to model_0/all",
+    ]

@@ -6,6 +6,7 @@ from typing import Any
 from server.report.blocks import Block, Row, Table
 from server.report.numbers import NONE, decimals_for, estimate, fixed, interval, p_value, whole
 from server.report.view import StepView
+from server.report.words import by_cause, some
 
 Pair = Mapping[str, Any]
 _DIFFERENCE = ("", "n", "First", "Second", "Difference (CI)", "p, paired t", "p, Wilcoxon")
@@ -60,7 +61,10 @@ def _notes(view: StepView, values: Mapping[str, Any]) -> Iterator[str]:
     yield _MEANS
     if values["correction"] != "none":
         yield f"p adjusted ({str(values['correction']).replace('_', ' ').capitalize()})."
-    for one in values["pairs"]:
-        note = one.get("note") or (one.get("wilcoxon") or {}).get("note")
-        if note:
-            yield f"{_named(view, one)}: {note}."
+    said = [
+        (_named(view, one), str(note))
+        for one in values["pairs"]
+        if (note := one.get("note") or (one.get("wilcoxon") or {}).get("note"))
+    ]
+    for why, of in by_cause(said).items():
+        yield f"{some(of)}: {why}."

@@ -9,7 +9,7 @@ from server.report.kinds.roc import counts_words, outcome_words, without_scores
 from server.report.numbers import estimate, fixed, interval, is_number, plural
 from server.report.score_names import score_names
 from server.report.view import StepView
-from server.report.words import listed
+from server.report.words import by_cause, listed
 
 _MEASURES = {
     "sensitivity": "Sensitivity",
@@ -34,6 +34,7 @@ def blocks(view: StepView) -> Iterator[Block]:
     names = score_names(view, view.step.scores)
     for part, values in view.parts.items():
         rows, notes = [], []
+        said: list[tuple[str, str]] = []
         for name, score in values.get("scores", {}).items():
             for point in score["points"]:
                 cells = [fixed(point.get("threshold"), 3)]
@@ -41,8 +42,9 @@ def blocks(view: StepView) -> Iterator[Block]:
                 rule = _rule(view, point.get("rule"))
                 rows.append(Row(f"{names[name]}\n{rule}", tuple(cells)))
                 if point.get("note"):
-                    notes.append(f"{names[name]}, {rule}: {point['note']}.")
+                    said.append((f"{names[name]}, {rule}", str(point["note"])))
             notes += _judged(names[name], score["points"])
+        notes += [f"{'; '.join(of)}: {why}." for why, of in by_cause(said).items()]
         if rows:
             head_ = ("Score and rule", "Threshold", *_MEASURES.values())
             title = f"{view.title(part)} ({counts_words(values)})"

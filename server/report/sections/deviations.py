@@ -91,11 +91,17 @@ def _not_joined(why: str) -> str:
 
 
 def _failures(record: Record) -> Iterator[Row]:
-    """Return what has no answer, but for the refusals of a site listed already."""
+    """Return what has no answer, but for the refusals of a site listed already.
+
+    Steps that have no answer for one cause share a row.
+    """
+    steps: dict[tuple[str, str], list[str]] = {}
     for step, parts in record.failed.items():
         for part, why in parts.items():
             reasons = reasons_of(why)
             if "." in part and reasons and all(map(is_policy, reasons)):
                 continue
             what = part_in_words(part) if part else "whole step"
-            yield Row(step, (what, failure_in_words(why)))
+            steps.setdefault((what, failure_in_words(why)), []).append(step)
+    for about, of in steps.items():
+        yield Row(listed(of), about)

@@ -8,7 +8,15 @@ from typing import Any
 from server.report.blocks import Tone
 from server.report.numbers import NONE, is_number, plural, seconds, size, whole
 from server.report.record import Event, Record
-from server.report.words import failure_in_words, is_policy, listed, reason_of, reasons_of
+from server.report.words import (
+    by_cause,
+    failure_in_words,
+    is_policy,
+    listed,
+    reason_of,
+    reasons_of,
+    some,
+)
 from server.results import why_no_result, without_result
 
 
@@ -49,7 +57,7 @@ def outcome_of(record: Record) -> Outcome:
 
 def _without_result(empty: Mapping[str, str], steps: list[str], record: Record) -> Outcome:
     """Say that steps were answered by a reason only."""
-    said = "; ".join(f"{step} ({why})" for step, why in empty.items())
+    said = "; ".join(f"{some(of)} ({why})" for why, of in by_cause(empty.items()).items())
     if len(empty) == len(steps):
         return Outcome("bad", "Failed.", f"No step of the study gave a result: {said}.")
     text = f"{plural(len(empty), 'step')} gave no result: {said}."
