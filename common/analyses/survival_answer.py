@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from common.analyses.analysis import Json
 from common.analyses.correction import Correction, adjusted
 from common.analyses.delong import wald
+from common.analyses.hidden_cells import LEVELS, below
 from common.analyses.publish import SMALLEST_CELL, hidden_cells
 from common.analyses.survival import chi_square
 from common.analyses.survival_table import (
@@ -99,7 +100,7 @@ def log_rank_answer(tests: Tests, hidden: Hidden) -> dict[str, Json]:
     """Return the log-rank test of all groups of a stratum.
 
     Of a group of few it would tell when they left; where few have the event, how many could
-    be had from it by trying, so that of the test p stays, to two digits.
+    be had from it by trying, so that of the test is told below which level p lies (R11).
     """
     from scipy.stats import chi2
 
@@ -108,8 +109,14 @@ def log_rank_answer(tests: Tests, hidden: Hidden) -> dict[str, Json]:
     statistic, df = chi_square(tests["off"], tests["spread"])
     p = None if statistic is None else float(chi2.sf(statistic, df))
     if hidden.curves.any():
-        return {"chi2": None, "df": df, "p": _cut(p), "note": _CUT}
+        return {"chi2": None, "df": df, **p_beside_hidden(p), "hidden": _BELOW}
     return {"chi2": statistic, "df": df, "p": p}
+
+
+def p_beside_hidden(p: float | None, suffix: str = "") -> dict[str, Json]:
+    """Return what is told of p beside hidden counts: below which usual level it lies."""
+    told: dict[str, Json] = {} if p is None else {f"p_below{suffix}": below(p, LEVELS[0])}
+    return {f"p{suffix}": None, **told}
 
 
 def pair_answers(
@@ -127,45 +134,52 @@ def pair_answers(
         means: tau, mean and variance of each group, shape (G, 3).
         rules: level of the intervals, and correction of p over the pairs.
         hidden: nothing is told of pairs with a group that is, and of those with a group
-            whose curve is, p to two digits.
+            whose curve is, below which level p lies.
     """
     level, how = rules
     pairs = list(combinations(range(len(groups)), 2))
     coarse = [bool(hidden.curves[[i, j]].any()) for i, j in pairs]
-    found = [[_pair(t, k, coarse=coarse[k]) for k in range(len(pairs))] for t in tests]
-    fair = [adjusted([p for _, p in of], how) for of in found]
+    found = [[_pair(t, k) for k in range(len(pairs))] for t in tests]
+    # A hidden p counts as its upper end: that of another, corrected, could be it.
+    most = [
+        [_most(p) if c else p for (_, p), c in zip(of, coarse, strict=True)] for of in found
+    ]
+    fair = [adjusted(p, how) for p in most]
     out: list[Json] = []
     for k, (i, j) in enumerate(pairs):
         pair: dict[str, Json] = {"a": groups[i], "b": groups[j]}
         gone = bool(hidden.sizes[[i, j]].any())
         for suffix, of, p in zip(("", "_by_site"), found, fair, strict=True):
-            pair[f"chi2{suffix}"], pair[f"p{suffix}"] = (None, None) if gone else of[k]
-            pair[f"p_adjusted{suffix}"] = None if gone else p[k]
+            chi2, own = of[k]
+            pair[f"chi2{suffix}"] = None if gone or coarse[k] else chi2
+            pair[f"p_adjusted{suffix}"] = None if gone or coarse[k] else p[k]
+            if gone or not coarse[k]:
+                pair[f"p{suffix}"] = None if gone else own
+            else:
+                pair |= p_beside_hidden(own, suffix)
         difference = None if coarse[k] else _difference(means[i], means[j], level)
         pair["restricted_mean_difference"] = difference
         out.append(pair)
     return out
 
 
-def _pair(tests: Tests, k: int, *, coarse: bool) -> tuple[float | None, float | None]:
+def _pair(tests: Tests, k: int) -> tuple[float | None, float | None]:
     from scipy.stats import chi2
 
     spread = float(tests["pair_spread"][k])
     if spread < 1e-12:
         return None, None
     statistic = float(tests["pair_off"][k]) ** 2 / spread
-    p = float(chi2.sf(statistic, 1))
-    return (None, _cut(p)) if coarse else (statistic, p)
+    return statistic, float(chi2.sf(statistic, 1))
 
 
-def _cut(p: float | None) -> float | None:
-    """Return p to two digits."""
-    return None if p is None else float(f"{p:.1e}")
+def _most(p: float | None) -> float | None:
+    return None if p is None else below(p, LEVELS[0]) or 1.0
 
 
 _FEW = f"a group has fewer than {SMALLEST_CELL} cases with or without the event"
 _NO_CURVE = f"not shown: {_FEW}, or one that has would follow from this one"
-_CUT = f"p to two digits: {_FEW}"
+_BELOW = f"of p is told below which level it lies: {_FEW}"
 
 
 def _mean(mean: Floats, level: float) -> dict[str, Json]:

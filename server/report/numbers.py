@@ -78,11 +78,12 @@ def p_value(p: Any) -> str:
     return fixed(p, 3 if fine else 2)
 
 
-def told_p(found: Mapping[str, Any]) -> str:
+def told_p(found: Mapping[str, Any], suffix: str = "") -> str:
     """Return a test's p, or below which level it lies, where no more may be told of it."""
-    if "p_below" not in found:
-        return p_value(found.get("p"))
-    return f"< {found['p_below']:g}" if found["p_below"] else "0.05 or more"
+    below = f"p_below{suffix}"
+    if below not in found:
+        return p_value(found.get(f"p{suffix}"))
+    return f"< {found[below]:g}" if found[below] else "0.05 or more"
 
 
 def share(part: Any, of: Any) -> str:

@@ -8,6 +8,7 @@ can be missed hide their events and curves, too.
 from collections.abc import Mapping
 from typing import Any
 
+from common.analyses.survival_answer import p_beside_hidden
 from server.report.suppression import Counts, printable_counts
 from server.report.view import StepView
 
@@ -43,6 +44,12 @@ def _closed(values: Values, stratum: str) -> Values:
     """Return a part without the events and curves of a stratum."""
     one = values["strata"][stratum]
     groups = {name: {"n": of.get("n"), "events": None} for name, of in one["groups"].items()}
-    tests = {key: {**one[key], "chi2": None} for key in ("log_rank", "log_rank_by_site")}
+    tests = {key: _closed_test(one[key]) for key in ("log_rank", "log_rank_by_site")}
     closed = {**one, **tests, "groups": groups, "pairs": []}
     return {**values, "strata": {**values["strata"], stratum: closed}}
+
+
+def _closed_test(test: Values) -> Values:
+    """Return a test without what deaths could be worked out of."""
+    told = p_beside_hidden(test["p"]) if test.get("p") is not None else {}
+    return {**test, "chi2": None, **told}

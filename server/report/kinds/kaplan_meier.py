@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 from server.report import charts
 from server.report.blocks import Block, Figure, Row, Table
 from server.report.median_survival import LATER, NOT_REACHED, TO, follow_up, median_survival
-from server.report.numbers import NONE, estimate, fixed, is_number, p_value, whole
+from server.report.numbers import NONE, estimate, fixed, is_number, p_value, told_p, whole
 from server.report.survival_parts import printable_parts
 from server.report.table_one import HIDDEN
 from server.report.view import StepView
@@ -62,7 +62,8 @@ def _figure(
     view: StepView, curves: Mapping[str, Values], one: Values, named: tuple[str, str]
 ) -> Figure:
     title, name = named
-    p = p_value(one.get("log_rank", {}).get("p"))
+    p = told_p(one.get("log_rank", {}))
+    test = [] if p == NONE else [f"log-rank {_is(p)}"]
 
     def paint(canvas: Canvas) -> None:
         ratio = [3.0, 0.35 + _LINE_IN * len(curves)]
@@ -72,8 +73,7 @@ def _figure(
         upper.set(ylim=(0, 1.02), ylabel="survival")
         upper.margins(x=0.02)
         upper.tick_params(labelbottom=True)
-        if p != NONE:
-            text = f"log-rank p {p}" if p[0] in "<>" else f"log-rank p = {p}"
+        for text in test:
             upper.text(0.02, 0.06, text, transform=upper.transAxes)
         upper.legend(loc=_emptier_corner(curves))
         charts.grid(upper)
@@ -83,7 +83,7 @@ def _figure(
     return charts.draw(
         name,
         f"Survival, {title}",
-        "; ".join(f"{_group(view, g)}: n = {f['n']}" for g, f in curves.items()) + f"; p {p}.",
+        "; ".join([*(f"{_group(view, g)}: n = {f['n']}" for g, f in curves.items()), *test]) + ".",
         paint,
         height=3.3 + _LINE_IN * len(curves),
         caption=f"Kaplan-Meier curves, {title}, with {100 * view.step.confidence:g} % "
@@ -91,6 +91,11 @@ def _figure(
         "between two of them five patients leave, and a straight line stands for the steps that "
         "are not shown. A curve ends where fewer than ten are left.",
     )
+
+
+def _is(p: str) -> str:
+    """Return a p with its sign; what is told in words has one, or needs none."""
+    return f"p = {p}" if p.replace(".", "").isdigit() else f"p {p}"
 
 
 def _emptier_corner(curves: Mapping[str, Values]) -> str:
@@ -135,9 +140,9 @@ def _table(view: StepView, one: Values, title: str) -> Table:
     notes = []
     for key, words in (("log_rank", "Log-rank"), ("log_rank_by_site", "Stratified by site")):
         test = one.get(key, {})
-        if is_number(test.get("p")):
+        if (p := told_p(test)) != NONE:
             chi2 = f"chi-square {fixed(test['chi2'], 2)}, " if is_number(test.get("chi2")) else ""
-            notes.append(f"{words}: {chi2}df {whole(test.get('df'))}, p {p_value(test['p'])}.")
+            notes.append(f"{words}: {chi2}df {whole(test.get('df'))}, p {p}.")
     if any(HIDDEN in row.cells for row in rows):
         notes.append(
             "Hidden: fewer than five in a group, or with or without the event in it, or what "
@@ -180,7 +185,7 @@ def _pairs(view: StepView, one: Values, title: str) -> Table:
             f"{_group(view, pair['a'])} against {pair['b']}",
             (
                 fixed(pair.get("chi2"), 2),
-                p_value(pair.get("p")),
+                told_p(pair),
                 p_value(pair.get("p_adjusted")),
                 p_value(pair.get("p_adjusted_by_site")),
             ),

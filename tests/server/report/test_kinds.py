@@ -212,10 +212,29 @@ def test_kaplan_meier_hides_a_small_group(folder: Path) -> None:
     values: Any = run(step, [patients(300)]).values
     groups = values["strata"]["all"]["groups"]
     groups |= {"b": {"n": 99, "events": None}, "c": {"n": None, "note": "fewer than 5 patients"}}
-    values["strata"]["all"]["log_rank"]["chi2"] = None
-    text = shown(folder, step, {"development": values}).text
+    test = {"chi2": None, "df": 2, "p": None, "p_below": 0.05}
+    values["strata"]["all"]["log_rank"] = test
+    values["strata"]["all"]["log_rank_by_site"] = {**test, "p_below": None}
+    found = shown(folder, step, {"development": values})
     shown_as = ("Arm: b | 99 | hidden |", "Arm: c | hidden |", "Hidden: fewer than five in a")
-    assert all(words in text for words in (*shown_as, "Log-rank: df 2"))
+    tests = ("Log-rank: df 2, p < 0.05.", "Stratified by site: df 2, p 0.05 or more.")
+    assert all(words in found.text for words in (*shown_as, *tests))
+    assert "log-rank p &lt; 0.05" in found.figures[0].svg
+
+
+def test_few_deaths_of_a_group_leave_no_digits_of_a_log_rank_p(folder: Path) -> None:
+    table = patients(300)
+    few = table.columns["arm"] == 1
+    table.columns["died"][few] = (np.arange(few.sum()) < 3).astype(float)
+    step = KaplanMeier(time="days", event="died", group="arm")
+    answer: Any = dict(run(step, [table]).values)
+    for test in [answer["strata"]["all"][key] for key in ("log_rank", "log_rank_by_site")]:
+        assert test["p"] is None
+        assert "p_below" in test
+    text = shown(folder, step, {"development": answer}).text
+    said = [words for words in text.split(" | ") if words.startswith(("Log-rank:", "Strat"))]
+    assert len(said) == 2
+    assert all(words.endswith(("p < 0.001.", "p < 0.05.", "p 0.05 or more.")) for words in said)
 
 
 def test_logistic_has_a_forest_and_odds_ratios(folder: Path) -> None:

@@ -52,4 +52,5 @@ def test_a_part_without_its_events_has_no_curve_and_no_statistic() -> None:
     sites["site.north"] = frozenset({"north"})
     shown = printable_parts(view)["site.north"]["strata"]["all"]
     assert shown["groups"]["a"] == {"n": 30, "events": None}
-    assert shown["log_rank"]["chi2"] is None
+    assert shown["log_rank"]["chi2"] is shown["log_rank"]["p"] is None
+    assert "p_below" in shown["log_rank"]
