@@ -13,6 +13,7 @@ import numpy as np
 
 from common.analyses.analysis import Json
 from common.analyses.delong import wald
+from common.analyses.hidden_cells import LEVELS, below
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,9 @@ def summary_of_few(fixed: Weighed, random: Weighed, level: float) -> dict[str, J
 
     Of k sites there are 2k unknowns, effects and variances, or k where their sizes are known.
     The seven numbers of `summary`, in full, are as many equations. So here are three, of
-    which the mean and its interval are rounded to the power of ten below a third of the
-    standard error, and I^2 to a tenth.
+    which the mean and its interval are rounded to the power of ten below a third of
+    the standard error, and I^2 to a tenth; of p is told below which level it lies, where that
+    is the same for all that is rounded alike.
     """
     from scipy.stats import norm
 
@@ -110,11 +112,16 @@ def summary_of_few(fixed: Weighed, random: Weighed, level: float) -> dict[str, J
     rough = (high - low) / (2 * z)
     shares = _inconsistency(fixed.q, fixed.k - 1, level)["i2"]
     i2 = shares["estimate"] if isinstance(shares, dict) else None
-    told: dict[str, Json] = {"estimate": mean, "se": rough, "ci_low": low, "ci_high": high}
-    told["p"] = float(2 * norm.sf(abs(mean) / rough)) if rough > 0 else None
+    told: dict[str, Json] = {"estimate": mean, "se": float(f"{rough:.1e}")}
+    told |= {"ci_low": low, "ci_high": high, "p": None}
+    reach = unit / 2 / z  # how far the error may be from the rounded one
+    ends = [(abs(mean) + s * unit / 2) / (rough - s * reach) for s in (1, -1)]
+    p_below = {below(float(2 * norm.sf(max(end, 0.0))), LEVELS[0]) for end in ends}
+    told |= {"p_below": p_below.pop()} if len(p_below) == 1 else {}
     return {
         "k": fixed.k,
         "random": told,
+        "rounded_to": unit,
         "i2": {"estimate": round(i2, 1) if isinstance(i2, float) else None},
         "rounded": "of fewer than five sites, as more numbers would tell each site's own",
     }

@@ -141,9 +141,7 @@ def pair_answers(
     coarse = [bool(hidden.curves[[i, j]].any()) for i, j in pairs]
     found = [[_pair(t, k) for k in range(len(pairs))] for t in tests]
     # A hidden p counts as its upper end: that of another, corrected, could be it.
-    most = [
-        [_most(p) if c else p for (_, p), c in zip(of, coarse, strict=True)] for of in found
-    ]
+    most = [[_most(p) if c else p for (_, p), c in zip(of, coarse, strict=True)] for of in found]
     fair = [adjusted(p, how) for p in most]
     out: list[Json] = []
     for k, (i, j) in enumerate(pairs):

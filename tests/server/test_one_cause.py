@@ -52,7 +52,7 @@ def test_steps_that_failed_alike_share_a_row(tmp_path: Path) -> None:
 
 
 def test_models_and_columns_with_one_note_share_it(tmp_path: Path) -> None:
-    step = Logistic(outcome="response", models={n: ("age",) for n in NAMES})
+    step = Logistic(outcome="response", models=dict.fromkeys(NAMES, ("age",)))
     model = {"converged": False, "note": WHY}
     part = {"n": 30, "models": dict.fromkeys(NAMES, model)}
     text = shown(tmp_path, step, {"development": part, "all": part}).text

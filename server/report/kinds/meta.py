@@ -8,7 +8,7 @@ from matplotlib.figure import Figure as Canvas
 
 from server.report import charts
 from server.report.blocks import Block, Figure, Note, Row, Table
-from server.report.numbers import NONE, fixed, is_number, p_value, plural, whole
+from server.report.numbers import NONE, fixed, is_number, p_value, plural, told_p, whole
 from server.report.view import StepView
 
 Values = Mapping[str, Any]
@@ -115,10 +115,9 @@ def _figure(view: StepView, part: str, values: Values) -> Figure:
 def _table(view: StepView, part: str, values: Values) -> Table:
     rows = []
     for name, (middle, low, high) in _lines(values).items():
-        decimals = 3 if values["effect"] in ("auc", "proportion") else 2
-        interval = f"{fixed(low, decimals)} to {fixed(high, decimals)}" if low is not None else NONE
-        p = p_value(values[name].get("p")) if values["effect"] in _NULL_OF_P else NONE
-        rows.append(Row(_MODELS[name], (fixed(middle, decimals), interval, p)))
+        interval = f"{_told(values, low)} to {_told(values, high)}" if low is not None else NONE
+        p = told_p(values[name]) if values["effect"] in _NULL_OF_P else NONE
+        rows.append(Row(_MODELS[name], (_told(values, middle), interval, p)))
     notes = [_spread(values)]
     if int(values["k"]) < 5:
         notes.append("With so few sites the variance between them is hardly known.")
@@ -140,13 +139,28 @@ _NULL_OF_P = ("log_odds_ratio", "mean_difference", "standardised_difference")
 """Effects whose p is of no effect; that of a mean, a share or an AUC is of zero."""
 
 
+def _told(values: Values, printed: float | None) -> str:
+    """Return an effect, on the scale it is printed on, with no digit that is not known.
+
+    A rounded answer is known to half of what it is rounded to: the last digit, to one.
+    """
+    effect = values["effect"]
+    most = 3 if effect in ("auc", "proportion") else 2
+    if printed is None or not is_number(unit := values.get("rounded_to")):
+        return fixed(printed, most)
+    slope = {"log_odds_ratio": printed, "proportion": printed * (1 - printed)}.get(effect, 1.0)
+    known = unit / 2 * slope
+    decimals = min(most, math.floor(-math.log10(known))) if known > 0 else most
+    return fixed(round(printed, decimals), max(decimals, 0))
+
+
 def _spread(values: Values) -> str:
     q, df = values.get("q"), values.get("df")
     p = p_value(values.get("p_heterogeneity"))
     i2 = values.get("i2") or {}
     share = f"I\N{SUPERSCRIPT TWO} {fixed(100 * (i2.get('estimate') or 0.0), 0)} %"
     if q is None:
-        return f"Heterogeneity: {share}."
+        return f"Heterogeneity: {share}, to the nearest ten."
     text = f"Heterogeneity: Q {fixed(q, 2)}, df {whole(df)}, p {p}"
     if is_number(i2.get("estimate")):
         text += f"; {share}"

@@ -149,6 +149,11 @@ def test_of_three_sites_is_told_the_random_mean_to_a_tenth_of_its_error(step: Me
     for name in ("estimate", "ci_low", "ci_high"):
         assert answer["random"][name] == pytest.approx(theirs[name], abs=0.2 * theirs["se"])
         assert answer["random"][name] != theirs[name]
+        ticks = answer["random"][name] / answer["rounded_to"]
+        assert ticks == pytest.approx(round(ticks), abs=1e-6)
+    assert answer["random"]["p"] is None
+    level = {True: 0.001, False: 0.05 if theirs["p"] < 0.05 else None}[theirs["p"] < 0.001]
+    assert answer["random"].get("p_below", level) == level
 
 
 def test_two_rounds() -> None:

@@ -19,9 +19,9 @@ from common.analyses.runner import run
 from common.analyses.standardise import Standardise
 from common.analyses.svm import Svm
 from common.step import Step
+from server.report.headings import heading_of
 from server.report.numbers import p_value
 from server.report.record import read_record
-from server.report.headings import heading_of
 from server.report.view import StepView
 from tests.server.report.folders import SITES, write_run
 from tests.server.report.test_kinds import CONTRACT, STUDY, patients, shown

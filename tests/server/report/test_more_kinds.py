@@ -78,9 +78,36 @@ def test_a_meta_analysis_is_a_forest_of_ratios(folder: Path) -> None:
     assert "the odds ratio of Death for Response" in found.sentence
     few = run(step, [patients(n) for n in (300, 250, 200)]).values
     text = shown(folder, step, {"development": dict(few)}).text
-    assert f"{np.exp(few['random']['estimate']):.2f}" in text  # type: ignore[index,call-overload,arg-type]
     assert "Rounded, of fewer than five sites" in text
     assert "Hartung" not in text
+
+
+@pytest.mark.parametrize(
+    ("effect", "unit", "told"),
+    [
+        ("mean", 10.0, "60 | 30 to 90"),
+        ("mean", 0.1, "60.0 | 30.0 to 90.0"),
+        ("log_odds_ratio", 0.1, "1.5 | 0.7 to 4"),
+        ("log_odds_ratio", 0.01, "1.49 | 0.67 to 4.5"),
+        ("proportion", 0.1, "0.6 | 0.4 to 0.82"),
+        ("auc", 0.01, "0.40 | \N{MINUS SIGN}0.40 to 1.50"),
+    ],
+)
+def test_a_rounded_meta_analysis_prints_no_digit_that_is_not_known(
+    folder: Path, effect: str, unit: float, told: str
+) -> None:
+    ends = (60.0, 30.0, 90.0) if effect == "mean" else (0.4, -0.4, 1.5)
+    random: Any = dict(zip(("estimate", "ci_low", "ci_high"), ends, strict=True))
+    random |= {"p": None, "p_below": 0.05}
+    values = {"effect": effect, "k": 3, "n": 90, "rounded_to": unit, "rounded": "of few"}
+    values |= {"random": random, "i2": {"estimate": 0.4}}
+    of = {} if effect == "proportion" else {"of": "age"}
+    outcome = {} if effect == "mean" else {"outcome": "response"}
+    step = Meta.model_validate({"effect": effect, **of, **outcome})
+    text = shown(folder, step, {"development": values}).text
+    assert f"| {told} |" in text
+    assert "I² 40 %, to the nearest ten." in text
+    assert ("< 0.05" in text) == (effect == "log_odds_ratio")
 
 
 def test_a_scan_of_cut_offs_names_its_best_and_the_adjusted_p(folder: Path) -> None:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from server.report.headings import heading_of
 from server.report.record import read_record
 from server.report.score_names import score_names
-from server.report.headings import heading_of
 from server.report.view import view_of
 from tests.server.report.folders import SITES, write_run
 
