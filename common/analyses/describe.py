@@ -1,6 +1,5 @@
 """Table 1: n, missing, mean, SD, quantiles and level counts, over sites or at one."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
@@ -8,11 +7,22 @@ import numpy as np
 from pydantic import Field
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
+from common.analyses.describe_answer import (
+    Moments,
+    as_counts,
+    category,
+    hidden_category,
+    hidden_number,
+    is_yes_or_no,
+    number,
+    shown_levels,
+    told_quantiles,
+)
+from common.analyses.describe_groups import Groups, groups_by
 from common.analyses.few import few_of_a_value
 from common.analyses.plain import floats
-from common.analyses.publish import SMALLEST_CELL, few, shown_counts
+from common.analyses.publish import SMALLEST_CELL, few
 from common.analyses.quantiles import Window, count_below, opened, search_here, search_many
-from common.analyses.rare_levels import is_binary
 from common.analyses.spread import unit_of, without_rounding
 from common.analyses.wide import read_wide, wide_schema, wide_sums
 from common.cohort import Column
@@ -32,18 +42,25 @@ class Describe(Step):
     Mean and SD by the two-pass formula (Chan, Golub, LeVeque, Am Stat 37:242, 1983);
     quantiles (inverted CDF) by search on counts, to 2**-24 of the column's declared range
     or to the narrowest window that holds five patients; none without a range. One to
-    four cases of a level, or without a value, are not printed.
+    four cases of a level, or without a value, are not printed; whole numbers 0 and 1 are
+    counted as a category. With `by`, the same for each group, over the cases that have one:
+    of a group of one to four nothing is told, nor of one more, and of a column that so few
+    of a group have no mean of that group and of one more.
 
-    Rounds: 3; a site alone: 2, as it searches its quantiles itself.
+    Rounds: 3, whatever the groups; a site alone: 2, as it searches its quantiles itself.
     """
 
     kind: Literal["describe"] = "describe"
     of: tuple[str, ...] = Field(min_length=1, description="columns to describe")
+    by: str | None = Field(
+        default=None,
+        description="a category, or whole numbers 0 and 1: a column for each of its levels",
+    )
     quantiles: tuple[Fraction, ...] = (0.25, 0.5, 0.75)
 
     def columns(self) -> tuple[str, ...]:
         """Return the columns it reads."""
-        return self.of
+        return self.of if self.by is None else tuple(dict.fromkeys((self.by, *self.of)))
 
     def expand(self, known: tuple[str, ...]) -> "Describe":
         """Return the step with patterns such as "scores.dice_*" spelled out."""
@@ -63,41 +80,54 @@ class Describe(Step):
         schema |= {f"below.{c}": fine_grid(*e.shape, behind="n") for c, e in _edges(ask).items()}
         if ask.values.get("alone"):
             shape = (len(self.quantiles), len(_WINDOW))
-            schema |= {f"windows.{c}": real(*shape) for c in _ranged(numbers, contract)}
-        return schema
+            searched = _ranged(self._searched(contract))
+            schema |= {f"windows.{c}": real(*shape) for c in searched}
+        groups = self._groups(contract)
+        return schema | (groups.schema(ask, contract) if groups else {})
 
     def summarise(self, table: Table, ask: Ask) -> Sums:
         """Return one site's sums."""
+        groups = self._groups(table.contract)
+        rows = groups.rows(table) if groups else table
         numbers = _numbers(self.of, table.contract)
-        sums: dict[str, Array] = {"n": np.array(table.n), "n_patients": np.array(table.n_patients)}
+        sums: dict[str, Array] = {"n": np.array(rows.n), "n_patients": np.array(rows.n_patients)}
+        values = {c: _valid(rows, c) for c in numbers}
         if ask.phase == "counts":
-            valid = [_valid(table, c) for c in numbers]
-            sums["few"] = np.array([_is_few(table, c) for c in numbers], np.int64)
-            sums |= {"valid": np.array([v.size for v in valid], np.int64)}
-            size = np.array([np.abs(v).sum() for v in valid])
-            sums |= wide_sums("sum", np.array([v.sum() for v in valid]), size)
-            for c in _categories(self.of, table.contract):
-                sums |= _levels(table, c)
+            sums |= self._counts(rows, values)
         if "means" in ask.arrays:
-            sums |= _deviations(table, numbers, ask.arrays)
+            sums |= _deviations(values, ask.arrays)
+        if groups:
+            sums |= groups.sums(rows, ask, table.n - rows.n)
+            values |= groups.values(rows)
         for c, edges in _edges(ask).items():
-            sums[f"below.{c}"] = count_below(_valid(table, c), edges)
+            sums[f"below.{c}"] = count_below(values[c], edges)
         if ask.values.get("alone"):
-            for c in _ranged(numbers, table.contract):
-                sums[f"windows.{c}"] = self._windows_here(table, c)
+            searched = self._searched(table.contract)
+            for c in _ranged(searched):
+                sums[f"windows.{c}"] = self._windows_here(searched[c], values[c], rows)
+        return sums
+
+    def _counts(self, rows: Table, values: Mapping[str, Floats]) -> Sums:
+        valid, size = [*values.values()], [np.abs(v).sum() for v in values.values()]
+        sums: dict[str, Array] = {"valid": np.array([v.size for v in valid], np.int64)}
+        sums["few"] = np.array([_is_few(rows, c) for c in values], np.int64)
+        sums |= wide_sums("sum", np.array([v.sum() for v in valid]), np.array(size))
+        for c in _categories(self.of, rows.contract):
+            sums |= _levels(rows, c)
         return sums
 
     def solve(self, contract: Contract, *, alone: bool = False) -> Solve:
         """Ask for counts, then for deviations; search the quantiles beside them."""
-        numbers = _numbers(self.of, contract)
-        ranged = () if alone else _ranged(numbers, contract)
-        searching = search_many(contract, ranged, self.quantiles, SMALLEST_CELL)
+        groups, searched = self._groups(contract), self._searched(contract)
+        ranged = _ranged(searched)
         windows: dict[str, list[Window]] = {}
-        edges = next(searching) if ranged else {}
+        searching = search_many(searched, () if alone else ranged, self.quantiles, SMALLEST_CELL)
+        edges = next(searching) if ranged and not alone else {}
         first = total = yield _ask("counts", edges, {}, alone=alone)
         total_of, size = read_wide("sum", first)
         n, unit = first["valid"], unit_of(size)
         means = total_of / np.maximum(n, 1)
+        arrays = {"means": means, "unit": unit, **(groups.centre(first) if groups else {})}
         spread: Sums = {}
         while edges or not spread:
             if edges:
@@ -107,21 +137,53 @@ class Describe(Step):
                 except StopIteration as stop:
                     edges, windows = {}, stop.value
             if not spread:
-                spread = total = yield _ask(
-                    "spread", edges, {"means": means, "unit": unit}, alone=False
-                )
+                spread = total = yield _ask("spread", edges, arrays, alone=False)
             elif edges:
                 total = yield _ask("search", edges, {}, alone=False)
         if alone:
-            ranged = _ranged(numbers, contract)
-            windows = {c: _read_windows(first[f"windows.{c}"], contract[c]) for c in ranged}
-        return Answer(_table_one(self, contract, first, _moments(n, means, spread, unit), windows))
+            windows = {c: _read_windows(first[f"windows.{c}"], searched[c]) for c in ranged}
+        values = self._table_one(contract, first, _moments(n, means, spread, unit), windows)
+        if groups:
+            over_all = _columns_of(values)
+            values |= groups.answer(contract, (first, spread), over_all, windows, self.quantiles)
+        return Answer(values)
 
-    def _windows_here(self, table: Table, column: str) -> Floats:
-        found = search_here(
-            table.contract[column], self.quantiles, _valid(table, column), table.smallest_cell
-        )
+    def _groups(self, contract: Contract) -> Groups | None:
+        return None if self.by is None else groups_by(self.by, self.of, contract)
+
+    def _searched(self, contract: Contract) -> dict[str, Column]:
+        """Return the columns that may have quantiles, those of each group by themselves."""
+        groups = self._groups(contract)
+        numbers = {c: contract[c] for c in _numbers(self.of, contract)}
+        return numbers | (groups.contract(contract) if groups else {})
+
+    def _windows_here(self, column: Column, values: Floats, rows: Table) -> Floats:
+        found = search_here(column, self.quantiles, values, rows.smallest_cell)
         return np.array([[getattr(w, name) for name in _WINDOW] for w in found])
+
+    def _table_one(
+        self,
+        contract: Contract,
+        first: Sums,
+        moments: Sequence[Moments],
+        windows: Mapping[str, list[Window]],
+    ) -> dict[str, Json]:
+        n_cases = int(first["n"])
+        columns: dict[str, Json] = {}
+        for i, c in enumerate(_numbers(self.of, contract)):
+            of, column = moments[i], contract[c]
+            told = told_quantiles(self.quantiles, windows.get(c, []))
+            shown = shown_levels(of.counts if is_yes_or_no(column) else [of.n], n_cases)
+            hide = bool(first["few"][i]) or few(of.n)
+            columns[c] = hidden_number(column) if hide else number(column, of, shown, told)
+        for c in _categories(self.of, contract):
+            levels, counts = contract[c].levels, as_counts(first[f"levels.{c}"])
+            shown = shown_levels(counts, n_cases)
+            hide = bool(first[f"hidden.{c}"])
+            columns[c] = hidden_category(levels) if hide else category(levels, shown, sum(counts))
+        head: dict[str, Json] = {"n": n_cases, "n_patients": int(first["n_patients"])}
+        # Quantiles say themselves between which edges they lie.
+        return {**head, "mode": "exact", "columns": columns}
 
 
 def _ask(
@@ -148,8 +210,13 @@ def _categories(of: Sequence[str], contract: Contract) -> tuple[str, ...]:
     return tuple(c for c in of if contract[c].type == "category")
 
 
-def _ranged(numbers: Sequence[str], contract: Contract) -> tuple[str, ...]:
-    return tuple(c for c in numbers if contract[c].range is not None)
+def _ranged(columns: Contract) -> tuple[str, ...]:
+    return tuple(name for name, column in columns.items() if column.range is not None)
+
+
+def _columns_of(values: Mapping[str, Json]) -> Mapping[str, Json]:
+    columns = values["columns"]
+    return columns if isinstance(columns, dict) else {}
 
 
 def _valid(table: Table, column: str) -> Floats:
@@ -177,76 +244,25 @@ def _levels(table: Table, column: str) -> dict[str, Array]:
     return {f"levels.{column}": shown, f"hidden.{column}": np.array(int(hidden))}
 
 
-def _deviations(
-    table: Table, numbers: Sequence[str], arrays: Mapping[str, Array]
-) -> dict[str, Array]:
-    about = zip(numbers, arrays["means"], arrays["unit"], strict=True)
-    off = [(_valid(table, c) - mean) / unit for c, mean, unit in about]
+def _deviations(values: Mapping[str, Floats], arrays: Mapping[str, Array]) -> dict[str, Array]:
+    about = zip(values.values(), arrays["means"], arrays["unit"], strict=True)
+    off = [(v - mean) / unit for v, mean, unit in about]
     return {
         "d": np.array([d.sum() for d in off]),
         "d2": np.array([(d * d).sum() for d in off]),
     }
 
 
-def _moments(n: Array, means: Array, spread: Sums, unit: Floats) -> tuple[Floats, Floats, Array]:
+def _moments(n: Array, means: Array, spread: Sums, unit: Floats) -> list[Moments]:
     safe = np.maximum(n, 1)
     shift = spread["d"] / safe
     squares = np.maximum(spread["d2"] - safe * shift**2, 0.0) * unit**2
     squares = without_rounding(squares, floats(n), means)  # of a constant nothing is left
-    return means + shift * unit, np.sqrt(squares / np.maximum(n - 1, 1)), n
+    sd = np.sqrt(squares / np.maximum(n - 1, 1))
+    of = zip(n, means + shift * unit, sd, strict=True)
+    return [Moments(int(k), float(mean), float(s)) for k, mean, s in of]
 
 
 def _read_windows(sums: Array, column: Column) -> list[Window]:
     rows = [(float(w[0]), float(w[1]), int(w[2]), int(w[3]), int(w[4])) for w in sums]
     return [opened(Window(*row), column) for row in rows]
-
-
-def _table_one(
-    analysis: Describe,
-    contract: Contract,
-    first: Sums,
-    moments: tuple[Floats, Floats, Array],
-    windows: Mapping[str, list[Window]],
-) -> dict[str, Json]:
-    n_cases = int(first["n"])
-    columns: dict[str, Json] = {}
-    for i, c in enumerate(_numbers(analysis.of, contract)):
-        mean, sd, n = (float(m[i]) for m in moments)
-        hidden = bool(first["few"][i]) or few(int(n))
-        hidden |= is_binary(c, contract) and 0 < min(mean, 1 - mean) * n < SMALLEST_CELL - 0.5
-        present, missing = shown_counts([int(n), n_cases - int(n)])
-        columns[c] = {
-            "n": None if hidden else present,
-            "missing": None if hidden else missing,
-            "mean": mean if n and not hidden else None,
-            "sd": sd if n > 1 and not hidden else None,
-            "quantiles": _quantiles(analysis.quantiles, windows.get(c, [])),
-            "unit": contract[c].unit,
-        }
-    for c in _categories(analysis.of, contract):
-        columns[c] = _category(
-            contract[c], first[f"levels.{c}"], int(first[f"hidden.{c}"]), n_cases
-        )
-    head: dict[str, Json] = {"n": n_cases, "n_patients": int(first["n_patients"])}
-    # Quantiles say themselves between which edges they lie.
-    return {**head, "mode": "exact", "columns": columns}
-
-
-def _quantiles(at: Sequence[float], windows: Sequence[Window]) -> list[Json]:
-    return [
-        {"at": q, "value": w.value, "low": w.low, "high": w.high}
-        for q, w in zip(at, windows, strict=False)
-        if w.inside and not math.isnan(w.value)
-    ]
-
-
-def _category(column: Column, counts: Array, hidden: int, n_cases: int) -> dict[str, Json]:
-    if hidden:
-        return {"levels": dict.fromkeys(column.levels), "n": None, "missing": None}
-    n = int(np.sum(counts))
-    # Those without a value are a cell as the levels are: all add up to the cases.
-    *shown, missing = shown_counts([*(int(n) for n in counts), n_cases - n])
-    if few(n):
-        shown, missing = [None] * len(column.levels), None
-    levels: dict[str, Json] = dict(zip(column.levels, shown, strict=True))
-    return {"levels": levels, "n": None if missing is None else n, "missing": missing}

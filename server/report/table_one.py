@@ -1,7 +1,7 @@
-"""Table 1: who is in the study, a column for each part, small counts hidden."""
+"""Table 1: who is in the study, a column for each part or group, small counts hidden."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from common.analyses.publish import SMALLEST_CELL
 from server.report.blocks import Row, Table
@@ -21,7 +21,26 @@ _QUARTERS = (0.25, 0.5, 0.75)
 _MEDIAN = "median [IQR]"
 
 
-def table_one(view: StepView, columns: Sequence[str]) -> Table:
+Entries: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""What is told of one column in each column of the table."""
+_Kept: TypeAlias = Collection[tuple[str, str]]
+_OVERALL = ""
+
+
+def tables_one(view: StepView, columns: Sequence[str]) -> Iterator[Table]:
+    """Yield a table of columns by part, or, of a step by groups, one for each part."""
+    if getattr(view.step, "by", None) is None:
+        yield _by_part(view, columns)
+        return
+    groups = [*next(iter(view.parts.values()))["groups"]]
+    printed = {(c, g): _printed_of(view, c, g) for c in columns for g in (_OVERALL, *groups)}
+    told = _printed(view, {part: _sizes(values) for part, values in view.parts.items()})
+    for part in view.parts:
+        kept = {at for at, parts in printed.items() if part in parts}
+        yield _by_group(view, columns, part, groups if part in told else (), kept)
+
+
+def _by_part(view: StepView, columns: Sequence[str]) -> Table:
     """Return a table of columns by part; refused parts keep their place."""
     parts = [*view.parts]
     refused = [part for part in view.refused if part not in parts]
@@ -29,11 +48,59 @@ def table_one(view: StepView, columns: Sequence[str]) -> Table:
     first = [_size(view.parts[part]) for part in parts] + ["not released"] * len(refused)
     rows = [Row("Cases", tuple(first), "total")]
     for column in columns:
-        for row in _rows(view, column):
+        found = {part: values["columns"].get(column, {}) for part, values in view.parts.items()}
+        printed = _printed(view, found) if _is_counted(found) else parts
+        for row in _rows(view, column, found, printed):
             rows.append(Row(row.head, (*row.cells, *[NONE] * len(refused)), row.form))
             if row.form == "group" and not row.cells:
                 rows[-1] = row
     return Table("Characteristics of the cases", head, tuple(rows), tuple(_notes(view, rows)))
+
+
+def _by_group(
+    view: StepView, columns: Sequence[str], part: str, groups: Sequence[str], kept: _Kept
+) -> Table:
+    """Return a table of one part, by group.
+
+    Args:
+        view: of the step.
+        columns: its rows.
+        part: whose cases it is of.
+        groups: none where they cannot stand beside those of the other parts.
+        kept: the columns, each with a group, whose counts can.
+    """
+    values, by = view.parts[part], view.label(view.step.by, unit=False)
+    of = {_OVERALL: values, **{name: values["groups"][name] for name in groups}}
+    sizes = [whole(of[g]["n"]) if is_number(of[g]["n"]) else HIDDEN for g in groups]
+    rows = [Row("Cases", (_size(values), *sizes), "total")]
+    for column in columns:
+        found = {name: one["columns"][column] for name, one in of.items()}
+        rows += _rows(view, column, found, [name for name in of if (column, name) in kept])
+    notes = [*_notes(view, rows), *_lacking(values, by)]
+    if not groups:
+        notes.append("The groups are not shown: beside other parts they would tell of few.")
+    title = f"Characteristics of the cases by {by}, {view.title(part)}"
+    return Table(title, ("", "Overall", *(f"{by}: {g}" for g in groups)), tuple(rows), tuple(notes))
+
+
+def _printed_of(view: StepView, column: str, group: str) -> tuple[str, ...]:
+    """Return the parts whose counts of a column in a group can stand on one page."""
+    found = {
+        part: (values if group == _OVERALL else values["groups"][group])["columns"][column]
+        for part, values in view.parts.items()
+    }
+    return _printed(view, found) if _is_counted(found) else (*found,)
+
+
+def _sizes(values: Mapping[str, Any]) -> dict[str, Any]:
+    levels = {name: of["n"] for name, of in values["groups"].items()}
+    return {"levels": levels, "n": values["n"]}
+
+
+def _lacking(values: Mapping[str, Any], by: str) -> Iterator[str]:
+    if values["lacking"] != 0:
+        n = f"fewer than {SMALLEST_CELL}" if values["lacking"] is None else whole(values["lacking"])
+        yield f"Not in the table, as of no group: {n} without {by}."
 
 
 def spread_text(found: Mapping[str, Any], decimals: int) -> str:
@@ -70,15 +137,30 @@ def _size(values: Mapping[str, Any]) -> str:
     return f"{whole(n)}\n{whole(n_patients)} patients"
 
 
-def _rows(view: StepView, column: str) -> Iterator[Row]:
-    found = {part: values["columns"].get(column, {}) for part, values in view.parts.items()}
-    if any("levels" in entry for entry in found.values()):
-        yield from _category(view, column, found)
-    else:
+def _is_counted(found: Entries) -> bool:
+    return any("levels" in entry for entry in found.values())
+
+
+def _rows(view: StepView, column: str, found: Entries, printed: Collection[str]) -> Iterator[Row]:
+    """Yield the rows of a column.
+
+    Args:
+        view: of the step.
+        column: of the study.
+        found: what is told of it in each column of the table.
+        printed: those whose counts can be printed.
+    """
+    if not _is_counted(found):
         yield from _number(view, column, found)
+    elif getattr(view.column(column), "type", "") == "category":
+        yield from _category(view, column, found, printed)
+    else:
+        ones = tuple(_level(entry, "1", at in printed) for at, entry in found.items())
+        yield Row(f"{view.label(column)}, n (%)", ones)
+        yield from _missing(found, printed)
 
 
-def _number(view: StepView, column: str, found: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:
+def _number(view: StepView, column: str, found: Entries) -> Iterator[Row]:
     whole_numbers = getattr(view.column(column), "type", "") == "integer"
     spreads = [e["sd"] for e in found.values() if is_number(e.get("sd"))]
     decimals = 1 if whole_numbers else decimals_for(min(spreads, default=None))
@@ -89,9 +171,14 @@ def _number(view: StepView, column: str, found: Mapping[str, Mapping[str, Any]])
     medians = tuple(median_text(entry, at) or NONE for entry in found.values())
     if getattr(view.column(column), "range", None) and set(_QUARTERS) & set(view.step.quantiles):
         yield Row(_MEDIAN, medians, "level")
-    if any(entry.get("missing") for entry in found.values()):
-        cells = tuple(whole(entry.get("missing")) for entry in found.values())
-        yield Row("missing", cells, "level")
+    yield from _missing(found, found)
+
+
+def _missing(found: Entries, printed: Collection[str]) -> Iterator[Row]:
+    told = {at: entry.get("missing") for at, entry in found.items() if at in printed}
+    if any(told.values()):
+        cells = (whole(told[at]) if is_number(told.get(at)) else HIDDEN for at in found)
+        yield Row("missing", tuple(cells), "level")
 
 
 def _mean(entry: Mapping[str, Any], decimals: int) -> str:
@@ -101,19 +188,15 @@ def _mean(entry: Mapping[str, Any], decimals: int) -> str:
     return fixed(entry["mean"], decimals) + sd
 
 
-def _category(view: StepView, column: str, found: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:
-    printed = _printed(view, found)
+def _category(
+    view: StepView, column: str, found: Entries, printed: Collection[str]
+) -> Iterator[Row]:
     levels = next(iter(found.values()))["levels"]
     yield Row(f"{view.label(column)}, n (%)", form="group")
     for level in levels:
-        cells = tuple(_level(found[part], level, part in printed) for part in found)
+        cells = tuple(_level(entry, level, at in printed) for at, entry in found.items())
         yield Row(str(level), cells, "level")
-    if any(entry.get("missing") for part, entry in found.items() if part in printed):
-        cells = tuple(
-            whole(entry.get("missing")) if part in printed else NONE
-            for part, entry in found.items()
-        )
-        yield Row("missing", cells, "level")
+    yield from _missing(found, printed)
 
 
 def _level(entry: Mapping[str, Any], level: str, printed: bool) -> str:
@@ -123,7 +206,7 @@ def _level(entry: Mapping[str, Any], level: str, printed: bool) -> str:
     return HIDDEN if n is None else share(n, entry.get("n"))
 
 
-def _printed(view: StepView, found: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+def _printed(view: StepView, found: Entries) -> tuple[str, ...]:
     """Return the parts whose counts can stand on one page, see `suppression`."""
     roster = view.record.run.roster
     order = sorted(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from common.analyses import describe
+from common.analyses import describe_answer
 from common.analyses.describe import Describe
 from common.analyses.runner import run
 from common.cohort import Column
@@ -36,7 +36,7 @@ def _hidden(tables: list[Table]) -> int | None:
 
 
 def test_without_the_rule_the_cell_stands_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(describe, "shown_counts", list)
+    monkeypatch.setattr(describe_answer, "shown_counts", list)
     assert _hidden(_tables()) == 3
 
 
@@ -46,7 +46,7 @@ def test_without_secondary_suppression_the_cell_follows_from_the_total(
     def primary(counts: list[int]) -> list[int | None]:
         return [None if 0 < n < 5 else n for n in counts]
 
-    monkeypatch.setattr(describe, "shown_counts", primary)
+    monkeypatch.setattr(describe_answer, "shown_counts", primary)
     assert _hidden(_tables()) == 3
 
 

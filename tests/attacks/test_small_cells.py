@@ -12,7 +12,7 @@ import pytest
 from common.analyses import (
     cross_tabulate,
     cutoff_scan,
-    describe,
+    describe_answer,
     reclassification,
     survival_table,
     two_way,
@@ -89,7 +89,7 @@ def _missing() -> list[Table]:
 def test_without_the_rule_table_one_counts_the_two_without_a_value(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(describe, "shown_counts", list)
+    monkeypatch.setattr(describe_answer, "shown_counts", list)
     column = run(Describe(of=("marker",)), _missing()).values["columns"]["marker"]  # type: ignore[index,call-overload]
     assert column["missing"] == 2
 

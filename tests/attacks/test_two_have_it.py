@@ -47,7 +47,11 @@ MODELLED: list[dict[str, Any]] = [
     {**FEW_EVENT, "models": {"m": ["age"]}},
 ]
 SETTINGS: Mapping[str, list[dict[str, Any]]] = {
-    "describe": [{"of": ["few", "few_yes", "age"]}],
+    "describe": [
+        {"of": ["few", "few_yes", "age"]},
+        {"of": ["few", "few_yes", "age"], "by": "sex"},
+        {"of": ["age", "y"], "by": "few_yes"},
+    ],
     "missingness": [{"of": ["few", "age"]}, {"of": ["few"], "by": "sex"}],
     "moments": [{"of": ["few", "few_days", "age"]}],
     "histogram": [{"of": ["few", "age"], "by": "sex"}, {"of": ["age"], "by": "few_yes"}],

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from server.report.blocks import Block
 from server.report.likeness import likeness_blocks, likeness_in
 from server.report.scores import score_blocks, scores_in
-from server.report.table_one import table_one
+from server.report.table_one import tables_one
 from server.report.view import StepView
 from server.report.words import listed
 
@@ -19,10 +19,11 @@ def sentence(view: StepView) -> str:
     if likeness_in(view):
         networks = listed(list(dict.fromkeys(one.predict for one in likeness_in(view))))
         return f"Describe how like the originals the images made in {networks} are."
-    names = [view.label(c, unit=False) for c in view.step.columns()]
+    names = [view.label(c, unit=False) for c in view.step.of]
     if len(names) > 8:
         names = [*names[:7], f"{len(names) - 7} more columns"]
-    return f"Describe {listed(names)}."
+    by = f", by {view.label(view.step.by, unit=False)}" if view.step.by else ""
+    return f"Describe {listed(names)}{by}."
 
 
 def blocks(view: StepView) -> Iterator[Block]:
@@ -33,6 +34,6 @@ def blocks(view: StepView) -> Iterator[Block]:
     finer = likeness_in(view)
     yield from likeness_blocks(view, finer)
     shown = {s.column for s in found} | {c for one in finer for c in one.columns}
-    others = [c for c in view.step.columns() if c not in shown]
+    others = [c for c in view.step.of if c not in shown]
     if others:
-        yield table_one(view, others)
+        yield from tables_one(view, others)
