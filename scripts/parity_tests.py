@@ -36,7 +36,7 @@ from tests.common.analyses import (
     test_icc,
     test_missingness,
 )
-from tests.common.analyses.readings import groups_of, readings
+from tests.common.analyses.readings import STAGES, groups_of, readings
 from tests.common.analyses.tables import pooled, split_unevenly
 
 OF = ("age", "marker", "raw", "huge", "tiny", "near", "constant")
@@ -49,6 +49,8 @@ def cases() -> Iterator[Case]:
     """Yield the cases."""
     table = readings(400, seed=4)
     yield _case("describe", Describe(of=DESCRIBED), table, "numpy", lambda a: _described(a, table))
+    step = Describe(of=DESCRIBED, by="stage")
+    yield _case("describe by groups", step, table, "numpy", lambda a: _by_stage(a, table))
     gappy = test_missingness.gappy(400, 2)
     step = Missingness(of=test_missingness.OF, by="sex")
     yield _case("missingness", step, gappy, "numpy", lambda a: _missing(a, gappy))
@@ -91,9 +93,20 @@ def _near_zero(name: str, x: np.ndarray) -> np.ndarray:
 
 
 def _described(answer: Answer, table: Table) -> Pairs:
+    yield from _columns(answer.values["columns"], table)
+
+
+def _by_stage(answer: Answer, table: Table) -> Pairs:
+    for code, level in enumerate(STAGES):
+        group = answer.values["groups"][level]  # type: ignore[index,call-overload]
+        yield from _columns(group["columns"], table.rows(table.columns["stage"] == code))
+
+
+def _columns(columns: Any, table: Table) -> Pairs:
     for name in DESCRIBED:
-        found, x = answer.values["columns"][name], _values(table, name)  # type: ignore[index,call-overload]
-        yield found["n"], x.size
+        found, x = columns[name], _values(table, name)
+        if found["n"] is not None:
+            yield found["n"], x.size
         yield found["mean"], x.mean()
         sd = 0.0 if name == "constant" else _near_zero(name, x).std(ddof=1)
         yield found["sd"], sd  # numpy's own of equal numbers is 1e-16

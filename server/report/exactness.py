@@ -16,7 +16,7 @@ _OF = {"auc": "its AUC", "statistic": "its statistic"}
 
 def exactness(view: StepView) -> str | None:
     """Return in words how exact a step's numbers are; None where nothing says it."""
-    if view.kind in _OWN_WORDS:
+    if view.kind in _OWN_WORDS or any(values.get("rounded") for values in view.parts.values()):
         return None
     found = [one for values in view.parts.values() for one in _modes(values, "")]
     binned: dict[str, float] = {}

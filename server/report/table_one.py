@@ -54,7 +54,8 @@ def _by_part(view: StepView, columns: Sequence[str]) -> Table:
             rows.append(Row(row.head, (*row.cells, *[NONE] * len(refused)), row.form))
             if row.form == "group" and not row.cells:
                 rows[-1] = row
-    return Table("Characteristics of the cases", head, tuple(rows), tuple(_notes(view, rows)))
+    notes = _notes(rows, len(parts), refused=bool(refused))
+    return Table("Characteristics of the cases", head, tuple(rows), tuple(notes))
 
 
 def _by_group(
@@ -76,7 +77,7 @@ def _by_group(
     for column in columns:
         found = {name: one["columns"][column] for name, one in of.items()}
         rows += _rows(view, column, found, [name for name in of if (column, name) in kept])
-    notes = [*_notes(view, rows), *_lacking(values, by)]
+    notes = [*_notes(rows, len(of)), *_lacking(values, by)]
     if not groups:
         notes.append("The groups are not shown: beside other parts they would tell of few.")
     title = f"Characteristics of the cases by {by}, {view.title(part)}"
@@ -100,7 +101,7 @@ def _sizes(values: Mapping[str, Any]) -> dict[str, Any]:
 def _lacking(values: Mapping[str, Any], by: str) -> Iterator[str]:
     if values["lacking"] != 0:
         n = f"fewer than {SMALLEST_CELL}" if values["lacking"] is None else whole(values["lacking"])
-        yield f"Not in the table, as of no group: {n} without {by}."
+        yield f"Not in the table: {n} cases without {by}, which are of no group."
 
 
 def spread_text(found: Mapping[str, Any], decimals: int) -> str:
@@ -168,7 +169,7 @@ def _number(view: StepView, column: str, found: Entries) -> Iterator[Row]:
     means = tuple(_mean(entry, decimals) for entry in found.values())
     yield Row("mean (SD)", means, "level")
     at = 0 if whole_numbers else decimals
-    medians = tuple(median_text(entry, at) or NONE for entry in found.values())
+    medians = tuple(_median(entry, at) for entry in found.values())
     if getattr(view.column(column), "range", None) and set(_QUARTERS) & set(view.step.quantiles):
         yield Row(_MEDIAN, medians, "level")
     yield from _missing(found, found)
@@ -179,6 +180,12 @@ def _missing(found: Entries, printed: Collection[str]) -> Iterator[Row]:
     if any(told.values()):
         cells = (whole(told[at]) if is_number(told.get(at)) else HIDDEN for at in found)
         yield Row("missing", tuple(cells), "level")
+
+
+def _median(entry: Mapping[str, Any], decimals: int) -> str:
+    if entry and not is_number(entry.get("mean")) and entry.get("n") is None:
+        return HIDDEN
+    return median_text(entry, decimals) or NONE
 
 
 def _mean(entry: Mapping[str, Any], decimals: int) -> str:
@@ -223,19 +230,19 @@ def _printed(view: StepView, found: Entries) -> tuple[str, ...]:
     return printable_counts(parts, [s for s in kept if s <= known and s not in shown])
 
 
-def _notes(view: StepView, rows: Sequence[Row]) -> Iterator[str]:
+def _notes(rows: Sequence[Row], n_told: int, *, refused: bool = False) -> Iterator[str]:
     cells = {cell for row in rows for cell in row.cells}
     yield "SD: standard deviation. IQR: first and third quartile of the cases."
-    quarters = [cell for row in rows if row.head == _MEDIAN for cell in row.cells]
-    if any(NONE in cell or "[" not in cell for cell in quarters):
+    quarters = [cell for row in rows if row.head == _MEDIAN for cell in row.cells[:n_told]]
+    if any(cell != HIDDEN and (NONE in cell or "[" not in cell) for cell in quarters):
         yield (
             f"A median or quartile is missing where no narrow range holds it with {SMALLEST_CELL} "
             "patients in it, below it and above it: it would tell of single patients."
         )
     if HIDDEN in cells:
         yield (
-            f"Hidden: a count of fewer than {SMALLEST_CELL} patients, or one that would "
-            "give such a count away by subtraction."
+            f"Hidden: a count of fewer than {SMALLEST_CELL} patients, a number of so few, or what "
+            "would give either away by subtraction."
         )
-    if view.refused:
+    if refused:
         yield "Not released: the site's policy does not let these numbers out."

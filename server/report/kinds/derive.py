@@ -5,6 +5,14 @@ from collections.abc import Iterator
 from common.analyses.derive import Below, Log, Product, Sum
 from server.report.blocks import Block, Row, Table
 from server.report.view import StepView
+from server.report.words import some
+
+
+def sentence(view: StepView) -> str:
+    """Say what is made from what."""
+    made = [view.label(f"{view.name}.{name}", unit=False) for name in view.step.make]
+    of = [view.label(c, unit=False) for c in dict.fromkeys(view.step.columns())]
+    return f"Make {some(made)} from {some(of)}, case by case."
 
 
 def blocks(view: StepView) -> Iterator[Block]:

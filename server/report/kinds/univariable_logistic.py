@@ -37,7 +37,7 @@ def blocks(view: StepView) -> Iterator[Block]:
             left = plural(len(columns) - _MOST, "column")
             notes.append(f"The {_MOST} smallest p of {len(columns)}; {left} more in answers.json.")
         notes += view.notes(columns[:_MOST])
-        n = f"{whole(values['n_tests'])} tests, n = {whole(values['n'])}"
+        n = f"{plural(int(values['n_tests']), 'test')}, n = {whole(values['n'])}"
         yield Table(f"{view.title(part)} ({n})", head, rows, tuple(notes))
 
 
