@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from client.selections import COLUMN_BY_COLUMN, Rows
+from client.selections import Rows
 from common.analyses.newton import Bools
 from common.analyses.publish import SMALLEST_CELL
+from common.crossing import COLUMN_BY_COLUMN
 
 _SUMS = {"moments": 4.0, "describe": 2.0, "standardise": 2.0, "compare_groups": 2.0}
 _SUMS |= dict.fromkeys(("combat", "naive_bayes", "meta"), 2.0)
