@@ -13,6 +13,7 @@ from client.atoms import check_combinations
 from client.cases import Case
 from client.cohorts import select
 from client.derived import made_of
+from client.dominance import one_dominates
 from client.made import MadeColumns
 from client.powers import powers_of_few
 from client.selections import Rows, few_apart, few_in_levels
@@ -191,7 +192,11 @@ def _drawn(rows: Rows, steps: Sequence[str]) -> list[Bools]:
 
 
 def _check_formulas(rows: Rows, before: Sequence[str], name: str, least: int) -> None:
-    found = few_in_levels(rows, name, least) or few_apart(rows, before, name, least)
+    found = (
+        few_in_levels(rows, name, least)
+        or few_apart(rows, before, name, least)
+        or one_dominates(rows, name)
+    )
     if found:
         raise Refused(Reason.SELECTION_TOO_SMALL, found)
     if found := powers_of_few(rows, before, name):
