@@ -1,17 +1,16 @@
 """A site's checked cohort for a study, and the cases a step looks at."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from client.cases import Case, CaseProblem, Flow, Severity
 from client.check import Checked, check
+from client.cohort_mark import mark_of
 from client.gaps import without_lone_gaps
-from client.ingest.cohort_csv import FILE
 from client.quarantine import COHORT_CHECK, Aside
 from client.site import Site
 from common.cohort import SPLITS
@@ -52,37 +51,20 @@ def load_cohort(site: Site, study: Study) -> SiteCohort:
     Raises:
         Refused: COHORT_INVALID, with every mistake in the detail.
     """
-    if study.cohort.images or study.cohort.masks:
-        return _load(site, study)  # files may have changed; the facts of them are kept
-    mark = _mark(site, study)
-    if mark not in _COHORTS:
-        while len(_COHORTS) >= _MOST_COHORTS:
-            del _COHORTS[next(iter(_COHORTS))]
-        _COHORTS[mark] = _load(site, study)
-    return _COHORTS[mark]
+    mark = mark_of(site, study)
+    found = _COHORTS.get(mark)
+    if found is None:
+        found = _load(site, study)
+        with _LOCK:  # sites of a simulation may be threads of one process
+            while len(_COHORTS) >= _MOST_COHORTS:
+                del _COHORTS[next(iter(_COHORTS))]
+            _COHORTS[mark] = found
+    return found
 
 
 _COHORTS: dict[str, SiteCohort] = {}
 _MOST_COHORTS = 16
-
-
-def _mark(site: Site, study: Study) -> str:
-    """Return a digest of all that a cohort without images depends on."""
-    sha = hashlib.sha256(study.cohort.model_dump_json().encode())
-    about = [site.settings.columns, str(site.workspace), _gaps(site, study)]
-    sha.update(json.dumps(about).encode())
-    for folder in site.cohorts:
-        path = folder / FILE
-        sha.update(json.dumps([str(folder), path.exists()]).encode())
-        if path.exists():
-            sha.update(path.read_bytes())
-    return sha.hexdigest()
-
-
-def _gaps(site: Site, study: Study) -> list[object]:
-    """Return what decides on patients of rare gaps."""
-    least = site.policy.smallest_gap
-    return [least, *(step.cases.where for step in study.bound.values())] if least > 1 else []
+_LOCK = Lock()
 
 
 def _load(site: Site, study: Study) -> SiteCohort:

@@ -145,6 +145,7 @@ def _made(study: Study, table_of: _TableOf) -> MadeColumns:
     made = MadeColumns(study, table_of(()).patients)
     values: dict[str, Floats] = {}
     for name, step, table in _tables(study, table_of, values):
+        made.numbers.update(table.columns)
         columns = step.columns_from(table, Answer({}))
         left_out, above = step.left_out(table), set[str]()
         for short, formula in step.make.items():

@@ -5,14 +5,15 @@ tell together is the matter of `client.ledger`.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from client.atoms import check_combinations
 from client.cases import Case
 from client.cohorts import select
 from client.derived import made_of
+from client.dominance import one_dominates
 from client.made import MadeColumns
 from client.powers import powers_of_few
 from client.selections import Rows, few_apart, few_in_levels
@@ -150,10 +151,10 @@ def check_selection(
     before = [*_steps_before(study, name, alone=alone)]
     given = [] if clear else _drawn(rows, [*before, name])
     told = [rows.told(one) for one in (*before, name)]
-    _check_combinations(rows, told, policy.smallest_cell, given)
+    check_combinations(rows, told, policy.smallest_cell, given)
     _check_formulas(rows, before, name, policy.smallest_cell)
     if not clear:
-        _check_combinations(rows, told, policy.smallest_part, [])
+        check_combinations(rows, told, policy.smallest_part, [])
         _check_levels(policy, rows, name)
 
 
@@ -191,7 +192,11 @@ def _drawn(rows: Rows, steps: Sequence[str]) -> list[Bools]:
 
 
 def _check_formulas(rows: Rows, before: Sequence[str], name: str, least: int) -> None:
-    found = few_in_levels(rows, name, least) or few_apart(rows, before, name, least)
+    found = (
+        few_in_levels(rows, name, least)
+        or few_apart(rows, before, name, least)
+        or one_dominates(rows, name)
+    )
     if found:
         raise Refused(Reason.SELECTION_TOO_SMALL, found)
     if found := powers_of_few(rows, before, name):
@@ -243,64 +248,6 @@ def _steps_before(study: Study, step: str, *, alone: bool) -> Iterator[str]:
         clear = study.tells_of_one(name) or any(over in _IN_CLEAR for over in other.over)
         if not alone or clear:
             yield name
-
-
-def _check_combinations(
-    rows: Rows, wanted: Sequence[Sequence[Bools]], least: int, given: Sequence[Bools]
-) -> None:
-    """Check the last of several steps against those before that are not refused.
-
-    Args:
-        rows: of this site.
-        wanted: the rows that each step tells of, in the order of the study.
-        least: fewest patients a combination of them may depend on.
-        given: rows that are taken as they are.
-    """
-    if least <= 1:
-        return
-    taken: list[Bools] = list(given)
-    known = {one.tobytes() for one in taken}
-    for at, told in enumerate(wanted):
-        new = [*{one.tobytes(): one for one in told if one.tobytes() not in known}.values()]
-        tries = ((one, [*taken, *new[: i + 1]]) for i, one in enumerate(new))
-        few = next((one for one, tried in tries if _tells_of_few(rows, tried, least)), None)
-        if few is None:
-            taken += new
-            known |= {one.tobytes() for one in new}
-        elif at == len(wanted) - 1:
-            n = rows.count(few)
-            small = 0 < n < least
-            raise Refused(
-                Reason.SELECTION_TOO_SMALL if small else Reason.DIFFERENCING,
-                f"{n} patients; with other steps it would tell of fewer than {least}",
-            )
-
-
-def _tells_of_few(rows: Rows, wanted: Sequence[Bools], least: int) -> bool:
-    """Tell whether the last selection makes a combination that few patients stand behind.
-
-    Cases in the same selections are an atom; sums over selections are combinations of
-    sums over atoms. One that needs but a few atoms exists if the selections without
-    those atoms have a lower rank.
-    """
-    atoms, at = np.unique(np.array(wanted), axis=1, return_inverse=True)
-    people = [rows.made.who(at == i) for i in range(atoms.shape[1])]
-    weights = atoms.astype(np.float64)
-    few = [i for i, patients in enumerate(people) if len(patients) < least]
-    for size in range(1, least):
-        for some in combinations(few, size):
-            if len(set().union(*(people[i] for i in some))) >= least:
-                continue
-            if _isolates(weights, some) and not _isolates(weights[:-1], some):
-                return True
-    return False
-
-
-def _isolates(rows: np.ndarray, atoms: Sequence[int]) -> bool:
-    if not rows.size:
-        return False
-    rank = np.linalg.matrix_rank
-    return bool(rank(np.delete(rows, atoms, axis=1)) < rank(rows))
 
 
 def _check_levels(policy: PolicySettings, rows: Rows, name: str) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from client import audit, masking
+from client.between import check_between
 from client.cohorts import SiteCohort, load_cohort
 from client.derived import made_at
 from client.disclosure import (
@@ -136,7 +137,7 @@ def _release(site: Site, message: Round, posed: Posed, turn: _Turn) -> Reply:
     frozen = freeze(site, study, message.hello.study, cohort)
     work = find_work(site, study, cohort, message, posed)
     ledger = Ledger.open(site, message.hello.study)
-    ledger.check_parts(site, whole, cohort, message, posed)
+    check_between(site, ledger, whole, cases=cohort.cases, message=message, posed=posed)
     knowable = len(whole.bound[posed.step].columns())
     release = release_of(step, message, posed, work, knowable)
     spent = ledger.check(site.policy, message, posed, release, cohort.n_patients)

@@ -27,7 +27,6 @@ from client.facts import Wanted, find_facts
 from client.files import write_atomically
 from client.site import Site
 from client.steps import Work
-from common.analyses.analysis import APPLY
 from common.errors import Reason, Refused
 from common.messages import Posed, Round
 from common.nested import base_of
@@ -150,33 +149,6 @@ class Ledger:
             raise Refused(Reason.TOO_MANY_NUMBERS, detail)
         return spent
 
-    def check_parts(
-        self, site: Site, study: Study, cohort: SiteCohort, message: Round, posed: Posed
-    ) -> None:
-        """Check that no total less another's is the sum of few who keep their own (R1).
-
-        The same column over all sites and, whatever else is asked with it, over the
-        developing ones tells of the external sites, where both are of the same patients of
-        this site or of nearly the same. Who keeps its own said so on joining.
-        """
-        policy = site.policy
-        if posed.ask.phase == APPLY or len(posed.group) == 1:
-            return
-        group, keeping = set(posed.group), set(_keeping(message, posed))
-        for entry in self.entries:
-            apart = group ^ set(entry["sites"])
-            whom = apart & (keeping | set(entry.get("keeping", ())))
-            if entry["run"] != message.hello.run or not whom or len(apart) >= policy.fewest_sites:
-                continue
-            steps = entry["step"], posed.step
-            if (
-                _parts(entry["problem"], posed.problem)
-                and study.read_alike(*steps)
-                and _n_apart(study, cohort, *steps) < policy.smallest_cell
-            ):
-                detail = f"less that of {entry['problem']} it would be the sum of {sorted(apart)}"
-                raise Refused(Reason.DIFFERENCING, detail)
-
     def note(self, message: Round, posed: Posed, release: Release) -> None:
         """Write down what is let out.
 
@@ -191,7 +163,7 @@ class Ledger:
             problem=posed.problem,
             ask=posed.ask.digest(),
             sites=list(posed.group),
-            keeping=_keeping(message, posed),
+            keeping=keeping(message, posed),
             **asdict(release),
         )
 
@@ -265,28 +237,10 @@ class Ledger:
         return sum(min(n / patients, knowable) for (_, knowable), n in of_step.items())
 
 
-def _keeping(message: Round, posed: Posed) -> list[str]:
+def keeping(message: Round, posed: Posed) -> list[str]:
     """Return who has not said, on joining, that its own sums may go out."""
     said = {name for name, joined in message.members.items() if joined.per_site}
     return [name for name in posed.group if name not in said]
-
-
-def _parts(one: str, other: str) -> bool:
-    """Tell whether two problems are over different groups as the study has it.
-
-    Not because a site failed: which one did, no other site can know.
-    """
-    parts = {one.partition("/")[2], other.partition("/")[2]}
-    return len(parts) == 2 and parts <= {"development", "external", "all"}
-
-
-def _n_apart(study: Study, cohort: SiteCohort, one: str, other: str) -> int:
-    """Return how many of this site's patients only one of two steps has."""
-    a, b = (
-        {case.patient_id for case in select(study, cohort.cases, study.bound[step].cases)}
-        for step in (one, other)
-    )
-    return len(a ^ b)
 
 
 def _was_clear(entry: Mapping[str, Any]) -> bool:

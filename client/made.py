@@ -27,6 +27,7 @@ class MadeColumns:
         sides: 1 or 0 by the side of the cut-off, or NaN, of those that cut.
         levels: of every category that a step has made, by a formula or not.
         used: columns of which formulas made theirs.
+        numbers: of every column that is no side, and of what formulas read.
         weighed: rows that count in sums of a column that is 0 in the others, as a product with
             a yes or no (1, 0) is.
     """
@@ -39,6 +40,7 @@ class MadeColumns:
     sides: dict[str, Floats] = field(default_factory=dict)
     levels: dict[str, Floats] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    numbers: dict[str, Floats] = field(default_factory=dict)
     weighed: dict[str, Bools] = field(default_factory=dict)
     _reads: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -53,7 +55,9 @@ class MadeColumns:
         self.here[name] = ~np.isnan(values)
         if is_side:
             self.sides[name] = values
-        elif self._weighs(name, values == 0):
+            return
+        self.numbers[name] = values
+        if self._weighs(name, values == 0):
             self.weighed[name] = self.here[name] & (values != 0)
 
     def _weighs(self, name: str, zeros: Bools) -> bool:
@@ -100,7 +104,7 @@ class MadeColumns:
     def digest(self) -> str:
         """Return what tells these columns from others of the same cases."""
         sha = hashlib.sha256()
-        for columns in (self.lost, self.sides, self.levels):
+        for columns in (self.lost, self.sides, self.levels, self.numbers):
             for name, values in columns.items():
                 sha.update(name.encode() + values.tobytes())
         return sha.hexdigest()

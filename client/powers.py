@@ -14,21 +14,28 @@ from typing import Any
 
 import numpy as np
 
-from client.selections import COLUMN_BY_COLUMN, Rows
+from client.selections import Rows
 from common.analyses.newton import Bools
 from common.analyses.publish import SMALLEST_CELL
+from common.crossing import COLUMN_BY_COLUMN
 
 _SUMS = {"moments": 4.0, "describe": 2.0, "standardise": 2.0, "compare_groups": 2.0}
 _SUMS |= dict.fromkeys(("combat", "naive_bayes", "meta"), 2.0)
 """Sums of a column's values, by kind of step; of counts there are none."""
 _PRODUCTS = (
     *("correlate", "logistic", "cox", "piecewise_exponential", "univariable_logistic"),
-    *("lasso", "svm", "cluster", "compare_paired", "icc"),
+    *("lasso", "svm", "cluster", "compare_paired", "icc", "concordance", "prototypes"),
 )
 """Kinds that sum a column's products with the others too."""
 
 _Read = Mapping[str, float]
 """Sums of each column, by its name."""
+
+
+def sums_values(step: Any) -> bool:
+    """Tell whether a step sums values of its columns, or products of them, and not only counts."""
+    ranks = getattr(step, "method", "") == "spearman"
+    return step.kind in _SUMS or (step.kind in _PRODUCTS and not ranks)
 
 
 def powers_of_few(rows: Rows, before: Sequence[str], name: str) -> str:

@@ -4,10 +4,9 @@ Rows are the cases of the site's cohort. Formulas are the study's, so they can b
 patient as a filter can; folds and splits are drawn, and taken as given where sums are masked.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +16,9 @@ from client.cohorts import select
 from client.made import MadeColumns
 from common.analyses.derive import Derive
 from common.analyses.newton import Bools
-from common.analyses.rare_levels import is_binary
-from common.cohort import Column
+from common.crossing import crossing
 from common.step import Cases
 from common.study import Study
-
-COLUMN_BY_COLUMN = (
-    *("describe", "moments", "standardise", "compare_groups", "histogram"),
-    *("cross_tabulate", "missingness", "univariable_logistic"),
-)
-"""Kinds of step that sum what is in `of` column by column, not one times another."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +66,10 @@ class Rows:
             self._known[key] = np.array([c.case_id in chosen for c in self.cases], np.bool_)
         return self._known[key]
 
+    def chosen(self, name: str) -> Bools:
+        """Return the rows of a step's own selection."""
+        return self.of(self.study.bound[name].cases)
+
     def within(self, name: str) -> Bools:
         """Return the rows of a step's own selection, whole folds taken together."""
         wanted = self.study.bound[name].cases
@@ -109,7 +105,7 @@ class Rows:
     def levels(self, name: str) -> Iterator[tuple[str, Bools]]:
         """Give the rows in each level of a category by which a step parts what it sums."""
         contract = self.study.contract()
-        for column in _crossing(self.study.bound[name], contract):
+        for column in crossing(self.study.bound[name], contract):
             values = self.values(column)
             if values is not None:
                 for level in range(max(2, len(contract[column].levels))):
@@ -172,25 +168,3 @@ def few_apart(rows: Rows, before: Sequence[str], name: str, least: int) -> str:
             if 0 < n < least:
                 return f"a side of a cut-off and another selection differ by {n} patients"
     return ""
-
-
-def _crossing(step: Any, contract: Mapping[str, Column]) -> list[str]:
-    """Return the categories, and columns of 0 and 1, with which a step parts or multiplies."""
-    named: set[str] = set()
-    for setting in type(step).model_fields:
-        if setting != "of" or step.kind not in COLUMN_BY_COLUMN:
-            named |= set(_words(getattr(step, setting)))
-    return [
-        c for c in step.columns() if c in named and (contract[c].levels or is_binary(c, contract))
-    ]
-
-
-def _words(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for of in value.values():
-            yield from _words(of)
-    elif isinstance(value, tuple):
-        for of in value:
-            yield from _words(of)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from common.nested import AT
+from common.outlook_parts import beside
 from common.sites import PolicySettings, Roster
 from common.study import Study
 from common.tasks.train import Train
@@ -29,14 +30,15 @@ def foreseen_refusals(study: Study, roster: Roster) -> Iterator[tuple[str, str]]
     """
     yield from _by_site(study, roster)
     policies = {n: s.simulate.policy for n, s in sorted(roster.sites.items()) if s.simulate}
-    yield from _beside(study, roster, policies)
+    groups = {name: groups_of(roster, step) for name, step in study.bound.items()}
+    yield from beside(study, policies, groups)
     for step_name, step in study.bound.items():
-        groups = groups_of(roster, step)
-        yield from ((site, f"steps.{step_name}: {t}") for site, t in _never(step, groups, policies))
+        asked = groups[step_name]
+        yield from ((site, f"steps.{step_name}: {t}") for site, t in _never(step, asked, policies))
         for site, policy in policies.items():
             yield from ((site, f"steps.{step_name}: {said}") for said in _columns(policy, step))
-            followed = _followed(site, policies, groups) if study.asked_of_each(step_name) else ()
-            for said in (*_group_sizes(site, policy, groups), *followed, *_shapes(policy, step)):
+            followed = _followed(site, policies, asked) if study.asked_of_each(step_name) else ()
+            for said in (*_group_sizes(site, policy, asked), *followed, *_shapes(policy, step)):
                 yield site, f"steps.{step_name}: {said}"
             if isinstance(step, Train) and roster.sites[site].role == "develop":
                 yield from ((site, f"steps.{step_name}: {t}") for t in _networks(policy, step))
@@ -140,42 +142,6 @@ def _followed(
                 f"{word}: own_sums_follow: {' and '.join(keeping)} {keep} own numbers, which "
                 "would follow from the total and those of each other site; leave out `each`"
             )
-
-
-def _beside(
-    study: Study, roster: Roster, policies: Mapping[str, PolicySettings]
-) -> Iterator[tuple[str, str]]:
-    """Yield totals that, beside one before them, would tell of few who keep their own."""
-    keepers = {name for name, policy in policies.items() if not policy.per_site}
-    if not keepers & set(roster.external):
-        return
-    before: list[tuple[str, str, tuple[str, ...]]] = []
-    for name, step in study.bound.items():
-        for word, group in groups_of(roster, step).items():
-            if word == "over: each" or len(group) == 1:
-                continue
-            for other, other_word, others in before:
-                apart, both = set(group) ^ set(others), set(group) & set(others) & policies.keys()
-                alike = study.read_alike(other, name) and _same_cases(study, other, name)
-                if not apart & keepers or not alike:
-                    continue
-                named = ", ".join(sorted(apart & keepers))
-                said = f"less that of {other} ({other_word}) it would tell the own sums of {named}"
-                few = [s for s in sorted(both) if len(apart) < policies[s].fewest_sites]
-                yield from ((s, f"steps.{name}: {word}: differencing: {said}") for s in few)
-            before.append((name, word, group))
-
-
-def _same_cases(study: Study, one: str, other: str) -> bool:
-    """Tell whether two steps select the same cases, as far as the study's text shows it."""
-
-    def chosen(step: str) -> tuple[object, ...]:
-        cases = study.bound[step].cases
-        levels = {name: set(column.levels) for name, column in study.contract().items()}
-        where = {c: set(v) for c, v in cases.where.items() if set(v) != levels.get(c)}
-        return set(cases.split), where, cases.outside
-
-    return chosen(one) == chosen(other)
 
 
 def _shapes(policy: PolicySettings, step: Any) -> Iterator[str]:

@@ -87,7 +87,7 @@ class Study(Frozen):
         key = tuple(sorted((at, tuple(names)) for at, names in chosen.items()))
         if key not in self._narrowed:
             study = self.model_copy()
-            for of_all in ("bound", "holdings", "_all_bound", "_narrowed"):
+            for of_all in ("bound", "holdings", "_all_bound", "_narrowed", "_summed"):
                 study.__dict__.pop(of_all, None)
             study.__dict__["_all_bound"] = self._bind(chosen)
             self._narrowed[key] = study
@@ -102,6 +102,10 @@ class Study(Frozen):
         return {
             at: of for name, step in self.bound.items() for at, of in candidates(name, step).items()
         }
+
+    @cached_property
+    def _summed(self) -> dict[str, set[str]]:
+        return {}
 
     @cached_property
     def _narrowed(self) -> dict[Any, "Study"]:
@@ -146,13 +150,15 @@ class Study(Frozen):
             for name, other in self.bound.items()
         )
 
-    def read_alike(self, one: str, other: str) -> bool:
-        """Tell whether two steps sum the same column, whatever cases they select.
+    def summed(self, step: str) -> set[str]:
+        """Return the columns that a step sums, and those that they are another form of.
 
         A column that a formula makes, or a z-score, is what it was made of; what a model
         makes is another.
         """
-        return not self._sources(one, _PLAIN).isdisjoint(self._sources(other, _PLAIN))
+        if step not in self._summed:
+            self._summed[step] = self._sources(step, _PLAIN)
+        return self._summed[step]
 
     def _sources(self, step: str, kinds: Collection[str] = ()) -> set[str]:
         """Return the columns a step reads, and all that those were made of.

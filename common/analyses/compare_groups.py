@@ -1,7 +1,6 @@
 """Compare columns between the groups of a category: t, ANOVA, Levene, rank tests."""
 
-from collections.abc import Generator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import numpy as np
@@ -13,25 +12,30 @@ from common.analyses.correction import Correction, adjusted, with_significant
 from common.analyses.few import HIDDEN_ALONE, without_few
 from common.analyses.few_in_groups import few_by_mean, few_by_ranks, without_counts
 from common.analyses.group_ranks import CELLS, RANKS, Ranking
+from common.analyses.group_spreads import (
+    CENTRE,
+    DEVIATIONS,
+    DISTANCES,
+    TOTALS,
+    Wanted,
+    distances_here,
+    find_spreads,
+    overall,
+    overall_schema,
+    told_of,
+    windows_of,
+)
 from common.analyses.levels import level_codes, levels_of
-from common.analyses.medians import Windows, count_in_windows, search_medians
+from common.analyses.medians import count_in_windows
 from common.analyses.plain import floats, plain, whole
 from common.analyses.publish import SMALLEST_CELL, shown_counts
-from common.analyses.rank_cells import Counts, line_of, on_line
+from common.analyses.rank_cells import line_of, on_line
 from common.analyses.rare_levels import is_binary
-from common.analyses.spread import (
-    Spread,
-    centre_of,
-    deviations,
-    deviations_schema,
-    spread_of,
-    totals,
-    totals_schema,
-)
+from common.analyses.spread import Spread, deviations, deviations_schema
 from common.cohort import Column
 from common.step import Step, expand_patterns
 from common.sums import Array, Schema, Sums, count, fine_grid
-from common.table import Floats, Table
+from common.table import Table
 
 Contract = Mapping[str, Column]
 
@@ -48,11 +52,13 @@ class CompareGroups(Step):
     are exact for whole numbers with a range of up to 4096, for multiples of
     `resolution` and where `exact_ranks`; else `mode` is "binned" and `bound` certifies
     the statistic named in `bound_of`. A column is not tested where one to four patients
-    of a group have it.
+    of a group have it. Counts come first: no sum of a group of so few is asked for, nor of
+    the group that is hidden with it, so the coordinator does not see them either.
 
-    Rounds: 2 for t, welch, anova, welch_anova and levene; 6 for brown_forsythe, up to
-    10 with hundreds of columns; rank tests 1 on whole numbers, else 2 to 4, and 3 to 8
-    for exact ranks. A site alone ranks its own patients: 1, and 2 for brown_forsythe.
+    Rounds: 2 for t, welch, anova and welch_anova, one more where groups lie a hundred SDs
+    apart; 3 for levene; 7 for brown_forsythe, up to 11 with hundreds of columns; rank tests
+    1 on whole numbers, else 2 to 4, and 3 to 8 for exact ranks. A site alone ranks its own
+    patients: 1, and 2 for brown_forsythe.
     """
 
     kind: Literal["compare_groups"] = "compare_groups"
@@ -106,14 +112,14 @@ class CompareGroups(Step):
             return self._ranking.schema(ask, contract)
         shape = len(levels_of(self.by, contract)), len(self.of)
         schema = {"n": count()}
-        if ask.phase == "totals":
-            schema |= totals_schema(*shape)
-        if ask.phase == "deviations":
+        if ask.phase == TOTALS:
+            schema |= overall_schema(*shape)
+        if ask.phase in (DEVIATIONS, DISTANCES):
             schema |= deviations_schema(*shape)
-            if self.test in _VARIANCES:
-                distances = deviations_schema(*shape)
-                schema |= {"m": distances["d"], "m2": distances["d2"]}
-        for i, edges in _windows(ask).items():
+        if ask.phase == DISTANCES:
+            distances = deviations_schema(*shape)
+            schema |= {"m": distances["d"], "m2": distances["d2"]}
+        for i, edges in windows_of(ask).items():
             schema[f"below.{i}"] = fine_grid(*edges.shape, behind="n")
         return schema
 
@@ -125,20 +131,16 @@ class CompareGroups(Step):
         n_groups = len(levels_of(self.by, table.contract))
         values = without_few(table, table.matrix(self.of), codes)
         sums: dict[str, Array] = {"n": np.array(int((codes >= 0).sum()))}
-        if ask.phase == "totals":
-            sums |= totals(values, codes, n_groups)
-        if ask.phase == "deviations":
-            centre, scale = (floats(ask.arrays[a]) for a in ("centre", "scale"))
-            sums |= deviations(values, codes, centre, scale)
-            if self.test in _VARIANCES:
-                sums |= self._distances(values, codes, ask)
-        for i, edges in _windows(ask).items():
-            sums[f"below.{i}"] = count_in_windows(
-                on_line(values[:, i], table.contract[self.of[i]], None),
-                codes,
-                n_groups,
-                edges,
-            )
+        if ask.phase == TOTALS:
+            return {**sums, **overall(values, codes, n_groups)}
+        values = told_of(values, codes, ask)
+        if ask.phase in (DEVIATIONS, DISTANCES):
+            sums |= deviations(values, codes, *(floats(ask.arrays[a]) for a in CENTRE))
+        if ask.phase == DISTANCES:
+            sums |= distances_here(values, codes, ask)
+        for i, edges in windows_of(ask).items():
+            line = on_line(values[:, i], table.contract[self.of[i]], None)
+            sums[f"below.{i}"] = count_in_windows(line, codes, n_groups, edges)
         return sums
 
     def solve(self, contract: Contract, *, alone: bool = False) -> Solve:
@@ -153,10 +155,10 @@ class CompareGroups(Step):
             groups = [_sizes(levels, size) for size in sizes]
             few = [few_by_ranks(one) for one in ranks]
         else:
-            n, spread, tested = yield from self._spreads(contract, alone=alone)
+            n, valid, spread, tested = yield from find_spreads(self._wanted(contract, alone))
             found = [self._test_means(tested, i) for i in range(len(self.of))]
-            sizes = [whole(spread.n[:, i]) for i in range(len(self.of))]
-            groups = [_means(levels, spread, i) for i in range(len(self.of))]
+            sizes = [whole(of) for of in valid.T]
+            groups = [_means(levels, sizes[i], spread, i) for i in range(len(self.of))]
             few = [few_by_mean(*of) for of in zip(spread.n.T, spread.mean.T, strict=True)]
         found = [_tested(one, n) for one, n in zip(found, sizes, strict=True)]
         for i in [i for i, c in enumerate(self.of) if few[i] and is_binary(c, contract)]:
@@ -168,8 +170,8 @@ class CompareGroups(Step):
             if gone[i]:
                 columns[name] = _hidden(levels, found[i])
                 continue
-            valid = int(sizes[i].sum())
-            head: dict[str, Json] = {"n": valid, "missing": n - valid}
+            there = int(sizes[i].sum())
+            head: dict[str, Json] = {"n": there, "missing": n - there}
             result = {"mode": "exact", **found[i], "p_adjusted": p[i]}
             columns[name] = {**head, "groups": groups[i], **result}
         about: dict[str, Json] = {"n": n, "by": self.by, "test": self.test}
@@ -190,52 +192,15 @@ class CompareGroups(Step):
         if categories:
             raise ValueError(f"expected columns of numbers, got categories: {categories}")
 
-    def _spreads(
-        self, contract: Contract, *, alone: bool
-    ) -> Generator[Ask, Sums, tuple[int, Spread, Spread]]:
-        """Return n, the spread of the columns and that of what is tested."""
-        medians: dict[str, Array] = {}
-        if self.test == "brown_forsythe" and not alone:
-            first, around = yield from self._medians(contract)
-            medians = {"around": np.nan_to_num(around)}
-        else:
-            first = yield Ask("totals")
-        arrays = centre_of(first)
-        total = yield Ask("deviations", {}, {**arrays, **medians})
-        spread = tested = spread_of(arrays["centre"], arrays["scale"], total)
-        if self.test in _VARIANCES:
-            distances = {"valid": total["valid"], "d": total["m"], "d2": total["m2"]}
-            zero = np.zeros_like(arrays["centre"])
-            tested = spread_of(zero, arrays["scale"], distances)
-            spread_out = np.where(spread.squares > 0, tested.squares, 0.0)
-            tested = replace(tested, squares=spread_out)
-        return int(first["n"]), spread, tested
-
-    def _medians(self, contract: Contract) -> Generator[Ask, Sums, tuple[Sums, Floats]]:
-        """Search the medians; the first ask also brings the totals."""
-        n_groups = len(levels_of(self.by, contract))
-        searching = search_medians([line_of(contract[c], None) for c in self.of], n_groups)
-        edges: Windows = next(searching)
-        first = total = yield Ask("totals", {}, _named(edges))
-        while True:
-            try:
-                edges = searching.send(
-                    {i: np.asarray(total[f"below.{i}"], np.int64) for i in edges}
-                )
-            except StopIteration as stop:
-                return first, stop.value
-            total = yield Ask("below", {}, _named(edges))
-
-    def _distances(self, values: Floats, codes: Counts, ask: Ask) -> dict[str, Array]:
-        """Return sums of distances from the group's centre, and of their squares."""
-        centre, scale = floats(ask.arrays["centre"]), floats(ask.arrays["scale"])
-        if self.test == "brown_forsythe":
-            here = _medians_here(values, codes, len(centre))
-            centre = floats(ask.arrays.get("around", here))
-        rows = np.where(codes >= 0, codes, 0)
-        distances = np.abs(values - centre[rows])
-        sums = deviations(distances, codes, np.zeros_like(centre), scale)
-        return {"m": sums["d"], "m2": sums["d2"]}
+    def _wanted(self, contract: Contract, alone: bool) -> Wanted:
+        lines = [line_of(contract[c], None) for c in self.of]
+        searched = self.test == "brown_forsythe" and not alone
+        return Wanted(
+            len(levels_of(self.by, contract)),
+            lines if searched else (),
+            distances=self.test in _VARIANCES,
+            from_means=self.test == "levene",
+        )
 
     def _test_means(self, spread: Spread, i: int) -> dict[str, Json]:
         n, mean, squares = (a[:, i] for a in (spread.n, spread.off, spread.squares))
@@ -265,28 +230,6 @@ def _hidden(levels: tuple[str, ...], found: group_tests.Outcome) -> dict[str, Js
     return {"n": None, "missing": None, "groups": groups, "mode": "exact", **said}
 
 
-def _named(edges: Windows) -> dict[str, Array]:
-    return {f"windows.{i}": e for i, e in edges.items()}
-
-
-def _windows(ask: Ask) -> Windows:
-    prefix = "windows."
-    return {
-        int(name.removeprefix(prefix)): np.asarray(edges, np.float64)
-        for name, edges in ask.arrays.items()
-        if name.startswith(prefix)
-    }
-
-
-def _medians_here(values: Floats, codes: Counts, n_groups: int) -> Floats:
-    medians = np.zeros((n_groups, values.shape[1]))
-    for g in range(n_groups):
-        for i, column in enumerate(values[codes == g].T):
-            there = column[~np.isnan(column)]
-            medians[g, i] = np.median(there) if there.size else 0.0
-    return medians
-
-
 def _p(outcome: Mapping[str, Json]) -> float | None:
     p = outcome["p"]
     return p if isinstance(p, float) else None
@@ -297,8 +240,8 @@ def _sizes(levels: tuple[str, ...], n: Array) -> Json:
     return {level: {"n": k} for level, k in zip(levels, shown, strict=True)}
 
 
-def _means(levels: tuple[str, ...], spread: Spread, i: int) -> Json:
-    shown = shown_counts([int(n) for n in spread.n[:, i]])
+def _means(levels: tuple[str, ...], n: Array, spread: Spread, i: int) -> Json:
+    shown = shown_counts([int(k) for k in n])
     groups: dict[str, Json] = {}
     for g, level in enumerate(levels):
         enough = shown[g] is not None and spread.n[g, i] >= SMALLEST_CELL

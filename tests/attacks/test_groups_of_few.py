@@ -1,5 +1,6 @@
 """Few deaths, survivors or positives of a group, had from the other groups' and the total."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -7,15 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.analyses import compare_groups, missingness, survival_answer
+from common.analyses import compare_groups, group_spreads, missingness, survival_answer
+from common.analyses.analysis import Ask
 from common.analyses.compare_groups import CompareGroups
 from common.analyses.kaplan_meier import KaplanMeier
 from common.analyses.missingness import Missingness
 from common.analyses.publish import hidden_cells
-from common.analyses.runner import run
+from common.analyses.runner import Cost, exchange, run
 from common.cohort import Column
+from common.sums import Sums
 from common.table import Table
 from tests.attacks.test_small_cells import DAYS, SCORE, YES, _sites
+from tests.common.analyses.readings import readings
+from tests.common.analyses.tables import split_unevenly
 
 GROUPS = ("a", "b", "c")
 GROUP = Column(type="category", levels=GROUPS)
@@ -149,3 +154,42 @@ def test_missing_values_of_few_in_a_group_are_not_counted(monkeypatch: pytest.Mo
     assert _missing_of_b() is None
     monkeypatch.setattr(missingness, "with_another", lambda hidden, *_: hidden)
     assert _missing_of_b() == 2
+
+
+TESTS = ("t", "welch", "levene", "brown_forsythe", "anova")
+
+
+def _seen_of_the_one(test: str) -> bool:
+    """Tell whether a total that the coordinator sees is the row of the one of its group."""
+    tables = split_unevenly(readings(200, seed=5), 3)
+    for table in tables:
+        table.columns["sex"][:] = 0.0
+        table.columns["sex"][::2] = np.nan
+    tables[0].columns["sex"][:9] = [1.0, *[np.nan] * 8]
+    mine = {float(tables[0].columns[c][0]) for c in ("raw", "near")}
+    seen: list[float] = []
+
+    def watching(analysis: Any, tables: Any, ask: Ask, cost: Cost) -> Sums:
+        total = exchange(analysis, tables, ask, cost)
+        centre = np.asarray(ask.arrays.get("centre", 0.0), np.float64)
+        n, scale = np.asarray(total.get("valid", 1)), np.asarray(ask.arrays.get("scale", 1.0))
+        for name in ("sum", "sum_high", "d"):
+            if name in total:
+                of = np.asarray(total[name], np.float64)
+                seen.extend((of * scale + n * centre if name == "d" else of).ravel().tolist())
+        return total
+
+    by: Callable[..., Sums] = watching
+    run(CompareGroups(of=("raw", "near"), by="sex", test=test), tables, by=by)
+    return any(abs(one - other) < 1e-6 for one in seen for other in mine)
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_no_total_is_the_row_of_one_alone_in_a_group(test: str) -> None:
+    assert not _seen_of_the_one(test)
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_without_the_rule_it_is(test: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_spreads, "_told", lambda valid: np.ones_like(valid))
+    assert _seen_of_the_one(test)

@@ -182,3 +182,34 @@ steps:
     assert [site for site, _ in foreseen] == list(inner)
     said = "steps.everywhere: over: all: differencing: less that of inside (over: development)"
     assert all(text.startswith(said) for _, text in foreseen)
+
+
+def test_totals_that_are_put_together_of_parts_are_foreseen_and_refused(tmp_path: Path) -> None:
+    study = """
+name: parts
+cohort: {columns: {age: {type: integer, range: [18, 100]}, sex: {type: category, levels: [f, m]}}}
+steps:
+  women: {kind: moments, of: [age], cases: {where: {sex: [f]}}}
+  men: {kind: moments, of: [age], cases: {where: {sex: [m]}}}
+  everywhere: {kind: moments, of: [age], over: [all]}
+  men_everywhere: {kind: moments, of: [age], over: [all], cases: {where: {sex: [m]}}}
+"""
+    run = make_run(tmp_path, study=study, policies={"abroad": {"per_site": False}})
+    for folder in (tmp_path / "cohorts").iterdir():
+        rows = "".join(f"c{i},p{i},{40 + i},{'fm'[i % 2]}\n" for i in range(12))
+        (folder / "cohort.csv").write_text(f"case_id,patient_id,age,sex\n{rows}")
+    simulate(run, engine="threads")
+    events = read_events(run.folder / "journal.jsonl")
+    lost = {(e["site"], e["problem"], e["reason"]) for e in events if e["event"] == "lost"}
+    inner, both = ("east", "north", "south", "west"), ("everywhere/all", "men_everywhere/all")
+    assert lost == {(site, name, "differencing") for site in inner for name in both}
+    said = {f"{site} {text}" for site, text in foreseen_refusals(run.study, run.roster)}
+    told = "it would tell the own sums of abroad"
+    assert said == {
+        f"{site} steps.{name}: over: all: differencing: {less} {told}"
+        for site in inner
+        for name, less in (
+            ("everywhere", "with those of women, men"),
+            ("men_everywhere", "less that of men (over: development)"),
+        )
+    }

@@ -119,7 +119,7 @@ def test_corrected_p_is_that_of_statsmodels(correction: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("test", "rounds"),
-    [("t", 2), ("levene", 2), ("brown_forsythe", 6), ("mann_whitney", 2)],
+    [("t", 2), ("levene", 3), ("brown_forsythe", 7), ("mann_whitney", 2)],
 )
 def test_rounds(test: str, rounds: int) -> None:
     cost = Cost()
@@ -208,7 +208,7 @@ def test_medians_of_many_columns_fit_one_message() -> None:
     answer = run(analysis, [table], cost=cost).values["columns"]
     _, p = scipys("brown_forsythe", groups_of(table, "f7", "sex", 2))
     assert answer["f7"]["p"] == close(p)
-    assert cost.rounds <= 10
+    assert cost.rounds <= 11
     assert cost.bytes_up / cost.rounds < 10e6
 
 

@@ -1,0 +1,104 @@
+"""Which totals, beside those before them, would tell of few sites that keep their own (R1)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from common.sites import PolicySettings
+from common.spans import AnyCases, meet_anew
+from common.study import Study
+
+Group = tuple[str, ...]
+
+
+def tells_together(
+    study: Study, new: str, mine: Sequence[str], others: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the steps with which a new one tells of the sites that only one side is over.
+
+    They sum a column that it sums, and their selections and its own are put together the
+    same whatever cases a site has.
+
+    Args:
+        study: the study.
+        new: a step.
+        mine: the steps before it, over the same sites.
+        others: steps over other sites.
+
+    Returns:
+        One of the others where one is enough, else all of both that sum the column; () where
+        nothing follows.
+    """
+    cases = AnyCases(study)
+    for along, of in alike(study, new, mine, others):
+        told = {name: cases.told(name) for name in (new, *of, *along)}
+        for other in of:
+            if meet_anew(told[new], (), told[other]):
+                return (other,)
+        theirs = [rows for name in of for rows in told[name]]
+        if meet_anew(told[new], [rows for name in along for rows in told[name]], theirs):
+            return (*of, *along)
+    return ()
+
+
+def alike(
+    study: Study, new: str, mine: Sequence[str], others: Sequence[str]
+) -> Iterator[tuple[Group, Group]]:
+    """Yield, of mine and of the others, the steps that sum a column that a new one sums.
+
+    Each pair once, and none without others.
+    """
+    seen = set[tuple[Group, Group]]()
+    for column in sorted(study.summed(new)):
+        along, of = (
+            tuple(s for s in dict.fromkeys(steps) if column in study.summed(s))
+            for steps in ((s for s in mine if s != new), others)
+        )
+        if of and (along, of) not in seen:
+            seen.add((along, of))
+            yield along, of
+
+
+def beside(
+    study: Study,
+    policies: Mapping[str, PolicySettings],
+    groups: Mapping[str, Mapping[str, Group]],
+) -> Iterator[tuple[str, str]]:
+    """Yield site and words of the totals that it will refuse for those before them.
+
+    Args:
+        study: the study.
+        policies: of the sites, where they are known.
+        groups: of each step, by the word that asks for them.
+    """
+    before: dict[str, tuple[Group, list[str]]] = {}
+    for name, word, group in ((n, w, g) for n, of in groups.items() for w, g in of.items()):
+        if word == "over: each" or len(group) == 1:
+            continue
+        _, mine = before.setdefault(word, (group, []))
+        refused = False
+        for other_word, (other_group, others) in before.items():
+            few, keepers = _between(policies, group, other_group)
+            told = tells_together(study, name, mine, others) if few and keepers else ()
+            refused |= bool(told)
+            for site in few if told else ():
+                said = f"it would tell the own sums of {', '.join(keepers)}"
+                text = f"{word}: differencing: {less_those_of(told, other_word)} {said}"
+                yield site, f"steps.{name}: {text}"
+        if not refused:  # what is refused is not there for those after it
+            mine.append(name)
+
+
+def _between(
+    policies: Mapping[str, PolicySettings], one: Group, other: Group
+) -> tuple[list[str], list[str]]:
+    """Return the sites in both groups to which the others are too few, and who keeps its own."""
+    apart = set(one) ^ set(other)
+    keepers = [s for s in sorted(apart & policies.keys()) if not policies[s].per_site]
+    both = sorted(set(one) & set(other) & policies.keys())
+    return [s for s in both if len(apart) < policies[s].fewest_sites], keepers
+
+
+def less_those_of(steps: Sequence[str], word: str = "") -> str:
+    """Return the words for what a total is put together with."""
+    if len(steps) > 1:
+        return f"with those of {', '.join(steps)}"
+    return f"less that of {steps[0]} ({word})" if word else f"less that of {steps[0]}"

@@ -1,0 +1,84 @@
+"""A formula must not point at one patient: of its sums that patient's number is nearly all."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from client import disclosure
+from client.cases import Case
+from client.disclosure import selections_in_words
+from common.analyses.analysis import APPLY, Ask
+from common.errors import Refused
+from common.sites import PolicySettings
+from common.study import read_study
+from tests.attacks.coordinator import COLUMNS, Coordinator, cohorts, coordinator
+
+# Who knows that a patient's marker is about 37.1 learns the age.
+NEXT_TO = """
+  made:
+    kind: derive
+    make:
+      off: {op: sum, of: {marker: 1}, offset: -37.1}
+      near: {op: product, of: {off: -4}}
+      age: {op: product, of: {near: 1, age: 1}}
+  sums: {kind: moments, of: [made.near, made.age]}
+"""
+
+
+def _age(attacker: Coordinator) -> float:
+    attacker.total("made", Ask(APPLY))
+    near, age = attacker.total("sums")["sum"].ravel()[:2]
+    return float(age / near)
+
+
+def test_without_the_rule_a_power_points_at_a_patient(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disclosure, "one_dominates", lambda *_: "")
+    age = int(str(cohorts()["east"][-1]["age"]))
+    assert _age(coordinator(tmp_path, NEXT_TO)) == pytest.approx(age, abs=0.01)
+
+
+def test_a_power_that_points_at_a_patient_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="selection_too_small: east"):
+        _age(coordinator(tmp_path, NEXT_TO))
+
+
+NEAR = "off: {op: sum, of: {marker: 1}, offset: -10.05}, n: {op: product, of: {off: -4}}"
+
+
+@pytest.mark.parametrize(
+    ("make", "step", "refused"),
+    [
+        (NEAR, "{kind: moments, of: [made.n]}", True),
+        (NEAR, "{kind: moments, of: [made.off]}", False),
+        (NEAR, "{kind: correlate, of: [made.n, age], method: pearson}", True),
+        (NEAR, "{kind: correlate, of: [made.n, age], method: spearman}", False),
+        (NEAR, "{kind: moments, of: [made.n], cases: {where: {sex: [f]}}}", False),
+        (NEAR, "{kind: moments, of: [made.n], cases: {where: {sex: [m]}}}", True),
+        (NEAR, "{kind: compare_groups, of: [made.n], by: sex, test: welch}", True),
+        (NEAR + ", l: {op: log, of: [n]}", "{kind: moments, of: [made.l]}", False),
+        ("n: {op: product, of: {marker: 2}}", "{kind: moments, of: [made.n]}", False),
+        ("n: {op: product, of: {age: 1, marker: -1}}", "{kind: moments, of: [made.n]}", False),
+        # An outlier in the table is that with and without a formula.
+        ("n: {op: product, of: {days: 2}}", "{kind: moments, of: [made.n]}", False),
+        ("n: {op: sum, of: {days: 0.001}}", "{kind: logistic, outcome: sex, of: [made.n]}", False),
+    ],
+)
+def test_formulas_of_which_one_is_nearly_all(make: str, step: str, refused: bool) -> None:
+    """Of 30 patients markers are 1 to 30, by turns of women and men; one has very many days."""
+    step = step.replace("of: [made.n]}", "models: {m: [made.n]}}") if "logistic" in step else step
+    text = f"{COLUMNS}  made: {{kind: derive, make: {{{make}}}}}\n  s: {step}\n"
+    study = read_study(text, "study.yaml")
+    ages = np.random.default_rng(1).permutation(30)
+    values = [
+        {"age": 40.0 + ages[i], "marker": 1.0 + i, "sex": float(i % 2), "days": 9.0 + i}
+        for i in range(30)
+    ]
+    values[20]["days"] = 1e6
+    cases = [Case(f"c{i}", f"p{i}", "", "", {}, {}, of) for i, of in enumerate(values)]
+    said = [*selections_in_words(study, cases, PolicySettings(), 3)]
+    assert ["one patient of this site for the most part" in text for text in said] == [
+        True
+    ] * refused

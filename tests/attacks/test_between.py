@@ -1,0 +1,148 @@
+"""Totals that, put together, are the sums of a lone external site that keeps its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from client import gate
+from common.errors import Refused
+from tests.attacks.coordinator import SITES, Coordinator, cohorts, coordinator, rows_of
+
+BESIDE = """
+  shifted: {kind: derive, make: {age: {op: sum, of: {age: 1}, offset: 1, range: [0, 200]}}}
+  developing: {kind: moments, of: [age]}
+  everywhere: {kind: moments, of: [age, marker], over: [all]}
+  men: {kind: moments, of: [age, marker], over: [all], cases: {where: {sex: [m]}}}
+  days: {kind: moments, of: [days], over: [all]}
+"""
+INNER = [name for name in SITES if name != "east"]
+
+
+def _of_east(attacker: Coordinator) -> float:
+    """Return the sum of ages at east, the one external site."""
+    less = attacker.total("developing", group=INNER)["sum"]
+    whole = attacker.total("everywhere", part="all")["sum"]
+    return float(whole[0, 0] - less[0, 0])
+
+
+def test_without_the_rule_other_columns_beside_it_hide_a_subtraction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "check_between", lambda *_, **__: None)
+    ages = sum(int(str(row["age"])) for row in cohorts()["east"])
+    assert _of_east(coordinator(tmp_path, BESIDE)) == pytest.approx(ages, abs=1e-6)
+
+
+@pytest.mark.parametrize("first", ["developing", "everywhere"])
+def test_a_lone_external_site_does_not_follow_from_other_steps(tmp_path: Path, first: str) -> None:
+    policies = {name: {"per_site": True} for name in INNER}
+    attacker = coordinator(tmp_path, BESIDE, policies=policies)
+    asks: list[Callable[[], object]] = [
+        lambda: attacker.total("developing", group=INNER),
+        lambda: attacker.total("everywhere", part="all"),
+    ]
+    one, other = asks if first == "developing" else asks[::-1]
+    one()
+    with pytest.raises(Refused, match="differencing"):
+        other()
+    attacker.total("days", part="all")
+    attacker.total("men", part="all")
+
+
+@pytest.mark.parametrize("cases", ["where: {sex: [m, f]}", "split: [train]"])
+def test_naming_everybody_is_no_other_selection(tmp_path: Path, cases: str) -> None:
+    steps = BESIDE.replace(
+        "of: [age, marker], over: [all]}", f"of: [age], over: [all], cases: {{{cases}}}}}"
+    )
+    attacker = coordinator(tmp_path, steps, policies={name: {"per_site": True} for name in INNER})
+    attacker.total("developing", group=INNER)
+    with pytest.raises(Refused, match="differencing"):
+        attacker.total("everywhere", part="all")
+
+
+def test_where_the_external_site_shows_its_own_it_may_follow(tmp_path: Path) -> None:
+    assert _of_east(coordinator(tmp_path, BESIDE, per_site=True)) > 0
+
+
+TOGETHER = """
+  women: {kind: moments, of: [age], cases: {where: {sex: [f]}}}
+  men: {kind: moments, of: [age], cases: {where: {sex: [m]}}}
+  everywhere: {kind: moments, of: [age, marker], over: [all]}
+"""
+# What is told of the levels of a category is told of everybody, and of each level.
+BY_LEVEL = """
+  sexes: {kind: compare_groups, of: [age], by: sex, test: welch}
+  women: {kind: moments, of: [age], over: [all], cases: {where: {sex: [f]}}}
+"""
+# Few have code c: at no site are women the less without them.
+NEARLY = """
+  women: {kind: moments, of: [age], cases: {where: {sex: [f], code: [a, b]}}}
+  men: {kind: moments, of: [age], cases: {where: {sex: [m]}}}
+  everywhere: {kind: moments, of: [age], over: [all]}
+"""
+ALL_FIRST = """
+  women: {kind: moments, of: [age], over: [all], cases: {where: {sex: [f]}}}
+  men: {kind: moments, of: [age], over: [all], cases: {where: {sex: [m]}}}
+  inside: {kind: moments, of: [age]}
+"""
+SHOWING = {name: {"per_site": True} for name in INNER}
+
+
+def _together(attacker: Coordinator) -> float:
+    """Return the sum of ages at east of two totals over the others, and one over all."""
+    women, men = (attacker.total(name, group=INNER)["sum"][0, 0] for name in ("women", "men"))
+    return float(attacker.total("everywhere", part="all")["sum"][0, 0] - women - men)
+
+
+def _women(attacker: Coordinator) -> float:
+    sexes = attacker.total("sexes", group=INNER)
+    return float(attacker.total("women", part="all")["sum"][0, 0] - sexes["sum"][0, 0])
+
+
+def _two_over_all(attacker: Coordinator) -> float:
+    both = sum(attacker.total(name, part="all")["sum"][0, 0] for name in ("women", "men"))
+    return float(both - attacker.total("inside", group=INNER)["sum"][0, 0])
+
+
+def _ages(sex: str = "fm") -> int:
+    return sum(int(str(row["age"])) for row in cohorts()["east"] if str(row["sex"]) in sex)
+
+
+ATTACKS = [
+    (TOGETHER, _together, _ages()),
+    (BY_LEVEL, _women, _ages("f")),
+    (NEARLY, _together, _ages()),
+    (ALL_FIRST, _two_over_all, _ages()),
+]
+
+
+@pytest.mark.parametrize(("steps", "attack", "ages"), ATTACKS)
+def test_without_the_rule_parts_put_together_show_the_external_site(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: str,
+    attack: Callable[[Coordinator], float],
+    ages: int,
+) -> None:
+    monkeypatch.setattr(gate, "check_between", lambda *_, **__: None)
+    patients = cohorts()
+    patients["east"][-1]["code"] = "a"
+    assert attack(coordinator(tmp_path, steps, patients, policies=SHOWING)) == pytest.approx(ages)
+
+
+@pytest.mark.parametrize(("steps", "attack", "ages"), ATTACKS)
+def test_parts_of_the_others_do_not_show_it(
+    tmp_path: Path, steps: str, attack: Callable[[Coordinator], float], ages: int
+) -> None:
+    del ages
+    with pytest.raises(Refused, match="differencing"):
+        attack(coordinator(tmp_path, steps, policies=SHOWING))
+
+
+def test_parts_that_leave_many_out_are_answered(tmp_path: Path) -> None:
+    steps = TOGETHER.replace("where: {sex: [m]}", "where: {sex: [m], code: [a]}")
+    patients = {name: rows_of(60, seed) for seed, name in enumerate(SITES)}
+    attacker = coordinator(tmp_path, steps, patients, policies=SHOWING)
+    here = sum(int(str(row["age"])) for row in patients["east"])
+    assert _together(attacker) > here + 15 * 40
