@@ -30,6 +30,7 @@ from server.report.words import (
 )
 
 _NAMED = 4  # parts of steps that one line names
+_NO_ANSWER = "[red]no answer to"
 _AMID = ("lost", "failed", "total", "answer", "checkpoint")
 """Events between which a round's troubles go on: what they have alike is one line."""
 
@@ -74,6 +75,7 @@ class _Display:
     leading: dict[str, str] = field(default_factory=dict)
     troubles: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     told: dict[tuple[str, str], str] = field(default_factory=dict)
+    losses: set[str] = field(default_factory=set)
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         if event["event"] not in _AMID:
@@ -106,13 +108,14 @@ class _Display:
 
     def _lost(self, event: Mapping[str, Any]) -> None:
         why = f"{loss_in_words(event)} ({reason_of(event)})"
+        self.losses.add(loss_in_words(event))
         self._trouble(f"[yellow]{event['site']} gave no answer to", why, str(event["problem"]))
 
     def _left_out(self, event: Mapping[str, Any]) -> None:
         self.progress.console.print(f"[red]{event['site']} is left out of {event['problem']}")
 
     def _failed(self, event: Mapping[str, Any]) -> None:
-        self._trouble("[red]no answer to", failure_in_words(event["why"]), _named(event))
+        self._trouble(_NO_ANSWER, failure_in_words(event["why"]), _named(event))
 
     def _trouble(self, what: str, why: str, problem: str) -> None:
         self.troubles.setdefault((what, why), []).append(problem)
@@ -126,8 +129,11 @@ class _Display:
             named = list(dict.fromkeys(problems))
             before = self.told.setdefault((what, why), named[0])
             as_said = why if before == named[0] else f"as to {before}"
+            if what == _NO_ANSWER and why in self.losses:  # a site's line has just said it
+                as_said = "for that reason"
             self.progress.console.print(f"{what} {some(named, _NAMED)}: {as_said}")
         self.troubles.clear()
+        self.losses.clear()
 
     def _round(self, event: Mapping[str, Any]) -> None:
         for problem in event["problems"]:

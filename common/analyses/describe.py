@@ -1,6 +1,6 @@
 """Table 1: n, missing, mean, SD, quantiles and level counts, over sites or at one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -18,12 +18,13 @@ from common.analyses.describe_answer import (
     shown_levels,
     told_quantiles,
 )
+from common.analyses.describe_group_answer import group_entries
 from common.analyses.describe_groups import Groups, groups_by
 from common.analyses.few import few_of_a_value
 from common.analyses.plain import floats
 from common.analyses.publish import SMALLEST_CELL, few
-from common.analyses.quantiles import Window, count_below, opened, search_here, search_many
-from common.analyses.spread import unit_of, without_rounding
+from common.analyses.quantiles import Search, Window, count_below, opened, search_here
+from common.analyses.spread import Spread, unit_of, without_rounding
 from common.analyses.wide import read_wide, wide_schema, wide_sums
 from common.cohort import Column
 from common.step import Step, expand_patterns
@@ -47,7 +48,9 @@ class Describe(Step):
     of a group of one to four nothing is told, nor of one more, and of a column that so few
     of a group have no mean of that group and of one more.
 
-    Rounds: 3, whatever the groups; a site alone: 2, as it searches its quantiles itself.
+    Rounds: 3; with `by` 4, as counts come first: of groups of so few no sum is asked for; a
+    site alone: 2, as it searches its quantiles itself. One more with `by` where groups lie a
+    hundred SDs apart and nothing is searched.
     """
 
     kind: Literal["describe"] = "describe"
@@ -83,7 +86,7 @@ class Describe(Step):
             searched = _ranged(self._searched(contract))
             schema |= {f"windows.{c}": real(*shape) for c in searched}
         groups = self._groups(contract)
-        return schema | (groups.schema(ask, contract) if groups else {})
+        return schema | (groups.schema(ask) if groups else {})
 
     def summarise(self, table: Table, ask: Ask) -> Sums:
         """Return one site's sums."""
@@ -119,33 +122,25 @@ class Describe(Step):
     def solve(self, contract: Contract, *, alone: bool = False) -> Solve:
         """Ask for counts, then for deviations; search the quantiles beside them."""
         groups, searched = self._groups(contract), self._searched(contract)
-        ranged = _ranged(searched)
-        windows: dict[str, list[Window]] = {}
-        searching = search_many(searched, () if alone else ranged, self.quantiles, SMALLEST_CELL)
-        edges = next(searching) if ranged and not alone else {}
-        first = total = yield _ask("counts", edges, {}, alone=alone)
-        total_of, size = read_wide("sum", first)
-        n, unit = first["valid"], unit_of(size)
-        means = total_of / np.maximum(n, 1)
-        arrays = {"means": means, "unit": unit, **(groups.centre(first) if groups else {})}
-        spread: Sums = {}
-        while edges or not spread:
-            if edges:
-                counts = {c: np.asarray(total[f"below.{c}"], np.int64) for c in edges}
-                try:
-                    edges = searching.send(counts)
-                except StopIteration as stop:
-                    edges, windows = {}, stop.value
-            if not spread:
-                spread = total = yield _ask("spread", edges, arrays, alone=False)
-            elif edges:
-                total = yield _ask("search", edges, {}, alone=False)
-        if alone:
-            windows = {c: _read_windows(first[f"windows.{c}"], searched[c]) for c in ranged}
-        values = self._table_one(contract, first, _moments(n, means, spread, unit), windows)
-        if groups:
-            over_all = _columns_of(values)
-            values |= groups.answer(contract, (first, spread), over_all, windows, self.quantiles)
+        numbers = _numbers(self.of, contract)
+        search = Search({} if alone else searched, self.quantiles, SMALLEST_CELL)
+        search.begin(() if alone else numbers)
+        first = yield _ask("counts", search.edges, {}, alone=alone)
+        search.take(first)
+        arrays = _means_of(first)
+        by = groups.centre(first, {c: i for i, c in enumerate(numbers)}, arrays) if groups else {}
+        search.begin(groups.names(by["told"]) if groups and not alone else ())
+        spread = yield _ask("spread", search.edges, {**arrays, **by}, alone=False)
+        search.take(spread)
+        of_groups = yield from _rest(search, groups, by, spread)
+        windows = self._sent(first, searched) if alone else search.windows
+        values = self._table_one(contract, first, _moments(first, arrays, spread), windows)
+        if groups and of_groups:
+            found = groups.found(first, of_groups)
+            told = {c: [self._told(windows, name) for name in groups.of(c)] for c in groups.numbers}
+            entries = group_entries(found, contract, _columns_of(values), told)
+            values["by"], values["lacking"] = self.by, _unless_few(int(first["by.lacking"]))
+            values["groups"] = dict(zip(groups.levels, entries, strict=True))
         return Answer(values)
 
     def _groups(self, contract: Contract) -> Groups | None:
@@ -156,6 +151,14 @@ class Describe(Step):
         groups = self._groups(contract)
         numbers = {c: contract[c] for c in _numbers(self.of, contract)}
         return numbers | (groups.contract(contract) if groups else {})
+
+    def _sent(self, first: Sums, searched: Contract) -> dict[str, list[Window]]:
+        """Return the windows that a site alone has found itself."""
+        names = _ranged(searched)
+        return {c: _read_windows(first[f"windows.{c}"], searched[c]) for c in names}
+
+    def _told(self, windows: Mapping[str, list[Window]], name: str) -> list[Json]:
+        return told_quantiles(self.quantiles, windows.get(name, []))
 
     def _windows_here(self, column: Column, values: Floats, rows: Table) -> Floats:
         found = search_here(column, self.quantiles, values, rows.smallest_cell)
@@ -172,7 +175,7 @@ class Describe(Step):
         columns: dict[str, Json] = {}
         for i, c in enumerate(_numbers(self.of, contract)):
             of, column = moments[i], contract[c]
-            told = told_quantiles(self.quantiles, windows.get(c, []))
+            told = self._told(windows, c)
             shown = shown_levels(of.counts if is_yes_or_no(column) else [of.n], n_cases)
             hide = bool(first["few"][i]) or few(of.n)
             columns[c] = hidden_number(column) if hide else number(column, of, shown, told)
@@ -253,7 +256,14 @@ def _deviations(values: Mapping[str, Floats], arrays: Mapping[str, Array]) -> di
     }
 
 
-def _moments(n: Array, means: Array, spread: Sums, unit: Floats) -> list[Moments]:
+def _means_of(first: Sums) -> dict[str, Array]:
+    """Return the arrays of the second ask: means, and units of deviations from them."""
+    total, size = read_wide("sum", first)
+    return {"means": total / np.maximum(first["valid"], 1), "unit": unit_of(size)}
+
+
+def _moments(first: Sums, arrays: Mapping[str, Array], spread: Sums) -> list[Moments]:
+    n, means, unit = first["valid"], arrays["means"], arrays["unit"]
     safe = np.maximum(n, 1)
     shift = spread["d"] / safe
     squares = np.maximum(spread["d2"] - safe * shift**2, 0.0) * unit**2
@@ -261,6 +271,31 @@ def _moments(n: Array, means: Array, spread: Sums, unit: Floats) -> list[Moments
     sd = np.sqrt(squares / np.maximum(n - 1, 1))
     of = zip(n, means + shift * unit, sd, strict=True)
     return [Moments(int(k), float(mean), float(s)) for k, mean, s in of]
+
+
+def _rest(
+    search: Search, groups: Groups | None, by: dict[str, Array], total: Sums
+) -> Generator[Ask, Sums, Spread | None]:
+    """Search the quantiles to their end, beside the spread of groups that lie far off.
+
+    Args:
+        search: of the quantiles.
+        groups: None: there are none.
+        by: the arrays that their spread was asked for with.
+        total: what came of it.
+    """
+    spread = groups.spread(by, total) if groups else None
+    by = groups.again(by, total) if groups else {}
+    while search.edges or by:
+        total = yield _ask("search", search.edges, by, alone=False)
+        search.take(total)
+        if groups and by:
+            spread, by = groups.spread(by, total), {}
+    return spread
+
+
+def _unless_few(n: int) -> int | None:
+    return None if few(n) else n
 
 
 def _read_windows(sums: Array, column: Column) -> list[Window]:

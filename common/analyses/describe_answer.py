@@ -38,6 +38,18 @@ def is_yes_or_no(column: Column) -> bool:
     return column.type == "integer" and is_binary("", {"": column})
 
 
+def is_counted(column: Column) -> bool:
+    """Tell whether a column is counted by level."""
+    return column.type == "category" or is_yes_or_no(column)
+
+
+def of_counts(counts: Sequence[int]) -> Moments:
+    """Return the moments of a column of zeros and ones, so many of each."""
+    n, ones = sum(counts), counts[1]
+    mean = ones / n if n else math.nan
+    return Moments(n, mean, math.sqrt(n * mean * (1 - mean) / (n - 1)) if n > 1 else math.nan)
+
+
 def shown_levels(counts: Sequence[int], n_cases: int) -> list[int | None]:
     """Return the counts of levels and of those without a value, None where hidden.
 

@@ -112,7 +112,7 @@ def find_spreads(wanted: Wanted) -> Generator[Ask, Sums, tuple[int, Counts, Spre
     total = yield Ask(DISTANCES if now else DEVIATIONS, {}, arrays | around)
     spread = spread_of(centre, arrays["scale"], total)
     distances = total
-    if wanted.from_means or _far(total):
+    if wanted.from_means or far(total):
         arrays["centre"] = np.where(spread.n > 0, spread.mean, centre)
         around = {"around": arrays["centre"]} if wanted.from_means else {}
         total = yield Ask(DISTANCES if wanted.from_means else DEVIATIONS, {}, arrays | around)
@@ -129,7 +129,7 @@ def _told(valid: Counts) -> Counts:
     return (~hidden & (valid >= SMALLEST_CELL)).astype(np.int64)
 
 
-def _far(total: Sums) -> bool:
+def far(total: Sums) -> bool:
     """Tell whether a group lies so far from the centre that its spread is lost."""
     n = np.maximum(np.asarray(total["valid"], np.float64), 1)
     off = np.asarray(total["d"], np.float64) ** 2 / n

@@ -13,7 +13,8 @@ otherwise the answer comes with the width of its window.
 
 import math
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,26 +204,37 @@ def count_below(values: Floats, edges: Floats) -> Counts:
     return np.searchsorted(ordered, edges, side="right").astype(np.int64)
 
 
-def search_many(
-    contract: Mapping[str, Column],
-    columns: Sequence[str],
-    quantiles: Sequence[float],
-    smallest: int,
-) -> Generator[dict[str, Floats], Mapping[str, Counts], dict[str, list[Window]]]:
-    """Run `search` for many columns side by side.
+@dataclass
+class Search:
+    """Searches of many columns, which may begin in different rounds.
 
-    Yields:
-        Edges of the columns still searched; expects the counts at or below them.
+    Attributes:
+        contract: of the columns; those without a range have no quantiles.
+        quantiles: in (0, 1).
+        smallest: least number of patients in a published window.
+        edges: of the columns still searched, for the next ask.
+        windows: of the columns found.
     """
-    running = {c: search(contract[c], quantiles, smallest) for c in columns}
-    edges = {c: next(searching) for c, searching in running.items()}
-    found: dict[str, list[Window]] = {}
-    while edges:
-        counts = yield edges
-        edges = {}
-        for c, below in counts.items():
+
+    contract: Mapping[str, Column]
+    quantiles: Sequence[float]
+    smallest: int
+    edges: dict[str, Floats] = field(default_factory=dict)
+    windows: dict[str, list[Window]] = field(default_factory=dict)
+    _running: dict[str, Generator[Floats, Counts, list[Window]]] = field(default_factory=dict)
+
+    def begin(self, columns: Sequence[str]) -> None:
+        """Begin to search more columns."""
+        for c in columns:
+            if self.contract[c].range is not None:
+                self._running[c] = search(self.contract[c], self.quantiles, self.smallest)
+                self.edges[c] = next(self._running[c])
+
+    def take(self, total: Mapping[str, NDArray[Any]]) -> None:
+        """Take the counts below the edges asked for, from the total of that ask."""
+        asked, self.edges = self.edges, {}
+        for c in asked:
             try:
-                edges[c] = running[c].send(below)
+                self.edges[c] = self._running[c].send(np.asarray(total[f"below.{c}"], np.int64))
             except StopIteration as stop:
-                found[c] = stop.value
-    return found
+                self.windows[c] = stop.value

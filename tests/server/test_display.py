@@ -46,3 +46,17 @@ def test_a_cause_is_told_once_whatever_comes_between_and_named_later_by_its_firs
         f"no answer to {models} and 2 more: {why}",
         "no answer to late/all: as to model_0/all",
     ]
+
+
+def test_a_failure_that_follows_from_a_refusal_does_not_say_it_again() -> None:
+    out = io.StringIO()
+    with Progress(console=Console(file=out, width=400)) as progress:
+        display = _Display(progress, read_study(STUDY, "study.yaml"))
+        lost = {"site": "abroad", "reason": "per_site_not_allowed", "problem": "a/external"}
+        display({"event": "lost", **lost})
+        why = "too few sites: per_site_not_allowed"
+        display({"event": "failed", "problem": "a/external", "why": why})
+        display({"event": "end", "failed": {}})
+    lines = [line.strip() for line in out.getvalue().splitlines() if line.strip()]
+    assert lines[0].startswith("abroad gave no answer to a/external: the hospital releases no")
+    assert lines[1:] == ["no answer to a/external: for that reason"]

@@ -1,4 +1,4 @@
-"""Table 1 by groups: pandas' groupby over all rows, whatever the split, in three rounds."""
+"""Table 1 by groups: pandas' groupby over all rows, whatever the split, in four rounds."""
 
 import json
 from dataclasses import replace
@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from common.analyses.analysis import Ask
 from common.analyses.describe import Describe
-from common.analyses.runner import Cost, run
+from common.analyses.runner import Cost, exchange, run
 from common.cohort import Column
+from common.sums import Sums
 from common.table import Table
 from tests.common.analyses.tables import clinical, split_unevenly
 from tests.common.analyses.test_describe import _close
@@ -92,14 +94,14 @@ def test_over_all_it_is_the_table_of_those_in_a_group() -> None:
 
 
 @pytest.mark.parametrize("n_levels", [2, 12])
-def test_rounds_are_three_whatever_the_levels(n_levels: int) -> None:
+def test_rounds_are_four_whatever_the_levels(n_levels: int) -> None:
     table = trial(600, seed=6)
     by = Column(type="category", levels=tuple(f"l{i}" for i in range(n_levels)))
     columns = {**table.columns, "arm": np.arange(600.0) % n_levels}
     table = replace(table, columns=columns, contract={**table.contract, "arm": by})
     cost = Cost()
     run(Describe(of=OF, by="arm"), split_unevenly(table, 4), cost=cost)
-    assert cost.rounds == 3
+    assert cost.rounds == 4
 
 
 def test_whole_numbers_0_and_1_are_groups_too() -> None:
@@ -144,6 +146,45 @@ def test_a_column_that_three_of_a_group_have_has_no_mean_there_nor_in_one_more()
     assert groups["c"]["columns"]["marker"]["mean"] is not None
 
 
+def asks_of(tables: list[Table]) -> list[tuple[Ask, Sums]]:
+    """Return every ask with its total."""
+    found: list[tuple[Ask, Sums]] = []
+
+    def told(step: Any, sites: Any, ask: Ask, cost: Cost) -> Sums:
+        found.append((ask, exchange(step, sites, ask, cost)))
+        return found[-1][1]
+
+    run(Describe(of=("raw", "marker"), by="arm"), tables, by=told)
+    return found
+
+
+def test_of_a_group_that_is_not_told_no_sum_is_asked_for() -> None:
+    table = trial(400, seed=10)
+    of_c = np.flatnonzero(table.columns["arm"] == 2)
+    table.columns["raw"][of_c[3:]] = np.nan
+    table.columns["marker"][of_c[4:]] = np.nan
+    asks = asks_of(split_unevenly(table, 4))
+    for ask, total in asks:
+        names = [name for name in ask.arrays if name.startswith("edges.marker|")]
+        assert not names or names == ["edges.marker|0"]  # b is hidden with c
+        if "by.d" in total:
+            np.testing.assert_array_equal(np.asarray(total["by.d"]) != 0, [[1, 1], *[[0, 0]] * 3])
+    assert sum("by.d" in total for _, total in asks) == 1
+    assert not any(name.startswith("by.sum") for _, total in asks for name in total)
+
+
+def test_groups_far_apart_keep_their_spread() -> None:
+    table = trial(400, seed=15)
+    arm = table.columns["arm"]
+    table.columns["raw"][:] = np.nan_to_num(arm) * 1e8 + np.random.default_rng(0).normal(0, 1, 400)
+    found = answer_of(table)["groups"]
+    for g, name in enumerate("abc"):
+        true = table.columns["raw"][arm == g]
+        assert found[name]["columns"]["raw"]["sd"] == pytest.approx(true.std(ddof=1), rel=1e-8)
+    near = [ask for ask, total in asks_of(split_unevenly(table, 4)) if "by.d" in total]
+    assert len(near) == 2
+
+
 def test_a_column_that_three_have_is_told_of_no_group() -> None:
     table = trial(400, seed=10)
     table.columns["raw"][3:] = np.nan
@@ -163,7 +204,7 @@ def test_a_site_alone_tells_of_all_its_groups_or_of_none() -> None:
     table.columns["arm"][:] = np.arange(400) % 2
     table.columns["arm"][:3] = 2
     sums = step.summarise(table, ask)
-    for name in ("sizes", "valid", "sum", "levels.stage"):
+    for name in ("sizes", "valid", "levels.stage"):
         assert not np.any(sums[f"by.{name}"])
     found = run(step, [table], alone=True).values
     assert all(of["n"] is None for of in found["groups"].values())
