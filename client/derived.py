@@ -16,7 +16,7 @@ from client.made import MadeColumns
 from client.site import Site
 from client.tables import Source, make_table
 from common.analyses.analysis import Answer
-from common.analyses.derive import Below, Derive
+from common.analyses.derive import Derive
 from common.errors import Reason, Refused
 from common.sites import PolicySettings
 from common.study import Study
@@ -149,9 +149,9 @@ def _made(study: Study, table_of: _TableOf) -> MadeColumns:
         columns = step.columns_from(table, Answer({}))
         left_out, above = step.left_out(table), set[str]()
         for short, formula in step.make.items():
-            full, side = f"{name}.{short}", isinstance(formula, Below)
+            full = f"{name}.{short}"
             reads = [f"{name}.{c}" if c in above else c for c in formula.reads()]
-            made.add(full, columns[short], left_out[short], reads, is_side=side)
+            made.add(full, columns[short], left_out[short], reads, op=formula.op)
             values[full] = columns[short]
             above.add(short)  # until it is made, its name is that of another column
     return made

@@ -5,8 +5,9 @@ nothing for all others, so its mean is that patient's, and the mean of its produ
 column that patient's other number. Statistical offices do not print a total of which all but
 one contribute less than p per cent of what that one does (Hundepool et al., Statistical
 Disclosure Control, Wiley 2012, 4.2: the p% rule); here p is ten, of deviations from the median,
-as the sum of a constant is known. A number that is such by itself, an outlier in the table, is
-not the formula's doing.
+as the sum of a constant is known. So is that of other columns: what is added to such a number, or
+multiplied with it, does not hide it, so every formula that stands in a column is looked at. A
+number that is such by itself, an outlier in the table, is not the formula's doing.
 """
 
 from collections.abc import Iterator
@@ -26,8 +27,8 @@ _SHARE = 0.1
 def one_dominates(rows: Rows, name: str) -> str:
     """Say of which formula's sums, over a step's cases, one patient's number is nearly all."""
     made, step = rows.made, rows.study.bound[name]
-    columns = dict.fromkeys(map(made.plain, step.columns() if sums_values(step) else ()))
-    formulas = [c for c in columns if c in made.own and c in made.numbers]
+    read = step.columns() if sums_values(step) else ()
+    formulas = {c: None for column in read for c in made.carried(column) if c in made.numbers}
     for part in _parts(rows, name) if formulas else ():
         for column in formulas:
             top = _dominant(rows, made.numbers[column], part)

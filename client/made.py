@@ -27,6 +27,8 @@ class MadeColumns:
         sides: 1 or 0 by the side of the cut-off, or NaN, of those that cut.
         levels: of every category that a step has made, by a formula or not.
         used: columns of which formulas made theirs.
+        carries: the columns that stand in this one as they are, added or multiplied: what it
+            reads, but for a logarithm.
         numbers: of every column that is no side, and of what formulas read.
         weighed: rows that count in sums of a column that is 0 in the others, as a product with
             a yes or no (1, 0) is.
@@ -40,20 +42,20 @@ class MadeColumns:
     sides: dict[str, Floats] = field(default_factory=dict)
     levels: dict[str, Floats] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    carries: dict[str, tuple[str, ...]] = field(default_factory=dict)
     numbers: dict[str, Floats] = field(default_factory=dict)
     weighed: dict[str, Bools] = field(default_factory=dict)
     _reads: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def add(
-        self, name: str, values: Floats, own: Bools, reads: Iterable[str], *, is_side: bool
-    ) -> None:
-        """Add a column; those it reads come before it."""
+    def add(self, name: str, values: Floats, own: Bools, reads: Iterable[str], *, op: str) -> None:
+        """Add a column made by an operation; those it reads come before it."""
         self._reads[name] = tuple(reads)
+        self.carries[name] = () if op == "log" else self._reads[name]
         self.used |= self.bases(name)
         self.own[name] = own
         self.lost[name] = own | self.lost_by(self._reads[name])
         self.here[name] = ~np.isnan(values)
-        if is_side:
+        if op == "below":
             self.sides[name] = values
             return
         self.numbers[name] = values
@@ -93,6 +95,15 @@ class MadeColumns:
             fits = [of for of in step.of if short.endswith(of)]
             return self.plain(max(fits, key=len)) if fits else column
         return column
+
+    def carried(self, column: str) -> dict[str, None]:
+        """Return this column, if a formula made it, and all formulas' that stand in it."""
+        column = self.plain(column)
+        if column not in self._reads:
+            return {}
+        return {column: None} | {
+            name: None for read in self.carries[column] for name in self.carried(read)
+        }
 
     def bases(self, column: str) -> frozenset[str]:
         """Return the columns of which formulas made this one; itself where none did."""

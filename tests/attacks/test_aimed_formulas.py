@@ -1,5 +1,6 @@
 """A formula must not point at one patient: of its sums that patient's number is nearly all."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,23 +27,53 @@ NEXT_TO = """
 """
 
 
+# The padding, whose sum is had from another column, would hide that one is nearly all.
+PADDED = """
+  made:
+    kind: derive
+    make:
+      off: {op: sum, of: {marker: 1}, offset: -37.1}
+      near: {op: product, of: {off: -4}}
+      padded: {op: sum, of: {near: 1, days: 1000}}
+      age: {op: product, of: {near: 1, age: 1}}
+      aged: {op: sum, of: {age: 1, days: 1000}}
+  sums: {kind: moments, of: [made.padded, made.aged, days]}
+"""
+
+
+def _less_padding(attacker: Coordinator) -> float:
+    attacker.total("made", Ask(APPLY))
+    near, age, days = attacker.total("sums")["sum"].ravel()[:3]
+    return float((age - 1000 * days) / (near - 1000 * days))
+
+
 def _age(attacker: Coordinator) -> float:
     attacker.total("made", Ask(APPLY))
     near, age = attacker.total("sums")["sum"].ravel()[:2]
     return float(age / near)
 
 
+ATTACKS = [(NEXT_TO, _age), (PADDED, _less_padding)]
+
+
+@pytest.mark.parametrize(("steps", "attack"), ATTACKS)
 def test_without_the_rule_a_power_points_at_a_patient(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: str,
+    attack: Callable[[Coordinator], float],
 ) -> None:
     monkeypatch.setattr(disclosure, "one_dominates", lambda *_: "")
     age = int(str(cohorts()["east"][-1]["age"]))
-    assert _age(coordinator(tmp_path, NEXT_TO)) == pytest.approx(age, abs=0.01)
+    assert attack(coordinator(tmp_path, steps)) == pytest.approx(age, abs=0.01)
 
 
-def test_a_power_that_points_at_a_patient_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("steps", "attack"), ATTACKS)
+def test_a_power_that_points_at_a_patient_is_refused(
+    tmp_path: Path, steps: str, attack: Callable[[Coordinator], float]
+) -> None:
     with pytest.raises(Refused, match="selection_too_small: east"):
-        _age(coordinator(tmp_path, NEXT_TO))
+        attack(coordinator(tmp_path, steps))
 
 
 NEAR = "off: {op: sum, of: {marker: 1}, offset: -10.05}, n: {op: product, of: {off: -4}}"

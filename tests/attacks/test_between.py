@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from client import gate
+from common.analyses.analysis import Ask
 from common.errors import Refused
 from tests.attacks.coordinator import SITES, Coordinator, cohorts, coordinator, rows_of
 
@@ -96,8 +98,9 @@ def _together(attacker: Coordinator) -> float:
 
 
 def _women(attacker: Coordinator) -> float:
-    sexes = attacker.total("sexes", group=INNER)
-    return float(attacker.total("women", part="all")["sum"][0, 0] - sexes["sum"][0, 0])
+    groups = {"told": np.ones((2, 1)), "centre": np.zeros((2, 1)), "scale": np.ones(1)}
+    sexes = attacker.total("sexes", Ask("deviations", {}, groups), group=INNER)["d"]
+    return float(attacker.total("women", part="all")["sum"][0, 0] - sexes[0, 0])
 
 
 def _two_over_all(attacker: Coordinator) -> float:
