@@ -221,7 +221,8 @@ def test_head_and_neck_models_hold_in_the_test_hospitals(tables, tmp_path):
         expected, abs=bound
     )
     curve = ended.answers["survival_by_risk"]["external"]["strata"]["all"]
-    assert curve["log_rank"]["p"] < 0.1
+    told = curve["log_rank"]  # a group of few deaths: of p only that it is 0.05 or more
+    assert (told["p"], told["p_below"]) == (None, None)
 
 
 def test_nodal_spread_is_known_less_well_where_practice_differs(tables, tmp_path):
