@@ -58,6 +58,7 @@ RunsFolder = Annotated[Path, typer.Option("--runs", help="folder of all runs")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON lines on standard output")]
 Workers = Annotated[int | None, typer.Option(min=1, help="sites at work at the same time")]
 Engine = Annotated[Literal["processes", "threads", "ray"] | None, typer.Option()]
+_LEFT_OUT = "left out of the report, by a mistake of its own: {}\n"
 
 
 def main() -> None:
@@ -185,7 +186,11 @@ def report(run: RunFolder) -> None:
     from server.run import Run
 
     _existing_run(run)
-    sys.stdout.write(f"{write_report(Run(run))}\n")
+    left_out: list[str] = []
+    sys.stdout.write(f"{write_report(Run(run), left_out)}\n")
+    if left_out:
+        sys.stderr.write(_LEFT_OUT.format(", ".join(left_out)))
+        raise typer.Exit(WITH_LOSSES)
 
 
 def _check_files(study: Path, sites: Path) -> None:
@@ -286,8 +291,7 @@ def _follow(found: DeployedRun, *, as_json: bool) -> None:
             raise
         _report(found.run)
         raise
-    _report(found.run)
-    _tell_losses(found.run)
+    _tell_losses(found.run, whole=_report(found.run))
 
 
 def _drive(folder: Path, *, engine: str | None, workers: int | None, as_json: bool) -> None:
@@ -307,11 +311,11 @@ def _drive(folder: Path, *, engine: str | None, workers: int | None, as_json: bo
     except BaseException:
         _report(run)
         raise
-    _report(run)
-    _tell_losses(run)
+    _tell_losses(run, whole=_report(run))
 
 
-def _report(run: "Run") -> None:
+def _report(run: "Run") -> bool:
+    """Write a run's report; return whether nothing had to be left out of it."""
     from server.report.kinds.put_aside import told
     from server.report.record import read_record
     from server.report.share import shares
@@ -321,18 +325,26 @@ def _report(run: "Run") -> None:
         record = read_record(run)
         for line in (*told(record.answers), *shares(record)):
             sys.stderr.write(f"{line}\n")
-        sys.stderr.write(f"report: {write_report(run)}\n")
+        left_out: list[str] = []
+        sys.stderr.write(f"report: {write_report(run, left_out)}\n")
     except OSError as error:
         sys.stderr.write(f"the report could not be written: {error}\n")
+        return False
+    if left_out:
+        sys.stderr.write(_LEFT_OUT.format(", ".join(left_out)))
+    return not left_out
 
 
-def _tell_losses(run: "Run") -> None:
+def _tell_losses(run: "Run", *, whole: bool) -> None:
+    """Leave with a code that tells whether all was answered, and the report is whole."""
     from server.ending import gaps_in_words, no_results
 
     if run.losses() or no_results(run):
         sys.stderr.write("The run ended, but not with everyone or everything; see the report.\n")
         if gaps := gaps_in_words(run):
             sys.stderr.write(f"{gaps}\n")
+        raise typer.Exit(WITH_LOSSES)
+    if not whole:
         raise typer.Exit(WITH_LOSSES)
 
 

@@ -82,6 +82,18 @@ def draw(
     return Figure(name, _cleaned(out.getvalue(), name, title, description), caption)
 
 
+def reach(
+    at: Sequence[float], low: Sequence[float], high: Sequence[float]
+) -> tuple[list[float], list[float]]:
+    """Return how far intervals reach below and above their estimates, never less than nothing.
+
+    By rounding an end may lie on the wrong side: Wilson's interval of 0 of 7 begins at 3e-17.
+    """
+    below_it = [max(0.0, a - end) for a, end in zip(at, low, strict=True)]
+    above_it = [max(0.0, end - a) for a, end in zip(at, high, strict=True)]
+    return below_it, above_it
+
+
 def grid(axes: Axes, axis: str = "both") -> None:
     """Draw faint lines at the ticks."""
     axes.grid(visible=True, axis=axis)  # type: ignore[arg-type]

@@ -98,15 +98,12 @@ def _figure(
             of = {label: term for m, label, term in shown if m == model}
             y = [labels.index(x) + (k - (len(models) - 1) / 2) * step for x in of]
             x = [term[ratio] for term in of.values()]
-            reach = [
-                [term[ratio] - max(term["ci_low"], 1 / _WIDEST) for term in of.values()],
-                [min(term["ci_high"], _WIDEST) - term[ratio] for term in of.values()],
-            ]
-            reach = [[max(0.0, r) for r in side] for side in reach]
+            low = [max(term["ci_low"], 1 / _WIDEST) for term in of.values()]
+            high = [min(term["ci_high"], _WIDEST) for term in of.values()]
             axes.errorbar(
                 x,
                 y,
-                xerr=reach,
+                xerr=charts.reach(x, low, high),
                 fmt=charts.MARKERS[k % 7],
                 color=charts.COLOURS[k % 7],
                 ms=5,

@@ -37,10 +37,17 @@ class RoundLine:
 
 @dataclass(frozen=True)
 class Record:
-    """A run's journal and answers."""
+    """A run's journal and answers.
+
+    Attributes:
+        run: its folder.
+        events: of its journal.
+        unshown: steps and sections that the page had to leave out, as it is made.
+    """
 
     run: Run
     events: tuple[Event, ...]
+    unshown: list[str] = field(default_factory=list)
 
     @cached_property
     def answers(self) -> Answers:

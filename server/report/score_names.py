@@ -49,10 +49,13 @@ def _short(view: StepView, name: str) -> str:
 
 
 def _without_event(view: StepView, rest: str) -> str:
-    """Return the name without the level that is the event, which the outcome says already."""
-    outcome = view.column(view.step.outcome)
+    """Return the name without the level that is the event, which the outcome says already.
+
+    Who judges scores by survival has no outcome.
+    """
+    outcome = view.column(getattr(view.step, "outcome", ""))
     levels = levels_of(outcome) if outcome else ()
-    event = view.step.positive or (levels[-1] if len(levels) == 2 else "")
+    event = getattr(view.step, "positive", "") or (levels[-1] if len(levels) == 2 else "")
     head, dot, last = rest.rpartition(".")
     if event and last == probability_name(event):
         return f"{head}{dot}probability"

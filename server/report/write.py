@@ -1,6 +1,6 @@
 """Write a run's page and its figures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from server.arrays import write_file
 from server.report.blocks import Block, Section, figures_of
-from server.report.record import read_record
+from server.report.guarded import guarded, unshown
+from server.report.record import Record, read_record
 from server.report.sections.cohort import cohort
 from server.report.sections.course import course
 from server.report.sections.deviations import deviations
@@ -22,7 +23,17 @@ from server.report.sections.results import results
 from server.run import Run
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_SECTIONS = (findings, protocol, cohort, results, course, deviations, privacy, provenance)
+_Make = Callable[[Record], Iterator[Section]]
+_SECTIONS: tuple[tuple[str, _Make], ...] = (
+    ("In short", findings),
+    ("The study", protocol),
+    ("Sites and cases", cohort),
+    ("Results", results),
+    ("Rounds", course),
+    ("Deviations and refusals", deviations),
+    ("What left the sites", privacy),
+    ("Provenance", provenance),
+)
 
 
 @dataclass(frozen=True)
@@ -38,15 +49,23 @@ class Page:
     sections: Sequence[Section]
 
 
-def write_report(run: Run) -> Path:
+def write_report(run: Run, left_out: list[str] | None = None) -> Path:
     """Write `report.html` and `figures/*.svg` of a run, finished or not.
 
     The same files in the run folder give the same bytes.
 
+    Args:
+        run: its folder.
+        left_out: takes up the steps and sections that the page could not show, by a mistake
+            of the report's.
+
     Returns:
         The page's path.
     """
-    page = _page(run)
+    record = read_record(run)
+    page = _page(record)
+    if left_out is not None:
+        left_out += record.unshown
     for name, figure in figures_of(page.sections).items():
         text = f'<?xml version="1.0" encoding="utf-8"?>\n{figure.svg}\n'
         write_file(run.folder / "figures" / f"{name}.svg", text.encode())
@@ -56,19 +75,25 @@ def write_report(run: Run) -> Path:
     return path
 
 
-def _page(run: Run) -> Page:
-    record = read_record(run)
-    made = [section for make in _SECTIONS for section in make(record)]
-    study = run.study
+def _page(record: Record) -> Page:
+    made = [section for title, make in _SECTIONS for section in _section(record, title, make)]
+    run, study = record.run, record.run.study
     return Page(
         title=study.title or study.name.replace("_", " "),
         description=study.description,
         reference=study.reference,
         run=run.id,
         outcome=outcome_of(record),
-        keys=key_numbers(record),
+        keys=guarded(record, "the key numbers", lambda: key_numbers(record)) or (),
         sections=made,
     )
+
+
+def _section(record: Record, title: str, make: _Make) -> list[Section]:
+    found = guarded(record, f'section "{title}"', lambda: make(record))
+    if found is None:
+        return [Section(make.__name__, title, [unshown(f'Section "{title}"')])]
+    return found
 
 
 def _draw(block: Block) -> Markup:

@@ -67,14 +67,10 @@ def _figure(view: StepView, parts: Mapping[str, Values]) -> Figure:
 def _score(axes: Axes, score: Values, label: str, i: int) -> None:
     bins, line = score["bins"], score.get("line")
     style = charts.style_of(i)
-    reach = [
-        [o - low for o, low in zip(bins["observed"], bins["ci_low"], strict=True)],
-        [high - o for o, high in zip(bins["observed"], bins["ci_high"], strict=True)],
-    ]
     axes.errorbar(
         bins["predicted"],
         bins["observed"],
-        yerr=reach,
+        yerr=charts.reach(bins["observed"], bins["ci_low"], bins["ci_high"]),
         fmt=charts.MARKERS[i % 7],
         color=style["color"],
         ms=4,

@@ -1,15 +1,14 @@
 """The sites, the flow of cases, and the first table."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from common.errors import Reason
 from server.report.blocks import Block, Note, Row, Section, Table, Text
-from server.report.headings import heading_of
-from server.report.kinds import blocks_of
 from server.report.numbers import NONE, plural
 from server.report.record import Record
+from server.report.sections.steps import step_blocks
 from server.report.several import several_in_study
-from server.report.view import StepView, view_of
 from server.report.words import listed
 
 _NOT_COUNTED = (
@@ -18,11 +17,12 @@ _NOT_COUNTED = (
 )
 
 
-def is_about_cohort(view: StepView) -> bool:
+def is_about_cohort(step: Any) -> bool:
     """Return whether a step describes who is in the study, not what was found."""
-    if view.kind == "check_cohort":
-        return True
-    return view.kind == "describe" and not any("." in c for c in view.step.columns())
+    kind = getattr(step, "kind", "")
+    return kind == "check_cohort" or (
+        kind == "describe" and not any("." in c for c in step.columns())
+    )
 
 
 def cohort(record: Record) -> Iterator[Section]:
@@ -43,9 +43,8 @@ def cohort(record: Record) -> Iterator[Section]:
     if all(getattr(step, "kind", "") != "check_cohort" for step in record.run.study.bound.values()):
         blocks.append(Text(_NOT_COUNTED))
     for name in record.run.study.steps:
-        view = view_of(record, name)
-        if is_about_cohort(view):
-            blocks += [heading_of(view), *blocks_of(view)]
+        if is_about_cohort(record.run.study.bound[name]):
+            blocks += step_blocks(record, name)
     yield Section("cohort", "Sites and cases", blocks)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from common.cohort import Cohort, Column
 from server.report.blocks import Block, Heading, Items, Row, Section, Table
+from server.report.guarded import guarded
 from server.report.kinds import sentence_of
 from server.report.numbers import NONE
 from server.report.record import Record
@@ -15,13 +16,18 @@ _TYPES = {"number": "number", "integer": "whole number", "category": "category"}
 def protocol(record: Record) -> Iterator[Section]:
     """Make the section about the study's plan."""
     study = record.run.study
-    steps = tuple((name, sentence_of(view_of(record, name))) for name in study.steps)
+    steps = tuple((name, _sentence(record, name)) for name in study.steps)
     blocks: list[Block] = [
         Heading("What is done, step by step"),
         Items(steps, numbered=True),
         Heading("What every case has"),
     ]
     yield Section("study", "The study", [*blocks, *_contract(study.cohort)])
+
+
+def _sentence(record: Record, name: str) -> str:
+    found = guarded(record, f"step {name}", lambda: [sentence_of(view_of(record, name))])
+    return found[0] if found else "What it does cannot be said here."
 
 
 def _contract(cohort: Cohort) -> Iterator[Block]:

@@ -187,6 +187,21 @@ def test_calibration_has_a_figure_and_its_slope(folder: Path) -> None:
     assert "Perfect: intercept 0, slope 1" in found.text
 
 
+@pytest.mark.filterwarnings("error")
+def test_calibration_is_drawn_where_nobody_in_a_bin_has_the_outcome(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By rounding, Wilson's interval of 0 of 7 begins a little above 0."""
+    step = Calibration(outcome="response", scores=("new",))
+    parts = {"development": dict(run(step, [patients(300)]).values)}
+    bins = parts["development"]["scores"]["new"]["bins"]
+    bins["observed"][0], bins["ci_low"][0] = 0.0, 2.8e-17
+    bins["observed"][-1], bins["ci_high"][-1] = 1.0, 1 - 2e-16
+    found = shown(folder, step, parts)
+    assert found.figures
+    assert not caplog.text
+
+
 def test_logistic_has_a_forest_and_odds_ratios(folder: Path) -> None:
     step = Logistic(outcome="response", models={"small": ("age",), "large": ("age", "arm")})
     found = shown(folder, step)

@@ -15,6 +15,7 @@ cohort:
     t1: {modality: MR}
   columns:
     age: {type: integer, range: [18, 100], title: Age}
+    days: {type: integer, range: [0, 999]}
     risk: {type: number, range: [0, 1], title: Risk score}
     spread: {type: category, levels: ["no", "yes"], title: Spread, required: true}
 by_site: {sites: [north, south], left_out: [clinical], apart: [clinical]}
@@ -32,6 +33,8 @@ steps:
     kind: roc
     outcome: spread
     scores: [risk, clinical.probability_oof, image.probability_yes, models.small_probability]
+  hazard: {kind: cox, time: days, event: spread, models: {m: [age]}}
+  survival: {kind: concordance, time: days, event: spread, scores: [hazard.linear_predictor, risk]}
   abroad:
     kind: roc
     outcome: spread
@@ -59,6 +62,10 @@ def test_scores_are_called_by_their_model(tmp_path: Path) -> None:
         "image (cross-validated)",
         "small",
     ]
+
+
+def test_scores_that_are_judged_by_survival_have_names_too(tmp_path: Path) -> None:
+    assert names_of(tmp_path, "survival") == ["hazard, linear predictor", "Risk score"]
 
 
 def test_abroad_nobody_was_in_training(tmp_path: Path) -> None:
