@@ -18,6 +18,7 @@ Values = Mapping[str, Any]
 def printable_parts(view: StepView) -> dict[str, Values]:
     """Return the parts of a step of survival by groups as they may stand on one page."""
     parts = dict(view.parts)
+    _close_sizes(view, parts)
     strata = next(iter(parts.values()))["strata"] if parts else {}
     for stratum, group in [(s, g) for s, one in strata.items() for g in one["groups"]]:
         of = {part: values["strata"][stratum]["groups"][group] for part, values in parts.items()}
@@ -28,6 +29,20 @@ def printable_parts(view: StepView) -> dict[str, Values]:
             for part in told.keys() - {*printable_counts(told, hidden)}:
                 parts[part] = _closed(parts[part], stratum)
     return parts
+
+
+def _close_sizes(view: StepView, parts: dict[str, Values]) -> None:
+    """Hide how many are in the groups of parts from which others' groups of few would follow."""
+    for stratum in next(iter(parts.values()))["strata"] if parts else ():
+        sizes = {}
+        for part, values in parts.items():
+            levels = {g: of.get("n") for g, of in values["strata"][stratum]["groups"].items()}
+            sizes[part] = Counts(view.sites(part), levels, None)
+        for part in sizes.keys() - {*printable_counts(sizes)}:
+            closed = _closed(parts[part], stratum)["strata"]
+            for group in closed[stratum]["groups"].values():
+                group["n"] = None
+            parts[part] = {**parts[part], "strata": closed}
 
 
 def _known(group: Values) -> bool:

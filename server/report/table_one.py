@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from common.analyses.publish import SMALLEST_CELL
+from server.report.beside import told_by_others
 from server.report.blocks import Row, Table
 from server.report.numbers import (
     NONE,
@@ -34,7 +35,8 @@ def tables_one(view: StepView, columns: Sequence[str]) -> Iterator[Table]:
         return
     groups = [*next(iter(view.parts.values()))["groups"]]
     printed = {(c, g): _printed_of(view, c, g) for c in columns for g in (_OVERALL, *groups)}
-    told = _printed(view, {part: _sizes(values) for part, values in view.parts.items()})
+    sizes = {part: _sizes(values) for part, values in view.parts.items()}
+    told = _printed(view, view.step.by, sizes)
     for part in view.parts:
         kept = {at for at, parts in printed.items() if part in parts}
         yield _by_group(view, columns, part, groups if part in told else (), kept)
@@ -49,7 +51,7 @@ def _by_part(view: StepView, columns: Sequence[str]) -> Table:
     rows = [Row("Cases", tuple(first), "total")]
     for column in columns:
         found = {part: values["columns"].get(column, {}) for part, values in view.parts.items()}
-        printed = _printed(view, found) if _is_counted(found) else parts
+        printed = _printed(view, column, found) if _is_counted(found) else parts
         for row in _rows(view, column, found, printed):
             rows.append(Row(row.head, (*row.cells, *[NONE] * len(refused)), row.form))
             if row.form == "group" and not row.cells:
@@ -90,7 +92,7 @@ def _printed_of(view: StepView, column: str, group: str) -> tuple[str, ...]:
         part: (values if group == _OVERALL else values["groups"][group])["columns"][column]
         for part, values in view.parts.items()
     }
-    return _printed(view, found) if _is_counted(found) else (*found,)
+    return _printed(view, column, found) if _is_counted(found) else (*found,)
 
 
 def _sizes(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -213,21 +215,34 @@ def _level(entry: Mapping[str, Any], level: str, printed: bool) -> str:
     return HIDDEN if n is None else share(n, entry.get("n"))
 
 
-def _printed(view: StepView, found: Entries) -> tuple[str, ...]:
-    """Return the parts whose counts can stand on one page, see `suppression`."""
-    roster = view.record.run.roster
-    order = sorted(
-        found,
-        key=lambda part: (part.startswith("site."), -float(view.parts[part].get("n") or 0)),
-    )
+def _printed(view: StepView, column: str, found: Entries) -> tuple[str, ...]:
+    """Return the parts whose counts can stand on one page, see `suppression`.
+
+    What another step tells anyway is kept longest.
+    """
+    roster, told = view.record.run.roster, told_by_others(view, column)
+
+    def worth(part: str) -> tuple[bool, bool, float]:
+        n = float(view.parts[part].get("n") or 0)
+        return part not in told, part.startswith("site."), -n
+
+    order = sorted(found, key=worth)
     parts = {
         part: Counts(view.sites(part), found[part]["levels"], found[part].get("n"))
         for part in order
     }
+    levels = {*next(iter(found.values()))["levels"]}
+    others = {
+        f"{part} elsewhere": Counts(view.sites(part), counts, None)
+        for part, counts in told.items()
+        if part not in found and {*counts} == levels
+    }
+    parts = {**others, **parts}
     shown = {counts.sites for counts in parts.values()}
     kept = [view.sites(part) for part in (*view.refused, *view.spared)]
     known = frozenset(roster.sites)
-    return printable_counts(parts, [s for s in kept if s <= known and s not in shown])
+    kept = [s for s in kept if s <= known and s not in shown]
+    return tuple(part for part in printable_counts(parts, kept) if part in found)
 
 
 def _notes(rows: Sequence[Row], n_told: int, *, refused: bool = False) -> Iterator[str]:

@@ -54,3 +54,19 @@ def test_a_part_without_its_events_has_no_curve_and_no_statistic() -> None:
     assert shown["groups"]["a"] == {"n": 30, "events": None}
     assert shown["log_rank"]["chi2"] is shown["log_rank"]["p"] is None
     assert "p_below" in shown["log_rank"]
+
+
+def test_a_group_of_few_does_not_follow_from_how_many_are_in_it_elsewhere() -> None:
+    sizes = {"development": 16, "external": None, "all": 20}
+    parts = {name: part(n or 9, None) for name, n in sizes.items()}
+    parts["external"]["strata"]["all"]["groups"]["a"]["n"] = None
+    sites = {"development": {"east"}, "external": {"abroad"}, "all": {"east", "abroad"}}
+    view: Any = SimpleNamespace(parts=parts, sites=lambda name: frozenset(sites[name]))
+    groups = {
+        name: of["strata"]["all"]["groups"]["a"] for name, of in printable_parts(view).items()
+    }
+    assert {name: group["n"] for name, group in groups.items()} == {
+        "development": 16,
+        "external": None,
+        "all": None,
+    }
