@@ -24,7 +24,7 @@ _HIDDEN = (
 _NUMBERS = ("agreement", "estimate", "ci_low", "ci_high")
 _TELLINGS = [
     *product((0.01,), (_NUMBERS, _NUMBERS[1:2]), LEVELS),
-    *product((0.05, 0.1), ((),), LEVELS),
+    *product((0.05, 0.1, 0.2, 0.5), ((),), LEVELS),
     (0.0, (), ()),
 ]
 

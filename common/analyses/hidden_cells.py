@@ -8,7 +8,7 @@ told in the same words.
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import TypeAlias
 
 import numpy as np
@@ -22,6 +22,7 @@ Told: TypeAlias = dict[str, Json]
 LEVELS = ((0.001, 0.05), (0.05,), ())
 """Below which of these p lies, in fewer and fewer words."""
 _MOST_TABLES = 40
+_LONGEST = 3  # cases that move at once
 
 
 def has_small(counts: Counts) -> bool:
@@ -59,32 +60,57 @@ def _partner(counts: Counts, hidden: NDArray[np.bool_]) -> tuple[int, int] | Non
 def alike(counts: Counts) -> list[Counts]:
     """Return tables of the same margins that are printed like this one, itself the first.
 
-    All of two by two; of larger ones the nearest forty.
+    All of two by two and of three by three; of larger ones the nearest forty.
     """
     hidden = hidden_cells(counts)
+    found, moves = [counts], list[Counts]()
+    for n in range(2, min(_LONGEST, *counts.shape) + 1):
+        moves += _moves(hidden, n)
+        found = _reached(counts, hidden, moves)
+        if len(found) == _MOST_TABLES:
+            break
+    return found
+
+
+def _reached(counts: Counts, hidden: NDArray[np.bool_], moves: Sequence[Counts]) -> list[Counts]:
+    """Return the tables that moves lead to from one, and from those; the nearest first."""
     found, known = [counts], {counts.tobytes()}
     for table in found:
-        for other in _neighbours(table, hidden):
+        for other in (table + way * move for move in moves for way in (1, -1)):
             if len(found) == _MOST_TABLES:
                 return found
-            if other.tobytes() not in known and np.array_equal(hidden_cells(other), hidden):
+            if other.min() < 0 or other.tobytes() in known:
+                continue
+            if np.array_equal(hidden_cells(other), hidden):
                 known.add(other.tobytes())
                 found.append(other)
     return found
 
 
-def _neighbours(counts: Counts, hidden: NDArray[np.bool_]) -> Iterator[Counts]:
-    """Give the tables in which two cases, of hidden cells, have changed places."""
-    for rows in combinations(range(counts.shape[0]), 2):
-        for columns in combinations(range(counts.shape[1]), 2):
-            corner = np.ix_(rows, columns)
-            if not hidden[corner].all():
-                continue
-            for way in (1, -1):
-                other = counts.copy()
-                other[corner] += way * np.array([[1, -1], [-1, 1]])
-                if other.min() >= 0:
-                    yield other
+def _moves(hidden: NDArray[np.bool_], n: int) -> Iterator[Counts]:
+    """Give the ways in which one case in each of n rows can change its column, all hidden.
+
+    Two cases change places where four hidden cells are the corners of a rectangle. Around an
+    open diagonal there is none; there three cases move on in a ring.
+    """
+    for rows in combinations(np.flatnonzero(hidden.sum(axis=1) > 1).tolist(), n):
+        of_two = np.flatnonzero(hidden[list(rows)].sum(axis=0) > 1)
+        for columns in combinations(of_two.tolist(), n):
+            for ring in permutations(rows[1:]):
+                for turn in permutations(columns):
+                    if turn[0] < turn[1] or n > 2:
+                        yield from _ring(hidden, (rows[0], *ring), turn)
+
+
+def _ring(
+    hidden: NDArray[np.bool_], rows: Sequence[int], columns: Sequence[int]
+) -> Iterator[Counts]:
+    """Give the move from each row's column to the next one, where all cells are hidden."""
+    onward = (*columns[1:], columns[0])
+    if hidden[rows, columns].all() and hidden[rows, onward].all():
+        move = np.zeros(hidden.shape, np.int64)
+        move[rows, columns], move[rows, onward] = -1, 1
+        yield move
 
 
 def told_alike(counts: Counts, tellings: Sequence[Callable[[Counts], Told]]) -> Told:

@@ -145,9 +145,32 @@ def test_a_hidden_cell_cannot_be_worked_out_of_what_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "true", [[[200, 3], [12, 85]], [[40, 2], [1, 30]], [[90, 4], [0, 20]], [[1500, 3], [30, 900]]]
+    "true",
+    [
+        *([[200, 3], [12, 85]], [[40, 2], [1, 30]], [[90, 4], [0, 20]], [[1500, 3], [30, 900]]),
+        [[123, 16, 14], [4, 60, 4], [12, 6, 111]],
+    ],
 )
 def test_with_both_margins_known_another_table_is_told_alike(true: list[list[int]]) -> None:
     told = compared(np.array(true), "none", 0.95)
     others = alike(np.array(true))[1:]
     assert any(compared(other, "none", 0.95) == told for other in others)
+
+
+def test_kappa_is_told_around_an_open_diagonal() -> None:
+    """No two cases can change places there, three can: and kappa does not tell of it."""
+    counts = np.array([[123, 16, 14], [4, 60, 4], [12, 6, 111]])
+    found = compared(counts, "none", 0.95)["kappa"]
+    assert (found["estimate"], found["ci_low"], found["ci_high"]) == (0.75, 0.69, 0.81)
+    assert found["p"] is None
+
+
+def test_kappa_is_told_in_as_wide_a_range_as_another_table_needs() -> None:
+    rng, ranges = np.random.default_rng(4), 0
+    for _ in range(60):
+        share = np.full((3, 3), 0.02) + np.diag([0.3, 0.3, 0.28])
+        counts = rng.multinomial(60, (share / share.sum()).ravel()).reshape(3, 3)
+        found = compared(counts, "none", 0.95)["kappa"]
+        ranges += "between" in found
+        assert found["estimate"] is not None or "between" in found or len(alike(counts)) == 1
+    assert ranges > 20
