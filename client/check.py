@@ -102,15 +102,16 @@ def _absent_columns(
     wanted = {name: item.required for part in parts for name, item in part.items()}
     wanted |= {CASE_ID: True, PATIENT_ID: True}
     spare = [c for c in sheet.columns if c not in wanted and c not in RESERVED]
+    none = " (the study names every column that the file has)"
     absent = [name for name in wanted if name not in sheet.columns]
     needed = tuple(
-        Finding(FILE, 1, name, f"the column is missing{nearest(name, spare)}")
+        Finding(FILE, 1, name, f"the column is missing{nearest(name, spare) if spare else none}")
         for name in absent
         if wanted[name]
     )
     text = "no such column; every case counts as missing"
     optional = tuple(
-        Finding(FILE, 1, name, f"{text}{nearest(name, spare)}")
+        Finding(FILE, 1, name, f"{text}{nearest(name, spare) if spare else none}")
         for name in absent
         if not wanted[name]
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from common.nested import AT
-from common.outlook_parts import beside
+from common.outlook_parts import beside, same_sums
 from common.sites import PolicySettings, Roster
 from common.study import Study
 from common.tasks.train import Train
@@ -32,6 +32,7 @@ def foreseen_refusals(study: Study, roster: Roster) -> Iterator[tuple[str, str]]
     policies = {n: s.simulate.policy for n, s in sorted(roster.sites.items()) if s.simulate}
     groups = {name: groups_of(roster, step) for name, step in study.bound.items()}
     yield from beside(study, policies, groups)
+    yield from same_sums(study, policies, groups)
     for step_name, step in study.bound.items():
         asked = groups[step_name]
         yield from ((site, f"steps.{step_name}: {t}") for site, t in _never(step, asked, policies))

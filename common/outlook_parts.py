@@ -1,6 +1,8 @@
 """Which totals, beside those before them, would tell of few sites that keep their own (R1)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
 
 from common.sites import PolicySettings
 from common.spans import AnyCases, meet_anew
@@ -102,3 +104,61 @@ def less_those_of(steps: Sequence[str], word: str = "") -> str:
     if len(steps) > 1:
         return f"with those of {', '.join(steps)}"
     return f"less that of {steps[0]} ({word})" if word else f"less that of {steps[0]}"
+
+
+def same_sums(
+    study: Study,
+    policies: Mapping[str, PolicySettings],
+    groups: Mapping[str, Mapping[str, Group]],
+) -> Iterator[tuple[str, str]]:
+    """Yield site and words of the same sums over more sites, which differ by those of few.
+
+    Counts in cells and on grids are guarded where sites show their own numbers, too: no site
+    shows them alone.
+
+    Args:
+        study: the study.
+        policies: of the sites, where they are known.
+        groups: of each step, by the word that asks for them.
+    """
+    before: dict[str, list[tuple[str, Group]]] = {}
+    for name, word, group in ((n, w, g) for n, of in groups.items() for w, g in of.items()):
+        if word == "over: each" or len(group) == 1:
+            continue
+        asked = before.setdefault(_settings(study.bound[name]), [])
+        for other_word, other in asked:
+            few, keepers = _between(policies, group, other)
+            told_already = bool(keepers and study.summed(name))  # by `beside`
+            guarded = bool(few) and not told_already and _guards(study, name)
+            for site in () if told_already else few:
+                if guarded or not policies[site].per_site:
+                    said = _apart(policies[site], other_word, group, other)
+                    yield site, f"steps.{name}: {word}: {said}"
+        asked.append((word, group))
+
+
+def _settings(step: Any) -> str:
+    """Return what is asked, whoever is asked."""
+    return str(step.model_dump_json(exclude={"over"}))
+
+
+def _guards(study: Study, name: str) -> bool:
+    """Tell whether a step begins with counts that no site shows alone."""
+    step, contract = study.bound[name], study.contract()
+    begin = getattr(step, "solve", None)
+    try:
+        asks = list(islice(begin(contract), 1)) if begin else []
+        return any(f.alone != "free" for ask in asks for f in step.schema(ask, contract).values())
+    except (KeyError, ValueError):  # it waits for what another step has found
+        return False
+
+
+def _apart(policy: PolicySettings, other_word: str, group: Group, other: Group) -> str:
+    """Return the words for sums that would be those of few sites, and for the way out."""
+    apart, fewest = sorted(set(group) ^ set(other)), policy.fewest_sites
+    word = other_word.removeprefix("over: ")
+    return (
+        f"differencing: less the same over `{word}` its counts would be those of "
+        f"{' and '.join(apart)}, and its policy asks for {fewest} sites; ask for one of the two "
+        f"words, or for `external` in place of `all`, which takes {fewest} external sites"
+    )

@@ -174,10 +174,18 @@ def look_at_yaml(text: str, file: str) -> tuple[Any, dict[Path, int], list[Findi
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else None
-        problem = getattr(error, "problem", None) or str(error)
+        problem = _tab(text, mark) or getattr(error, "problem", None) or str(error)
         raise ConfigError([Finding(file, line, "", f"not readable as YAML: {problem}")]) from None
     twice = [Finding(file, at, "", f'the key "{key}" stands here twice') for at, key in keys]
     return data, dict(_lines(root, ())), twice
+
+
+def _tab(text: str, mark: Any) -> str:
+    """Return the words for a tab where a line is cut into its parts; "" where it is none."""
+    line = text.splitlines()[mark.line : mark.line + 1] if mark else []
+    if line and "\t" in line[0][: len(line[0]) - len(line[0].lstrip())]:
+        return "the line begins with a tab; indent by spaces"
+    return ""
 
 
 def _loaded(text: str) -> tuple[yaml.Node | None, Any, list[tuple[int, str]]]:
@@ -244,7 +252,9 @@ def _message(error: ErrorDetails, model: type[BaseModel]) -> str:
         return message
     expected = _expected(error)
     message = f"expected {expected}" if expected else f"{message[:1].lower()}{message[1:]}"
-    return f"{message}, got {_short(error['input'])}"
+    got = _short(error["input"])
+    quoted = kind == "string_type" and isinstance(error["input"], bool | int | float)
+    return f"{message}, got {got}" + (f'; in quotes it is text: "{got}"' if quoted else "")
 
 
 def _missing(last: str | int) -> str:

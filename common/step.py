@@ -1,6 +1,6 @@
 """What every step of a study may say, whatever its kind."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, ClassVar, Literal
 
@@ -107,6 +107,20 @@ def expand_patterns(patterns: tuple[str, ...], known: tuple[str, ...]) -> tuple[
         fits = [c for c in known if _fits(c, pattern)] if "*" in pattern else [pattern]
         found |= dict.fromkeys(fits or [pattern])
     return tuple(found)
+
+
+def expand_models(
+    models: Mapping[str, tuple[str, ...]], known: tuple[str, ...], own: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return models with the patterns among their columns spelled out.
+
+    Args:
+        models: columns of each, by name.
+        known: columns of the study.
+        own: what patterns leave out, such as the outcome.
+    """
+    fits = tuple(c for c in known if c not in own)
+    return {name: expand_patterns(of, fits) for name, of in models.items()}
 
 
 def _fits(column: str, pattern: str) -> bool:

@@ -50,7 +50,7 @@ from common.analyses.plain import floats, plain, whole
 from common.analyses.publish import shown_counts
 from common.analyses.rare_levels import merged_matrix, unseen_levels
 from common.cohort import Column, Name
-from common.step import Step
+from common.step import Step, expand_models
 from common.sums import Array, Schema, Sums, cells, count, fine_grid
 from common.table import Floats, Table
 
@@ -100,6 +100,11 @@ class Cox(Step):
                 if stratum in of:
                     raise ValueError(f'model "{name}": "{stratum}" is a stratum')
         return self
+
+    def expand(self, known: tuple[str, ...]) -> "Cox":
+        """Return the step with patterns such as "radiomics.*" spelled out."""
+        models = expand_models(self.models, known, (self.time, self.event, *self.strata))
+        return self.model_copy(update={"models": models})
 
     def columns(self) -> tuple[str, ...]:
         """Return the columns it reads."""

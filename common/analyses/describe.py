@@ -148,6 +148,8 @@ class Describe(Step):
 
     def _searched(self, contract: Contract) -> dict[str, Column]:
         """Return the columns that may have quantiles, those of each group by themselves."""
+        if not self.quantiles:
+            return {}
         groups = self._groups(contract)
         numbers = {c: contract[c] for c in _numbers(self.of, contract)}
         return numbers | (groups.contract(contract) if groups else {})

@@ -28,7 +28,7 @@ from common.analyses.outcome import complete, event_level, events, lacks_classes
 from common.analyses.plain import floats
 from common.analyses.rare_levels import merged_matrix, unseen_levels
 from common.cohort import Column, Name
-from common.step import Step
+from common.step import Step, expand_models
 from common.sums import Array, Schema, Sums, cells, count
 from common.table import Floats, Table
 
@@ -85,6 +85,11 @@ class Logistic(Step):
         if self.ridge and self.firth == "always":
             raise ValueError("ridge and firth: always are two penalties; choose one")
         return self
+
+    def expand(self, known: tuple[str, ...]) -> "Logistic":
+        """Return the step with patterns such as "radiomics.*" spelled out."""
+        models = expand_models(self.models, known, (self.outcome,))
+        return self.model_copy(update={"models": models})
 
     def columns(self) -> tuple[str, ...]:
         """Return the columns it reads."""

@@ -41,7 +41,7 @@ from common.analyses.plain import floats, whole
 from common.analyses.publish import shown_counts
 from common.analyses.rare_levels import merged_matrix, unseen_levels
 from common.cohort import Name
-from common.step import Step
+from common.step import Step, expand_models
 from common.sums import Array, Schema, Sums, count, fine_grid, real
 from common.table import Table
 
@@ -82,6 +82,11 @@ class PiecewiseExponential(Step):
     def _consistent(self) -> Self:
         check_models(self.models, self.time, self.event)
         return self
+
+    def expand(self, known: tuple[str, ...]) -> "PiecewiseExponential":
+        """Return the step with patterns such as "radiomics.*" spelled out."""
+        models = expand_models(self.models, known, (self.time, self.event))
+        return self.model_copy(update={"models": models})
 
     def columns(self) -> tuple[str, ...]:
         """Return the columns it reads."""

@@ -224,8 +224,8 @@ class Search:
     _running: dict[str, Generator[Floats, Counts, list[Window]]] = field(default_factory=dict)
 
     def begin(self, columns: Sequence[str]) -> None:
-        """Begin to search more columns."""
-        for c in columns:
+        """Begin to search more columns; nothing where no quantile is wanted."""
+        for c in columns if self.quantiles else ():
             if self.contract[c].range is not None:
                 self._running[c] = search(self.contract[c], self.quantiles, self.smallest)
                 self.edges[c] = next(self._running[c])

@@ -91,9 +91,10 @@ class UnivariableLogistic(Step):
 
     def expand(self, known: tuple[str, ...]) -> "UnivariableLogistic":
         """Return the step with patterns such as "radiomics.*" spelled out."""
-        own = {self.outcome, *self.adjust}
+        adjust = expand_patterns(self.adjust, tuple(c for c in known if c != self.outcome))
+        own = {self.outcome, *adjust}
         names = [c for c in expand_patterns(self.of, known) if c not in own]
-        return self.model_copy(update={"of": tuple(names)})
+        return self.model_copy(update={"of": tuple(names), "adjust": adjust})
 
     def chooses(self) -> Mapping[str, tuple[str, ...]]:
         """Return the columns, of which `significant` names some."""

@@ -199,7 +199,8 @@ def test_a_column_that_an_analysis_cannot_use_is_told_before_it_runs(step: str, 
     [
         ("{kind: icc, raters: [[age]]}", "raters: expected at least 2 items, got [['age']]"),
         ("{kind: icc, raters: age}", "raters: expected a list, got 'age'"),
-        ("{kind: moments, of: [5]}", "expected text, got 5"),
+        ("{kind: moments, of: [5]}", 'expected text, got 5; in quotes it is text: "5"'),
+        ("{kind: moments, of: [true]}", 'expected text, got true; in quotes it is text: "true"'),
         ("{kind: moments, of: null}", "of: expected a list, got nothing"),
         ("{kind: moments, of: []}", "of: expected at least 1 item, got []"),
         ("{kind: histogram, of: [age], bins: 1.5}", "bins: expected a whole number, got 1.5"),
@@ -268,3 +269,11 @@ def test_a_list_with_a_wrong_item_is_neither_too_short_nor_no_list(
     with pytest.raises(ConfigError) as error:
         read_study(text, "s.yaml")
     assert [line.partition("steps.net.")[2] for line in str(error.value).splitlines()] == said
+
+
+@pytest.mark.parametrize("text", ["name: s\nsteps:\n\tone: {}\n", "name: s\nsteps:\n \tone: {}\n"])
+def test_a_tab_is_called_a_tab(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_study(text, "s.yaml")
+    said = "s.yaml:3: not readable as YAML: the line begins with a tab; indent by spaces"
+    assert str(caught.value) == said

@@ -213,3 +213,41 @@ steps:
             ("men_everywhere", "less that of men (over: development)"),
         )
     }
+
+
+def test_cells_over_more_sites_are_foreseen_and_refused_though_all_show_their_own(
+    tmp_path: Path,
+) -> None:
+    study = """
+name: cells
+cohort:
+  columns:
+    age: {type: integer, range: [18, 100]}
+    marker: {type: number, range: [0, 50]}
+    sex: {type: category, levels: [f, m]}
+steps:
+  table: {kind: describe, of: [age, sex], over: [development, all]}
+  gaps: {kind: missingness, of: [marker], over: [development, all]}
+  shape: {kind: moments, of: [marker], over: [development, all]}
+  ranks: {kind: compare_groups, of: [age], by: sex, test: mann_whitney, over: [development, all]}
+  once: {kind: cross_tabulate, of: [sex], by: sex, over: [all]}
+  again: {kind: cross_tabulate, of: [sex], by: sex}
+"""
+    run = make_run(tmp_path, study=study)
+    simulate(run, engine="threads")
+    events = read_events(run.folder / "journal.jsonl")
+    lost = {(e["site"], e["problem"], e["reason"]) for e in events if e["event"] == "lost"}
+    foreseen = dict[tuple[str, str, str], str]()
+    for site, text in foreseen_refusals(run.study, run.roster):
+        step, _, word, reason = (part.strip() for part in text.split(":")[:4])
+        foreseen[site, f"{step.removeprefix('steps.')}/{word}", reason.strip()] = text
+    assert {*foreseen} == lost
+    assert {problem for _, problem, _ in lost} == {
+        "table/all",
+        "gaps/all",
+        "ranks/all",
+        "again/development",
+    }
+    said = next(text for text in foreseen.values() if text.startswith("steps.table"))
+    assert "less the same over `development` its counts would be those of abroad" in said
+    assert "or for `external` in place of `all`, which takes 3 external sites" in said

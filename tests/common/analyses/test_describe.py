@@ -1,5 +1,7 @@
 """Table 1 over sites: equal to the pooled one, and to numpy."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -173,3 +175,18 @@ def test_a_window_that_stayed_wide_is_no_value_of_a_site_alone_either(*, alone: 
     column = run(Describe(of=("v",)), [table], alone=alone).values["columns"]["v"]
     assert column["mean"] == pytest.approx(table.columns["v"].mean())
     assert column["quantiles"] == []
+
+
+@pytest.mark.parametrize("by", [None, "arm"])
+@pytest.mark.parametrize("alone", [False, True])
+def test_no_quantiles_are_found_where_none_are_wanted(by: str | None, alone: bool) -> None:
+    rng = np.random.default_rng(2)
+    contract = {
+        "age": Column(type="integer", range=(0, 100)),
+        "arm": Column(type="category", levels=("a", "b")),
+    }
+    values = {"age": rng.integers(20, 90, 80).astype(float), "arm": rng.integers(0, 2, 80) * 1.0}
+    rows = Table(values, contract, np.array([f"p{i}" for i in range(80)]))
+    found: Any = run(Describe(of=("age",), by=by, quantiles=()), [rows], alone=alone).values
+    assert found["columns"]["age"]["quantiles"] == []
+    assert found["columns"]["age"]["mean"] == pytest.approx(values["age"].mean())
