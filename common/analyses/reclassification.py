@@ -1,11 +1,11 @@
 """Reclassification: what new models add to an old one, as NRI and IDI."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.delong import wald
@@ -44,6 +44,12 @@ class Reclassification(Step):
     )
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.old in self.new:
+            raise ValueError(f'new: "{self.old}" is the old score, beside itself it adds nothing')
+        return self
+
     def columns(self) -> tuple[str, ...]:
         """Return the columns it reads."""
         return (self.outcome, self.old, *self.new)
@@ -51,7 +57,7 @@ class Reclassification(Step):
     def expand(self, known: tuple[str, ...]) -> "Reclassification":
         """Return the step with patterns such as "models.*" spelled out."""
         new = tuple(s for s in expand_patterns(self.new, known) if s != self.old)
-        return self.model_copy(update={"new": new})
+        return self.model_copy(update={"new": new or self.new})  # of the old alone: fits nothing
 
     def schema(self, ask: Ask, contract: Contract) -> Schema:
         """Return what one site sends: tables of categories, moves, sums of changes."""
@@ -126,6 +132,8 @@ class Reclassification(Step):
         moves_small = _small(moves)
         if not mine["hidden"][1] and not moves_small:
             out["continuous_nri"] = self._nri(moves, classes)
+            if not moves[:, [0, 2]].any():
+                out["same"] = "the same as the old score in every case: there is nothing to test"
         if self.categories and not mine["hidden"][0]:
             way = _ways(table.shape[1])
             by_way = np.stack([table[:, way == w].sum(axis=1) for w in (-1, 0, 1)], axis=1)

@@ -57,6 +57,8 @@ def _indices(view: StepView, part: str, values: Values, names: Mapping[str, str]
             rows.append(Row(f"{_INDENT}mean change {words}", mean, "level"))
         if found.get("note"):
             notes.append(f"{names[name]}: {found['note']}, nor an index that would tell them.")
+        if found.get("same"):
+            notes.append(f"{names[name]}: {found['same']}.")
     notes += [
         "NRI: of events the share that moved up less the share that moved down, of the others the "
         "reverse, added; it lies between \N{MINUS SIGN}2 and 2. p: of no reclassification.",

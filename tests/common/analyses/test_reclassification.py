@@ -9,6 +9,7 @@ from scipy.stats import norm
 from common.analyses.outcome import FEW_OF_A_CLASS, complete
 from common.analyses.reclassification import Reclassification
 from common.analyses.runner import Cost, run
+from common.table import Table
 from tests.common.analyses.scored import alone, assert_laws, scored
 from tests.common.analyses.tables import split_unevenly
 
@@ -139,3 +140,21 @@ def test_settings_change_the_answer() -> None:
         {"confidence": 0.9},
     ):
         assert run(STEP.model_copy(update=change), [table]).values != base
+
+
+def test_a_score_is_not_held_against_itself() -> None:
+    with pytest.raises(ValueError, match='new: "old" is the old score'):
+        Reclassification(outcome="response", old="old", new=("new", "old"))
+    step = Reclassification(outcome="response", old="old", new=("ol*",))
+    assert step.expand(("response", "old", "new")).new == ("ol*",)  # told as one that fits nothing
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_new_score_that_is_the_same_in_every_case_changes_nothing_and_says_so() -> None:
+    table = scored(300, seed=4)
+    same = Table({**table.columns, "new": table.columns["old"]}, table.contract, table.patients)
+    found = run(STEP, split_unevenly(same, 3)).values["models"]
+    assert found["new"]["continuous_nri"]["estimate"] == found["new"]["idi"]["estimate"] == 0
+    assert found["new"]["continuous_nri"]["p"] is None
+    assert "the same as the old score in every case" in found["new"]["same"]
+    assert "same" not in found["fine"]
