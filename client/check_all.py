@@ -8,7 +8,9 @@ from pathlib import Path
 from client.cases import Case
 from client.check import Checked, check
 from client.check_drawn import undrawn
+from client.check_outcome import one_class
 from client.check_rows import several_rows
+from client.check_saturated import saturation_in_words
 from client.check_training import doubts
 from client.check_words import in_words as problems_in_words
 from client.check_words import placed, strange_renames
@@ -110,6 +112,8 @@ def _of_folds(
         yield Problem("all sites", f"{where}: {text}", stops=True)
     told = {one.step for one in lost}
     for name, cases in sound.items():
+        too_many = saturation_in_words(study, roster, name, cases)
+        yield from (Problem(name, text, is_warning=True) for text in too_many)
         site = roster.sites[name].simulate
         if name in roster.developing and site is not None:
             policy, n = site.policy, len(roster.developing)
@@ -123,6 +127,7 @@ def _of_all(
 ) -> Iterator[Problem]:
     """Yield what is the matter with the cases of all sites together."""
     yield from (Problem("all sites", t, is_warning=True) for t in several_rows(study, sound))
+    yield from (Problem("all sites", t, is_warning=True) for t in one_class(study, roster, sound))
     developing = {name: cases for name, cases in sound.items() if name in roster.developing}
     all_here = len(developing) == len(roster.developing)
     for one in doubts(study, developing, all_here=all_here):
