@@ -326,3 +326,13 @@ def test_a_refused_whole_is_told_from_a_refused_part(tmp_path: Path) -> None:
     words = Tags(page_of(write_run(tmp_path / "run", events))).words
     assert "Finished with failures. No answer from 1 step: table_1." in words
     assert "fewer cases than the hospital's policy asks for" in words
+
+
+def test_a_table_of_many_columns_is_as_wide_as_the_window_and_scrolls(page: str) -> None:
+    tags = Tags(page)
+    broad = [a for tag, a in tags.seen if tag == "div" and a.get("class") == "wide broad"]
+    assert "Characteristics of the cases" in {str(a["aria-label"]) for a in broad}
+    css = page[page.index("<style>") : page.index("</style>")]
+    assert ".wide { overflow-x: auto;" in css
+    sizes = re.findall(r"^table[^{]*{[^}]*font-size: ([^;]+);", css, re.MULTILINE)
+    assert len(set(sizes)) == 1, "tables that stand side by side have one size of letters"
