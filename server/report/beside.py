@@ -5,15 +5,20 @@ the total of more sites, a few at the others would be the difference. So a table
 page tells anyway, and hides another part of it.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from typing import Any
 
+from server.report.group_parts import (
+    Levels,
+    Values,
+    cell_counts,
+    compared_parts,
+    crossed_parts,
+    group_sizes,
+)
 from server.report.numbers import is_number
 from server.report.survival_parts import printable_parts
 from server.report.view import StepView, view_of
-
-Values: TypeAlias = Mapping[str, Any]
-Levels: TypeAlias = dict[str, int | None]
 
 
 def told_by_others(view: StepView, column: str) -> dict[str, Levels]:
@@ -33,8 +38,7 @@ def told_by_others(view: StepView, column: str) -> dict[str, Levels]:
 
 def _told(other: StepView, column: str) -> Iterator[tuple[str, Levels]]:
     """Yield the parts of another step that print how many are at a column's levels."""
-    parts = printable_parts(other) if other.kind == "kaplan_meier" else other.parts
-    for part, values in parts.items():
+    for part, values in _PRINTABLE[other.kind](other).items():
         counts = list(_SIZES[other.kind](other.step, values, column))
         if any(is_number(n) for levels in counts for n in levels.values()):
             yield part, counts[0] if len(counts) == 1 else {}
@@ -48,14 +52,18 @@ def _curves(step: Any, values: Values, column: str) -> Iterator[Levels]:
 
 def _compared(step: Any, values: Values, column: str) -> Iterator[Levels]:
     for of in values.get("columns", {}).values() if step.by == column else ():
-        yield {name: group.get("n") for name, group in of.get("groups", {}).items()}
+        yield group_sizes(of)
 
 
 def _crossed(step: Any, values: Values, column: str) -> Iterator[Levels]:
     for name, of in values.get("columns", {}).items():
-        if column in (step.by, name) and isinstance(of.get("counts"), dict):
-            cells = [n for row in of["counts"].values() for n in row.values()]
-            yield {str(i): n for i, n in enumerate(cells)}
+        if column in (step.by, name):
+            yield cell_counts(of)
 
 
+_PRINTABLE = {
+    "kaplan_meier": printable_parts,
+    "compare_groups": compared_parts,
+    "cross_tabulate": crossed_parts,
+}
 _SIZES = {"kaplan_meier": _curves, "compare_groups": _compared, "cross_tabulate": _crossed}

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from common.errors import ConfigError
 from server.report.blocks import Block, Note
 from server.report.record import Record
 
@@ -21,6 +22,8 @@ def guarded(record: Record, place: str, make: Callable[[], Iterable[T]]) -> list
     """
     try:
         return list(make())
+    except ConfigError:  # the run's own study or roster cannot be read: nothing can be shown
+        raise
     except Exception:
         log.exception("%s cannot be shown in the report: a mistake of the report itself", place)
         if place not in record.unshown:

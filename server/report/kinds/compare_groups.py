@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from server.report.blocks import Block, Row, Table
+from server.report.group_parts import compared_parts
 from server.report.numbers import (
     NONE,
     decimals_for,
@@ -54,7 +55,7 @@ def sentence(view: StepView) -> str:
 
 def blocks(view: StepView) -> Iterator[Block]:
     """Return one table for each part."""
-    for part, values in view.parts.items():
+    for part, values in compared_parts(view).items():
         yield _table(view, part, values)
 
 

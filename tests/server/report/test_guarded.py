@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import ConfigError
 from server.cli import WITH_LOSSES, main
 from server.report import write
 from server.report.blocks import Section
@@ -58,3 +59,9 @@ def test_the_command_says_what_is_left_out_and_ends_with_a_code(
     said = capsys.readouterr()
     assert said.out.strip() == str(run.folder / "report.html")
     assert "left out of the report, by a mistake of its own: step table_1, step" in said.err
+
+
+def test_a_study_that_cannot_be_read_is_no_mistake_of_the_report(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", journal(answers()), study="name: [1]")
+    with pytest.raises(ConfigError):
+        page_of(run)
