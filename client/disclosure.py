@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from client.atoms import check_combinations
+from client.beside import few_beside
 from client.cases import Case
 from client.cohorts import select
 from client.derived import made_of
@@ -153,6 +154,8 @@ def check_selection(
     told = [rows.told(one) for one in (*before, name)]
     check_combinations(rows, told, policy.smallest_cell, given)
     _check_formulas(rows, before, name, policy.smallest_cell)
+    if clear and (found := few_beside(rows, before, name, policy.smallest_cell)):
+        raise Refused(Reason.DIFFERENCING, found)
     if not clear:
         check_combinations(rows, told, policy.smallest_part, [])
         _check_levels(policy, rows, name)
