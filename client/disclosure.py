@@ -14,7 +14,7 @@ from client.beside import few_beside
 from client.cases import Case
 from client.cohorts import select
 from client.derived import made_of
-from client.dominance import one_dominates
+from client.dominance import few_dominate
 from client.made import MadeColumns
 from client.powers import powers_of_few
 from client.selections import Rows, few_apart, few_in_levels
@@ -195,15 +195,12 @@ def _drawn(rows: Rows, steps: Sequence[str]) -> list[Bools]:
 
 
 def _check_formulas(rows: Rows, before: Sequence[str], name: str, least: int) -> None:
-    found = (
-        few_in_levels(rows, name, least)
-        or few_apart(rows, before, name, least)
-        or one_dominates(rows, name)
-    )
-    if found:
+    if found := few_in_levels(rows, name, least) or few_apart(rows, before, name, least):
         raise Refused(Reason.SELECTION_TOO_SMALL, found)
     if found := powers_of_few(rows, before, name):
         raise Refused(Reason.TOO_MANY_NUMBERS, found)
+    if found := few_dominate(rows, name):
+        raise Refused(Reason.SELECTION_TOO_SMALL, found)
 
 
 def check_saturation(
