@@ -127,12 +127,12 @@ def _release(site: Site, message: Round, posed: Posed, turn: _Turn) -> Reply:
     if posed.step not in whole.bound:
         raise Refused(Reason.UNKNOWN_STEP, f'the study has no step "{posed.step}"')
     check_by_site(site.policy, whole, posed)
-    check_keepers(site, whole, message, posed)
     study = narrowed(whole, posed.ask.chosen)
     step = study.bound[posed.step]
     check_columns(site.policy, step.columns())
     cohort = load_cohort(site, study)
     check_cohort(site.policy, cohort.n_patients)
+    check_keepers(site, whole, cohort.cases, message, posed)
     made = made_at(site, whole, message.hello.run, cohort.cases)
     rows = Rows(whole, cohort.cases, made, in_clear(whole, posed))
     _check_cases(site, rows, message, posed, cohort)
