@@ -1,6 +1,7 @@
 """Which totals, beside those before them, would tell of few sites that keep their own (R1)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from common.sites import PolicySettings
 from common.spans import AnyCases, meet_anew
@@ -10,7 +11,11 @@ Group = tuple[str, ...]
 
 
 def tells_together(
-    study: Study, new: str, mine: Sequence[str], others: Sequence[str]
+    study: Study,
+    new: str,
+    mine: Sequence[str],
+    others: Sequence[str],
+    same: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, ...]:
     """Return the steps with which a new one tells of the sites that only one side is over.
 
@@ -22,13 +27,14 @@ def tells_together(
         new: a step.
         mine: the steps before it, over the same sites.
         others: steps over other sites.
+        same: the column of which another is a copy, where that is known.
 
     Returns:
         One of the others where one is enough, else all of both that sum the column; () where
         nothing follows.
     """
     cases = AnyCases(study)
-    for along, of in alike(study, new, mine, others):
+    for along, of in alike(study, new, mine, others, same):
         told = {name: cases.told(name) for name in (new, *of, *along)}
         for other in of:
             if meet_anew(told[new], (), told[other]):
@@ -40,16 +46,21 @@ def tells_together(
 
 
 def alike(
-    study: Study, new: str, mine: Sequence[str], others: Sequence[str]
+    study: Study,
+    new: str,
+    mine: Sequence[str],
+    others: Sequence[str],
+    same: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[Group, Group]]:
     """Yield, of mine and of the others, the steps that sum a column that a new one sums.
 
     Each pair once, and none without others.
     """
     seen = set[tuple[Group, Group]]()
-    for column in sorted(study.summed(new)):
+    summed = {s: {same.get(c, c) for c in study.summed(s)} for s in {new, *mine, *others}}
+    for column in sorted(summed[new]):
         along, of = (
-            tuple(s for s in dict.fromkeys(steps) if column in study.summed(s))
+            tuple(s for s in dict.fromkeys(steps) if column in summed[s])
             for steps in ((s for s in mine if s != new), others)
         )
         if of and (along, of) not in seen:

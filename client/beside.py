@@ -1,0 +1,67 @@
+"""How many patients of a site lie between a step's groups and what other steps tell of."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from client.selections import Rows
+from common.analyses.newton import Bools
+from common.beside import ASKED, beside_schema, grouped_by, pairs_of, told_apart
+from common.messages import Posed
+from common.sums import Sums
+
+if TYPE_CHECKING:
+    from client.steps import Work
+
+
+def with_counts_beside(work: "Work", rows: Rows, posed: Posed) -> "Work":
+    """Return the work of an ask with these counts, where the ask wants them."""
+    asked = posed.ask.values.get(ASKED) is True and len(posed.group) > 1
+    schema = beside_schema(rows.study, posed.step, asked=asked)
+    if not schema:
+        return work
+
+    def summarise() -> Sums:
+        return {**work.summarise(), ASKED: np.array(_between(rows, posed.step), np.int64)}
+
+    return replace(work, schema={**work.schema, **schema}, summarise=summarise)
+
+
+def few_beside(rows: Rows, before: Sequence[str], name: str, least: int) -> str:
+    """Say which group of a step in clear differs by few from what others in clear tell of."""
+    pairs = pairs_of(rows.study, name)
+    for pair, n in zip(pairs, _between(rows, name) if pairs else (), strict=True):
+        if 0 < n < least and pair.other in before:
+            return f"{n} patients between {told_apart(rows.study, name, pair)}"
+    return ""
+
+
+def _between(rows: Rows, name: str) -> list[int]:
+    """Return the patients between the two of each pair; none where groups are not made yet."""
+    mine = _groups(rows, name)
+    found: list[int] = []
+    theirs: dict[str, list[Bools]] = {}
+    for pair in pairs_of(rows.study, name):
+        if pair.other not in theirs:
+            theirs[pair.other] = _groups(rows, pair.other)
+        groups, whole = theirs[pair.other], rows.chosen(pair.other)
+        if not mine or (pair.other_level >= 0 and not groups):
+            found.append(0)
+            continue
+        other = groups[pair.other_level] if pair.other_level >= 0 else whole
+        found.append(rows.count(mine[pair.level] ^ other))
+    return found
+
+
+def _groups(rows: Rows, name: str) -> list[Bools]:
+    """Return the rows of a step in each of its groups; none where it has none, or not yet."""
+    by, study = grouped_by(rows.study.bound[name]), rows.study
+    values = rows.values(by) if by else None
+    if values is None:
+        return []
+    column, inside = study.contract()[by], rows.chosen(name)
+    first = 0 if column.levels or column.range is None else round(column.range[0])
+    n_levels = len(column.levels) or round((column.range or (0, 1))[1]) - first + 1
+    return [inside & (values == first + level) for level in range(n_levels)]
