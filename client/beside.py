@@ -29,11 +29,11 @@ def with_counts_beside(work: "Work", rows: Rows, posed: Posed) -> "Work":
     return replace(work, schema={**work.schema, **schema}, summarise=summarise)
 
 
-def few_beside(rows: Rows, before: Sequence[str], name: str, least: int) -> str:
+def few_beside(rows: Rows, others: Sequence[str], name: str, least: int) -> str:
     """Say which group of a step in clear differs by few from what others in clear tell of."""
     pairs = pairs_of(rows.study, name)
     for pair, n in zip(pairs, _between(rows, name) if pairs else (), strict=True):
-        if 0 < n < least and pair.other in before:
+        if 0 < n < least and pair.other in others:
             return f"{n} patients between {told_apart(rows.study, name, pair)}"
     return ""
 

@@ -111,7 +111,7 @@ def _meet(study: Study, name: str, other: str) -> bool:
     step, of = study.bound[name], study.bound[other]
     if of.kind in _COUNTED or not hasattr(of, "summarise"):
         return False
-    together = set(step.over) & set(of.over) - {"each"} or "all" in (*step.over, *of.over)
+    together = set(step.over) & set(of.over) or {"all", "each"} & {*step.over, *of.over}
     mine, theirs = (study.summed(n) - {grouped_by(study.bound[n])} for n in (name, other))
     return bool(together) and not mine.isdisjoint(theirs)
 

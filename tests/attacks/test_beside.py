@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from common.errors import Refused
 from server import problems
 from server.journal import read_events
 from server.simulate import simulate
@@ -100,7 +101,7 @@ def test_a_group_that_differs_by_one_from_another_is_not_asked_for(
 ) -> None:
     told, events = _answers(tmp_path, study, _patients(study))
     said = [str(e) for e in events if e["event"] == "failed"]
-    assert any("lie one to four patients" in text for text in said)
+    assert any("'not asked for: between group" in text for text in said), said
     with pytest.raises((KeyError, TypeError)):
         _difference(study, told)
 
@@ -115,3 +116,14 @@ def test_with_many_between_both_are_told(tmp_path: Path) -> None:
     women = [r for rows in patients.values() for r in rows if r["sex"] == "f" and r["code"] == "c"]
     expected = np.sum([float(str(row["marker"])) for row in women])
     assert _difference(SUBGROUP, told) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("study", [SUBGROUP, FILTERED])
+def test_in_clear_a_site_judges_its_own_groups(tmp_path: Path, study: str) -> None:
+    steps = study.replace("by:", "over: [each], by:").replace(
+        "rest: {kind: describe,", "rest: {kind: describe, over: [each],"
+    )
+    attacker = coordinator(tmp_path, steps, _patients(study), columns=WITH_TWICE, per_site=True)
+    name = "without_c" if study is SUBGROUP else "codes"
+    with pytest.raises(Refused, match="differencing: east"):
+        attacker.total(name, group=["east"], part="site.east")
