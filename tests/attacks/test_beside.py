@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from client.check_all import check_simulated
 from common.errors import Refused
 from server import problems
 from server.journal import read_events
@@ -100,6 +101,8 @@ def test_a_group_that_differs_by_one_from_another_is_not_asked_for(
     tmp_path: Path, study: str
 ) -> None:
     told, events = _answers(tmp_path, study, _patients(study))
+    foreseen = check_simulated(tmp_path / "study.yaml", tmp_path / "sites.yaml", None)
+    assert [p.site for p in foreseen if "lie one to four patients" in p.text] == ["all sites"]
     said = [str(e) for e in events if e["event"] == "failed"]
     assert any("'not asked for: between group" in text for text in said), said
     with pytest.raises((KeyError, TypeError)):
