@@ -35,7 +35,20 @@ CUT = """
   cut: {kind: compare_groups, of: [marker], by: made.old, test: t}
   flags: {kind: compare_groups, of: [marker], by: flag, test: t}
 """
-WITH_TWICE = COLUMNS.replace("    code:", "    sex2: {type: category, levels: [f, m]}\n    code:")
+# Restricted means, and means by class, are means of groups too.
+SURVIVAL = """
+  women: {kind: kaplan_meier, time: days, event: event, group: sex}
+  again: {kind: kaplan_meier, time: days, event: event, group: sex2}
+"""
+CLASSES = """
+  women: {kind: naive_bayes, outcome: sex, of: [marker]}
+  again: {kind: naive_bayes, outcome: sex2, of: [marker]}
+"""
+MORE = """
+    sex2: {type: category, levels: [f, m]}
+    event: {type: integer, range: [0, 1]}
+    code:"""
+WITH_TWICE = COLUMNS.replace("\n    code:", MORE)
 
 
 def _patients(study: str) -> dict[str, Rows]:
@@ -48,7 +61,7 @@ def _patients(study: str) -> dict[str, Rows]:
         row["code"] = "b"  # the larger group, which is shown
     for rows in patients.values():
         for row in rows:
-            row["sex2"] = row["sex"]
+            row |= {"sex2": row["sex"], "event": int(str(row["age"])) % 2}
             row["flag"] = int(int(str(row["days"])) < 200)
     east[-1] |= {"sex2": "m", "flag": int(not east[-1]["flag"])}
     return patients
@@ -109,11 +122,19 @@ def test_a_group_that_differs_by_one_from_another_is_not_asked_for(
         _difference(study, told)
 
 
+@pytest.mark.parametrize("study", [SURVIVAL, CLASSES])
+def test_curves_and_classes_are_groups_too(tmp_path: Path, study: str) -> None:
+    told, events = _answers(tmp_path, study, _patients(study))
+    said = [str(e) for e in events if e["event"] == "failed"]
+    assert any("'not asked for: between group" in text for text in said), said
+    assert "development" not in told.get("again", {})
+
+
 def test_with_many_between_both_are_told(tmp_path: Path) -> None:
     patients = {name: rows_of(40, seed) for seed, name in enumerate(VALUES)}
     for rows in patients.values():
         for i, row in enumerate(rows):
-            row["sex2"] = row["sex"]
+            row |= {"sex2": row["sex"], "event": 0}
             row["code"] = "abc"[i // 2 % 3]
     told, _ = _answers(tmp_path, SUBGROUP, patients)
     women = [r for rows in patients.values() for r in rows if r["sex"] == "f" and r["code"] == "c"]
