@@ -1,19 +1,25 @@
 """How many patients of a site lie between a step's groups and what other steps tell of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from client.cases import Case
+from client.derived import made_of
 from client.selections import Rows
 from common.analyses.newton import Bools
+from common.analyses.publish import SMALLEST_CELL
 from common.beside import ASKED, beside_schema, grouped_by, pairs_of, told_apart
 from common.messages import Posed
+from common.study import Study
 from common.sums import Sums
 
 if TYPE_CHECKING:
     from client.steps import Work
+
+_FEW = "lie one to four patients, of whom the means of both would tell"
 
 
 def with_counts_beside(work: "Work", rows: Rows, posed: Posed) -> "Work":
@@ -29,11 +35,11 @@ def with_counts_beside(work: "Work", rows: Rows, posed: Posed) -> "Work":
     return replace(work, schema={**work.schema, **schema}, summarise=summarise)
 
 
-def few_beside(rows: Rows, before: Sequence[str], name: str, least: int) -> str:
+def few_beside(rows: Rows, others: Sequence[str], name: str, least: int) -> str:
     """Say which group of a step in clear differs by few from what others in clear tell of."""
     pairs = pairs_of(rows.study, name)
     for pair, n in zip(pairs, _between(rows, name) if pairs else (), strict=True):
-        if 0 < n < least and pair.other in before:
+        if 0 < n < least and pair.other in others:
             return f"{n} patients between {told_apart(rows.study, name, pair)}"
     return ""
 
@@ -55,6 +61,10 @@ def _between(rows: Rows, name: str) -> list[int]:
     return found
 
 
+def _rows(study: Study, cases: Sequence[Case]) -> Rows:
+    return Rows(study, cases, made_of(study, cases), alone=False)
+
+
 def _groups(rows: Rows, name: str) -> list[Bools]:
     """Return the rows of a step in each of its groups; none where it has none, or not yet."""
     by, study = grouped_by(rows.study.bound[name]), rows.study
@@ -65,3 +75,28 @@ def _groups(rows: Rows, name: str) -> list[Bools]:
     first = 0 if column.levels or column.range is None else round(column.range[0])
     n_levels = len(column.levels) or round((column.range or (0, 1))[1]) - first + 1
     return [inside & (values == first + level) for level in range(n_levels)]
+
+
+def beside_in_words(
+    study: Study,
+    groups: Mapping[str, Mapping[str, Sequence[str]]],
+    sites: Mapping[str, Sequence[Case]],
+) -> Iterator[str]:
+    """Yield why steps will not be answered, of whose groups and others' cases few lie between.
+
+    Args:
+        study: the study.
+        groups: the sites that each step asks, by the word that asks for them.
+        sites: checked cases of all of them.
+    """
+    for name in study.bound:
+        pairs = pairs_of(study, name)
+        asked = [group for group in groups[name].values() if len(group) > 1] if pairs else []
+        for group in asked:
+            counts = [_between(_rows(study, sites[site]), name) for site in group]
+            total = np.sum(counts, axis=0)
+            tells = [p for p, n in zip(pairs, total, strict=True) if 0 < n < SMALLEST_CELL]
+            if tells:
+                where = f"between {told_apart(study, name, tells[0])}"
+                yield f"steps.{name}: will not be answered: {where} {_FEW}"
+                break

@@ -160,8 +160,10 @@ def check_selection(
     told = [rows.told(one) for one in (*before, name)]
     check_combinations(rows, told, policy.smallest_cell, given)
     _check_formulas(rows, before, name, policy.smallest_cell)
-    if clear and (found := few_beside(rows, before, name, policy.smallest_cell)):
-        raise Refused(Reason.DIFFERENCING, found)
+    if alone:
+        others = [other for other in study.bound if _in_clear_somewhere(study, other)]
+        if found := few_beside(rows, others, name, policy.smallest_cell):
+            raise Refused(Reason.DIFFERENCING, found)
     if not clear:
         check_combinations(rows, told, policy.smallest_part, [])
         _check_levels(policy, rows, name)
@@ -248,12 +250,17 @@ def _n_coefficients(step: Any, study: Study) -> int:
 
 def _steps_before(study: Study, step: str, *, alone: bool) -> Iterator[str]:
     """Yield the steps before one, in clear only of those asked in clear."""
-    for name, other in study.bound.items():
+    for name in study.bound:
         if name == step:
             return
-        clear = study.tells_of_one(name) or any(over in _IN_CLEAR for over in other.over)
-        if not alone or clear:
+        if not alone or _in_clear_somewhere(study, name):
             yield name
+
+
+def _in_clear_somewhere(study: Study, name: str) -> bool:
+    """Tell whether single sites' sums of a step may go out."""
+    over = study.bound[name].over
+    return study.tells_of_one(name) or any(word in _IN_CLEAR for word in over)
 
 
 def _check_levels(policy: PolicySettings, rows: Rows, name: str) -> None:

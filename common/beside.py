@@ -22,6 +22,9 @@ ASKED = "beside"
 """In the values of an ask that counts these, and the name of the counts."""
 
 
+_GROUPED = {"compare_groups": "by", "describe": "by", "kaplan_meier": "group"}
+_GROUPED |= {"naive_bayes": "outcome"}
+"""The field that names the groups, of kinds that print means, or curves, of each."""
 _COUNTED = ("derive", "cross_tabulate", "missingness", "histogram", "agreement_of_categories")
 """Kinds that sum no values."""
 
@@ -47,7 +50,9 @@ class TellsOfFew(ValueError):
 
 def grouped_by(step: Any) -> str:
     """Return the column by whose levels a step tells of groups, means and all; "" of none."""
-    return str(step.by) if step.kind in ("compare_groups", "describe") and step.by else ""
+    if getattr(step, "cut", None) is not None:  # the sides of a number
+        return ""
+    return str(getattr(step, _GROUPED.get(step.kind, ""), "") or "")
 
 
 def pairs_of(study: Study, name: str) -> tuple[Pair, ...]:
@@ -80,10 +85,10 @@ def beside_schema(study: Study, name: str, *, asked: bool) -> Schema:
 def told_apart(study: Study, name: str, pair: Pair) -> str:
     """Say which group and what other step it is."""
     contract, step, other = study.contract(), study.bound[name], study.bound[pair.other]
-    group = f"{step.by} {levels_of(grouped_by(step), contract)[pair.level]}"
+    group = f"{grouped_by(step)} {levels_of(grouped_by(step), contract)[pair.level]}"
     if pair.other_level < 0:
         return f'group "{group}" and the cases of step {pair.other}'
-    theirs = f"{other.by} {levels_of(grouped_by(other), contract)[pair.other_level]}"
+    theirs = f"{grouped_by(other)} {levels_of(grouped_by(other), contract)[pair.other_level]}"
     return f'group "{group}" and group "{theirs}" of step {pair.other}'
 
 
@@ -111,7 +116,7 @@ def _meet(study: Study, name: str, other: str) -> bool:
     step, of = study.bound[name], study.bound[other]
     if of.kind in _COUNTED or not hasattr(of, "summarise"):
         return False
-    together = set(step.over) & set(of.over) - {"each"} or "all" in (*step.over, *of.over)
+    together = set(step.over) & set(of.over) or {"all", "each"} & {*step.over, *of.over}
     mine, theirs = (study.summed(n) - {grouped_by(study.bound[n])} for n in (name, other))
     return bool(together) and not mine.isdisjoint(theirs)
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from common.analyses.analysis import APPLY, Answer, Ask, Json, Solve
-from common.beside import ASKED, beside_schema
+from common.beside import ASKED, TellsOfFew, beside_schema
 from common.by_site import OtherSites
 from common.choices import NotAChoice
 from common.errors import Reason
@@ -162,7 +162,8 @@ class Driver:
             return
         except (ArithmeticError, ValueError) as error:
             running.ask = None
-            self._drop(running, f"{type(error).__name__}: {error}")
+            own = isinstance(error, TellsOfFew)  # in words of its own
+            self._drop(running, str(error) if own else f"{type(error).__name__}: {error}")
             return
         if running.ask.state is not None:
             self.journal.keep_checkpoint(running.problem.name, running.turn, running.ask.state)

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from client.check_all import check_simulated
+from common.errors import Refused
 from server import problems
 from server.journal import read_events
 from server.simulate import simulate
@@ -33,7 +35,20 @@ CUT = """
   cut: {kind: compare_groups, of: [marker], by: made.old, test: t}
   flags: {kind: compare_groups, of: [marker], by: flag, test: t}
 """
-WITH_TWICE = COLUMNS.replace("    code:", "    sex2: {type: category, levels: [f, m]}\n    code:")
+# Restricted means, and means by class, are means of groups too.
+SURVIVAL = """
+  women: {kind: kaplan_meier, time: days, event: event, group: sex}
+  again: {kind: kaplan_meier, time: days, event: event, group: sex2}
+"""
+CLASSES = """
+  women: {kind: naive_bayes, outcome: sex, of: [marker]}
+  again: {kind: naive_bayes, outcome: sex2, of: [marker]}
+"""
+MORE = """
+    sex2: {type: category, levels: [f, m]}
+    event: {type: integer, range: [0, 1]}
+    code:"""
+WITH_TWICE = COLUMNS.replace("\n    code:", MORE)
 
 
 def _patients(study: str) -> dict[str, Rows]:
@@ -46,7 +61,7 @@ def _patients(study: str) -> dict[str, Rows]:
         row["code"] = "b"  # the larger group, which is shown
     for rows in patients.values():
         for row in rows:
-            row["sex2"] = row["sex"]
+            row |= {"sex2": row["sex"], "event": int(str(row["age"])) % 2}
             row["flag"] = int(int(str(row["days"])) < 200)
     east[-1] |= {"sex2": "m", "flag": int(not east[-1]["flag"])}
     return patients
@@ -99,19 +114,40 @@ def test_a_group_that_differs_by_one_from_another_is_not_asked_for(
     tmp_path: Path, study: str
 ) -> None:
     told, events = _answers(tmp_path, study, _patients(study))
+    foreseen = check_simulated(tmp_path / "study.yaml", tmp_path / "sites.yaml", None)
+    assert [p.site for p in foreseen if "lie one to four patients" in p.text] == ["all sites"]
     said = [str(e) for e in events if e["event"] == "failed"]
-    assert any("lie one to four patients" in text for text in said)
+    assert any("'not asked for: between group" in text for text in said), said
     with pytest.raises((KeyError, TypeError)):
         _difference(study, told)
+
+
+@pytest.mark.parametrize("study", [SURVIVAL, CLASSES])
+def test_curves_and_classes_are_groups_too(tmp_path: Path, study: str) -> None:
+    told, events = _answers(tmp_path, study, _patients(study))
+    said = [str(e) for e in events if e["event"] == "failed"]
+    assert any("'not asked for: between group" in text for text in said), said
+    assert "development" not in told.get("again", {})
 
 
 def test_with_many_between_both_are_told(tmp_path: Path) -> None:
     patients = {name: rows_of(40, seed) for seed, name in enumerate(VALUES)}
     for rows in patients.values():
         for i, row in enumerate(rows):
-            row["sex2"] = row["sex"]
+            row |= {"sex2": row["sex"], "event": 0}
             row["code"] = "abc"[i // 2 % 3]
     told, _ = _answers(tmp_path, SUBGROUP, patients)
     women = [r for rows in patients.values() for r in rows if r["sex"] == "f" and r["code"] == "c"]
     expected = np.sum([float(str(row["marker"])) for row in women])
     assert _difference(SUBGROUP, told) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("study", [SUBGROUP, FILTERED])
+def test_in_clear_a_site_judges_its_own_groups(tmp_path: Path, study: str) -> None:
+    steps = study.replace("by:", "over: [each], by:").replace(
+        "rest: {kind: describe,", "rest: {kind: describe, over: [each],"
+    )
+    attacker = coordinator(tmp_path, steps, _patients(study), columns=WITH_TWICE, per_site=True)
+    name = "without_c" if study is SUBGROUP else "codes"
+    with pytest.raises(Refused, match="differencing: east"):
+        attacker.total(name, group=["east"], part="site.east")
