@@ -50,8 +50,8 @@ class TellsOfFew(ValueError):
 
 def grouped_by(step: Any) -> str:
     """Return the column by whose levels a step tells of groups, means and all; "" of none."""
-    if getattr(step, "cut", None) is not None:  # the sides of a number
-        return ""
+    if getattr(step, "cut", None) is not None or getattr(step, "cut_chosen_in", ""):
+        return ""  # the sides of a number
     return str(getattr(step, _GROUPED.get(step.kind, ""), "") or "")
 
 
