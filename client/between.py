@@ -5,13 +5,14 @@ tells of the external sites, where both are of the same patients, or are put tog
 as everybody of women and men. Who keeps its own numbers said so on joining.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from client.atoms import meet_but_for_few
 from client.cases import Case
+from client.copies import copies_among
 from client.ledger import Ledger, keeping
 from client.made import MadeColumns
 from client.selections import Rows
@@ -19,7 +20,7 @@ from client.site import Site
 from common.analyses.analysis import APPLY
 from common.errors import Reason, Refused
 from common.messages import Posed, Round
-from common.outlook_parts import alike, less_those_of, tells_together
+from common.outlook_parts import Group, alike, less_those_of, tells_together
 from common.study import Study
 
 Entry = Mapping[str, Any]
@@ -37,6 +38,7 @@ def check_between(
 ) -> None:
     """Check that no totals, put together, are the sum of few who keep their own (R1).
 
+    Columns that are copies of each other at this site are one.
     What follows from the study's text alone is judged with the levels by which steps part
     their cases, as no site's cases matter; beyond it the selections of this site's own cases
     must not be equal, but for a few patients, when put together.
@@ -61,11 +63,14 @@ def check_between(
         return
     mine = [entry["step"] for entry in run if _word(entry["problem"]) == _word(posed.problem)]
     theirs = [entry["step"] for entry in others]
-    told = tells_together(study, posed.step, mine, theirs)
+    steps = (posed.step, *mine, *theirs)
+    same = copies_among(site, study, message.hello.run, cases, steps)
+    told = tells_together(study, posed.step, mine, theirs, same)
     if not told:
         patients = np.array([case.patient_id for case in cases], np.str_)
         rows = Rows(study, cases, MadeColumns(study, patients), alone=False)
-        told = _nearly_together(rows, posed.step, mine, theirs, site.policy.smallest_cell)
+        pairs = alike(study, posed.step, mine, theirs, same)
+        told = _nearly_together(rows, posed.step, pairs, site.policy.smallest_cell)
     if told:
         apart = sorted({s for entry in others for s in set(posed.group) ^ set(entry["sites"])})
         detail = f"{less_those_of(told)} it would be the sum of {', '.join(apart)}"
@@ -95,10 +100,10 @@ def _word(problem: str) -> str:
 
 
 def _nearly_together(
-    rows: Rows, new: str, mine: Sequence[str], others: Sequence[str], least: int
+    rows: Rows, new: str, pairs: Iterable[tuple[Group, Group]], least: int
 ) -> tuple[str, ...]:
     """Return the steps that select this site's cases so that they are told together."""
-    for along, of in alike(rows.study, new, mine, others):
+    for along, of in pairs:
         chosen, before = rows.chosen(new), [rows.chosen(step) for step in along]
         for other in of:
             if meet_but_for_few(rows, chosen, (), [rows.chosen(other)], least):

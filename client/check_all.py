@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from client.beside import beside_in_words
 from client.cases import Case
 from client.check import Checked, check
 from client.check_drawn import undrawn
@@ -20,6 +21,7 @@ from client.disclosure import selections_in_words
 from client.fold_sizes import folds_in_words
 from client.willing import hopeless
 from common.errors import Finding
+from common.outlook import groups_of
 from common.salvage import Path as SettingPath
 from common.settings import line_of, parse, read_yaml
 from common.sites import PolicySettings, Roster, SimulatedSite
@@ -130,6 +132,10 @@ def _of_all(
     yield from (Problem("all sites", t, is_warning=True) for t in one_class(study, roster, sound))
     developing = {name: cases for name, cases in sound.items() if name in roster.developing}
     all_here = len(developing) == len(roster.developing)
+    if len(sound) == len(roster.sites):
+        groups = {name: dict(groups_of(roster, step)) for name, step in study.bound.items()}
+        said = beside_in_words(study, groups, sound)
+        yield from (Problem("all sites", text, is_warning=True) for text in said)
     for one in doubts(study, developing, all_here=all_here):
         yield Problem(one.site or "all sites", one.text, one.stops, not one.stops)
 

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from client.atoms import check_combinations
+from client.beside import few_beside
 from client.cases import Case
 from client.cohorts import select
+from client.copies import copies_among
 from client.derived import made_of
-from client.dominance import one_dominates
+from client.dominance import few_dominate
 from client.made import MadeColumns
 from client.powers import powers_of_few
 from client.selections import Rows, few_apart, few_in_levels
@@ -91,7 +93,9 @@ def check_by_site(policy: PolicySettings, study: Study, posed: Posed) -> None:
         raise Refused(Reason.ROSTER_MISMATCH, detail)
 
 
-def check_keepers(site: Site, study: Study, message: Round, posed: Posed) -> None:
+def check_keepers(
+    site: Site, study: Study, cases: Sequence[Case], message: Round, posed: Posed
+) -> None:
     """Check that this site's own sums do not follow from a total and what the others show.
 
     Where a step, or one that reads a column of it, is asked of each site too, a total less
@@ -104,10 +108,13 @@ def check_keepers(site: Site, study: Study, message: Round, posed: Posed) -> Non
     """
     if site.policy.per_site or len(posed.group) == 1 or posed.ask.phase == APPLY:
         return
-    if not study.asked_of_each(posed.step):
-        return
     keeping = [name for name in posed.group if not message.members[name].per_site]
-    if len(keeping) < site.policy.fewest_sites:
+    if len(keeping) >= site.policy.fewest_sites:
+        return
+    each = [name for name, step in study.bound.items() if "each" in step.over]
+    run, steps = message.hello.run, (posed.step, *each)
+    same = copies_among(site, study, run, cases, steps) if each else {}
+    if each and study.asked_of_each(posed.step, same):
         detail = f"it is asked of each site too, and kept by these alone: {', '.join(keeping)}"
         raise Refused(Reason.OWN_SUMS_FOLLOW, detail)
 
@@ -153,6 +160,10 @@ def check_selection(
     told = [rows.told(one) for one in (*before, name)]
     check_combinations(rows, told, policy.smallest_cell, given)
     _check_formulas(rows, before, name, policy.smallest_cell)
+    if alone:
+        others = [other for other in study.bound if _in_clear_somewhere(study, other)]
+        if found := few_beside(rows, others, name, policy.smallest_cell):
+            raise Refused(Reason.DIFFERENCING, found)
     if not clear:
         check_combinations(rows, told, policy.smallest_part, [])
         _check_levels(policy, rows, name)
@@ -192,15 +203,12 @@ def _drawn(rows: Rows, steps: Sequence[str]) -> list[Bools]:
 
 
 def _check_formulas(rows: Rows, before: Sequence[str], name: str, least: int) -> None:
-    found = (
-        few_in_levels(rows, name, least)
-        or few_apart(rows, before, name, least)
-        or one_dominates(rows, name)
-    )
-    if found:
+    if found := few_in_levels(rows, name, least) or few_apart(rows, before, name, least):
         raise Refused(Reason.SELECTION_TOO_SMALL, found)
     if found := powers_of_few(rows, before, name):
         raise Refused(Reason.TOO_MANY_NUMBERS, found)
+    if found := few_dominate(rows, name):
+        raise Refused(Reason.SELECTION_TOO_SMALL, found)
 
 
 def check_saturation(
@@ -242,12 +250,17 @@ def _n_coefficients(step: Any, study: Study) -> int:
 
 def _steps_before(study: Study, step: str, *, alone: bool) -> Iterator[str]:
     """Yield the steps before one, in clear only of those asked in clear."""
-    for name, other in study.bound.items():
+    for name in study.bound:
         if name == step:
             return
-        clear = study.tells_of_one(name) or any(over in _IN_CLEAR for over in other.over)
-        if not alone or clear:
+        if not alone or _in_clear_somewhere(study, name):
             yield name
+
+
+def _in_clear_somewhere(study: Study, name: str) -> bool:
+    """Tell whether single sites' sums of a step may go out."""
+    over = study.bound[name].over
+    return study.tells_of_one(name) or any(word in _IN_CLEAR for word in over)
 
 
 def _check_levels(policy: PolicySettings, rows: Rows, name: str) -> None:

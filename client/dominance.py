@@ -1,42 +1,48 @@
-"""Formulas that point at one patient: of their sum one patient's number is nearly all (R2).
+"""Formulas that point at a patient: of their sum one patient's number is nearly all (R2).
 
 The fourth power of 1 / (marker - 37.1) is large for whoever's marker is next to 37.1 and
 nothing for all others, so its mean is that patient's, and the mean of its product with another
 column that patient's other number. Statistical offices do not print a total of which all but
 one contribute less than p per cent of what that one does (Hundepool et al., Statistical
 Disclosure Control, Wiley 2012, 4.2: the p% rule); here p is ten, of deviations from the median,
-as the sum of a constant is known. So is that of other columns: what is added to such a number, or
-multiplied with it, does not hide it, so every formula that stands in a column is looked at. A
-number that is such by itself, an outlier in the table, is not the formula's doing.
+as the sum of a constant is known, in the highest power that the step sums: of a spread squares.
+Two to four who stand apart so are as many equations of as many numbers. The sum of another
+column is known too: what is added to such a number, or multiplied with it, does not hide it, so
+every formula that stands in a column is looked at. A number that is such by itself, an outlier
+in the table, is not the formula's doing.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from client.powers import sums_values
+from client.powers import highest_power
 from client.selections import Rows
 from common.analyses.newton import Bools
 from common.analyses.publish import SMALLEST_CELL
-from common.crossing import COLUMN_BY_COLUMN
 from common.table import Floats
 
 _SHARE = 0.1
+_ALIKE = 1 - 1e-6
+_SQUARES = 2
+_FOURTH = ", or `describe` instead, which has no fourth powers"
 
 
-def one_dominates(rows: Rows, name: str) -> str:
-    """Say of which formula's sums, over a step's cases, one patient's number is nearly all."""
+def few_dominate(rows: Rows, name: str) -> str:
+    """Say of which formula's sums, over a step's cases, few patients' numbers are nearly all."""
     made, step = rows.made, rows.study.bound[name]
-    read = step.columns() if sums_values(step) else ()
+    power = highest_power(step)
+    read = step.columns() if power else ()
     formulas = {c: None for column in read for c in made.carried(column) if c in made.numbers}
     for part in _parts(rows, name) if formulas else ():
         for column in formulas:
-            top = _dominant(rows, made.numbers[column], part)
+            top = _dominant(rows, made.numbers[column], part, power)
             bases = (made.numbers[base] for base in made.bases(column) if base in made.numbers)
-            if top and top not in {_dominant(rows, base, part) for base in bases}:
+            if top and top not in {_dominant(rows, base, part, power) for base in bases}:
+                n = f"{len(top)} patients" if len(top) > 1 else "one patient"
                 return (
-                    f'"{column}" is of one patient of this site for the most part: take its '
-                    "logarithm, or lower powers"
+                    f'"{column}" is of {n} of this site for the most part: take its '
+                    f"logarithm, or lower powers{_FOURTH if power > _SQUARES else ''}"
                 )
     return ""
 
@@ -45,21 +51,27 @@ def _parts(rows: Rows, name: str) -> Iterator[Bools]:
     """Give the rows of a step, and in each level that it tells apart of those of enough."""
     inside = rows.within(name)
     yield inside
-    if rows.study.bound[name].kind in COLUMN_BY_COLUMN:
-        for _, level in rows.levels(name):
-            if rows.count(inside & level) >= SMALLEST_CELL:  # of fewer none is printed
-                yield inside & level
+    for _, level in rows.levels(name):
+        if rows.count(inside & level) >= SMALLEST_CELL:  # of fewer none is printed
+            yield inside & level
 
 
-def _dominant(rows: Rows, values: Floats, part: Bools) -> str:
-    """Return the patient next to whose number all others' are nothing, "" where there is none."""
+def _dominant(rows: Rows, values: Floats, part: Bools, power: float) -> frozenset[str]:
+    """Return the patients beside each of whom all others are nothing, none where there are none.
+
+    One, or two to four who stand apart from at least five others, and not with one number: that
+    would tell how many they are, as a change of nothing in a few.
+    """
     here = part & ~np.isnan(values)
     if not here.any():
-        return ""
-    with np.errstate(over="ignore"):
-        away = np.abs(values[here] - np.median(values[here]))
+        return frozenset()
+    away = np.abs(values[here] - np.median(values[here]))
     patients, at = np.unique(rows.patients[here], return_inverse=True)
-    of_each = np.bincount(at, weights=away)
-    top = int(np.argmax(of_each))
-    others = float(np.delete(of_each, top).sum())
-    return str(patients[top]) if others < _SHARE * of_each[top] else ""
+    of_each = np.bincount(at, weights=(away / (away.max() or 1.0)) ** power)
+    order = np.argsort(-of_each, kind="stable")
+    for n in range(1, SMALLEST_CELL):
+        most, least = of_each[order[0]], of_each[order[min(n, len(order)) - 1]]
+        told = n == 1 or (len(order) >= n + SMALLEST_CELL and least < _ALIKE * most)
+        if told and of_each[order[n:]].sum() < _SHARE * least:
+            return frozenset(patients[order[:n]].tolist())
+    return frozenset()

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from client import audit, masking
+from client.beside import with_counts_beside
 from client.between import check_between
 from client.cohorts import SiteCohort, load_cohort
 from client.derived import made_at
@@ -32,6 +33,7 @@ from client.files import boot, overwrite
 from client.fold_sizes import check_folds
 from client.ledger import Ledger, freeze, release_of
 from client.policy import approved_study, check_columns, check_group, narrowed
+from client.selections import Rows
 from client.site import Site
 from client.steps import Work, find_work
 from client.tables import Source, make_table, require
@@ -40,7 +42,6 @@ from common.codec import Malformed
 from common.errors import Reason, Refused
 from common.messages import Packet, Posed, Replies, Reply, Round
 from common.privacy.encoding import Words, encode, layout
-from common.study import Study
 from common.sums import Schema, conform
 
 log = logging.getLogger(__name__)
@@ -126,16 +127,18 @@ def _release(site: Site, message: Round, posed: Posed, turn: _Turn) -> Reply:
     if posed.step not in whole.bound:
         raise Refused(Reason.UNKNOWN_STEP, f'the study has no step "{posed.step}"')
     check_by_site(site.policy, whole, posed)
-    check_keepers(site, whole, message, posed)
     study = narrowed(whole, posed.ask.chosen)
     step = study.bound[posed.step]
     check_columns(site.policy, step.columns())
     cohort = load_cohort(site, study)
     check_cohort(site.policy, cohort.n_patients)
-    _check_cases(site, whole, message, posed, cohort)
+    check_keepers(site, whole, cohort.cases, message, posed)
+    made = made_at(site, whole, message.hello.run, cohort.cases)
+    rows = Rows(whole, cohort.cases, made, in_clear(whole, posed))
+    _check_cases(site, rows, message, posed, cohort)
     check_saturation(site.policy, study, cases=cohort.cases, posed=posed)
     frozen = freeze(site, study, message.hello.study, cohort)
-    work = find_work(site, study, cohort, message, posed)
+    work = with_counts_beside(find_work(site, study, cohort, message, posed), rows, posed)
     ledger = Ledger.open(site, message.hello.study)
     check_between(site, ledger, whole, cases=cohort.cases, message=message, posed=posed)
     knowable = len(whole.bound[posed.step].columns())
@@ -149,13 +152,10 @@ def _release(site: Site, message: Round, posed: Posed, turn: _Turn) -> Reply:
     return masking.seal(site, message, posed, words, work.schema)
 
 
-def _check_cases(
-    site: Site, whole: Study, message: Round, posed: Posed, cohort: SiteCohort
-) -> None:
+def _check_cases(site: Site, rows: Rows, message: Round, posed: Posed, cohort: SiteCohort) -> None:
     """Check a step's cases and folds: the same for every round of a step that sums alike."""
-    alone = in_clear(whole, posed)
+    whole, made, alone = rows.study, rows.made, rows.alone
     applies = posed.ask.phase == APPLY
-    made = made_at(site, whole, message.hello.run, cohort.cases)
     about = (message.hello.study, posed.step, len(posed.group), alone, applies)
     judged = (site.policy, *about, made.digest())
     if judged not in cohort.known:

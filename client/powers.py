@@ -28,14 +28,18 @@ _PRODUCTS = (
 )
 """Kinds that sum a column's products with the others too."""
 
+_POWERS = {"moments": 4.0}
+"""The highest power of a column that a kind sums, where it is not the square."""
+
 _Read = Mapping[str, float]
 """Sums of each column, by its name."""
 
 
-def sums_values(step: Any) -> bool:
-    """Tell whether a step sums values of its columns, or products of them, and not only counts."""
-    ranks = getattr(step, "method", "") == "spearman"
-    return step.kind in _SUMS or (step.kind in _PRODUCTS and not ranks)
+def highest_power(step: Any) -> float:
+    """Return the highest power of a column that a step sums, 0 where it only counts."""
+    if getattr(step, "method", "") == "spearman":
+        return 0.0
+    return _POWERS.get(step.kind, 2.0) if step.kind in (*_SUMS, *_PRODUCTS) else 0.0
 
 
 def powers_of_few(rows: Rows, before: Sequence[str], name: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 from common.sites import PolicySettings
@@ -12,7 +13,11 @@ Group = tuple[str, ...]
 
 
 def tells_together(
-    study: Study, new: str, mine: Sequence[str], others: Sequence[str]
+    study: Study,
+    new: str,
+    mine: Sequence[str],
+    others: Sequence[str],
+    same: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, ...]:
     """Return the steps with which a new one tells of the sites that only one side is over.
 
@@ -24,13 +29,14 @@ def tells_together(
         new: a step.
         mine: the steps before it, over the same sites.
         others: steps over other sites.
+        same: the column of which another is a copy, where that is known.
 
     Returns:
         One of the others where one is enough, else all of both that sum the column; () where
         nothing follows.
     """
     cases = AnyCases(study)
-    for along, of in alike(study, new, mine, others):
+    for along, of in alike(study, new, mine, others, same):
         told = {name: cases.told(name) for name in (new, *of, *along)}
         for other in of:
             if meet_anew(told[new], (), told[other]):
@@ -42,16 +48,21 @@ def tells_together(
 
 
 def alike(
-    study: Study, new: str, mine: Sequence[str], others: Sequence[str]
+    study: Study,
+    new: str,
+    mine: Sequence[str],
+    others: Sequence[str],
+    same: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[tuple[Group, Group]]:
     """Yield, of mine and of the others, the steps that sum a column that a new one sums.
 
     Each pair once, and none without others.
     """
     seen = set[tuple[Group, Group]]()
-    for column in sorted(study.summed(new)):
+    summed = {s: {same.get(c, c) for c in study.summed(s)} for s in {new, *mine, *others}}
+    for column in sorted(summed[new]):
         along, of = (
-            tuple(s for s in dict.fromkeys(steps) if column in study.summed(s))
+            tuple(s for s in dict.fromkeys(steps) if column in summed[s])
             for steps in ((s for s in mine if s != new), others)
         )
         if of and (along, of) not in seen:

@@ -138,15 +138,23 @@ class Study(Frozen):
             together |= self.by_site.left_out_columns(name, step)
         return made | Holdings(columns=together) if together else made
 
-    def asked_of_each(self, step: str) -> bool:
+    def asked_of_each(self, step: str, same: Mapping[str, str] | None = None) -> bool:
         """Tell whether sums that a step reads from go out of single sites too.
 
         Reading a column made of others is reading those: a sum of z-scores, or of what a
         formula or a model makes, tells of the sum of what it was made of.
+
+        Args:
+            step: its name.
+            same: the column of which another is a copy, where that is known.
         """
-        read = self._sources(step)
+
+        def read(name: str) -> set[str]:
+            return {(same or {}).get(column, column) for column in self.sources(name)}
+
+        mine = read(step)
         return any(
-            "each" in other.over and (name == step or not read.isdisjoint(self._sources(name)))
+            "each" in other.over and (name == step or not mine.isdisjoint(read(name)))
             for name, other in self.bound.items()
         )
 
@@ -157,10 +165,10 @@ class Study(Frozen):
         makes is another.
         """
         if step not in self._summed:
-            self._summed[step] = self._sources(step, _PLAIN)
+            self._summed[step] = self.sources(step, _PLAIN)
         return self._summed[step]
 
-    def _sources(self, step: str, kinds: Collection[str] = ()) -> set[str]:
+    def sources(self, step: str, kinds: Collection[str] = ()) -> set[str]:
         """Return the columns a step reads, and all that those were made of.
 
         Args:

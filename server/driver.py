@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from common.analyses.analysis import APPLY, Answer, Ask, Json, Solve
+from common.beside import ASKED, TellsOfFew, beside_schema
 from common.by_site import OtherSites
 from common.choices import NotAChoice
 from common.errors import Reason
@@ -161,7 +162,8 @@ class Driver:
             return
         except (ArithmeticError, ValueError) as error:
             running.ask = None
-            self._drop(running, f"{type(error).__name__}: {error}")
+            own = isinstance(error, TellsOfFew)  # in words of its own
+            self._drop(running, str(error) if own else f"{type(error).__name__}: {error}")
             return
         if running.ask.state is not None:
             self.journal.keep_checkpoint(running.problem.name, running.turn, running.ask.state)
@@ -174,8 +176,9 @@ class Driver:
         ask, problem = _pending(running), running.problem
         study = self.study.narrowed(problem.chosen)
         schema = schema_of(study.bound[problem.step], ask, study.contract())
+        beside = beside_schema(self.study, problem.step, asked=ask.values.get(ASKED) is True)
         posed = Posed(problem.name, problem.step, running.group, ask)
-        return Wanted(posed, schema, min(self.roster.quorum, len(problem.group)))
+        return Wanted(posed, {**schema, **beside}, min(self.roster.quorum, len(problem.group)))
 
     def _new_fields(self, wanted: list[Wanted]) -> dict[str, list[str]]:
         """Return what is asked for the first time in this session, for the record."""

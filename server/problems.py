@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from common.analyses.analysis import APPLY, Answer, Ask, Solve, State
-from common.analyses.publish import shown_counts, without_few
+from common.analyses.publish import few, shown_counts, without_few
+from common.beside import ASKED, TellsOfFew, pairs_of, told_apart
 from common.choices import Choices, chosen_in, references
 from common.nested import AT, base_of
 from common.sites import Roster
@@ -106,6 +107,8 @@ def _analysis_problems(
         solver = written.given({need: _main_answer(answers[need]) for need in written.needs()})
     for part, group in _fitted_at(study, name, groups(roster, written.over)).items():
         solve = partial(solver.solve, narrowed.contract(), alone=len(group) == 1)
+        if len(group) > 1 and pairs_of(study, name):
+            solve = partial(_unless_few_beside, solve, study, name)
         begin = _with_choices(solve, chosen)
         yield Problem(name, part, group, begin, elastic=written.elastic, chosen=chosen)
 
@@ -172,6 +175,33 @@ def _with_choices(solve: Callable[[], Solve], chosen: Choices) -> Callable[[Stat
             return without_few(answer)
 
     return begin
+
+
+def _unless_few_beside(solve: Callable[[], Solve], study: Study, name: str) -> Solve:
+    """Return a computation whose first ask counts what lies between its groups and other steps.
+
+    Raises:
+        TellsOfFew: that are one to four patients: nothing more is asked for.
+    """
+    solving = solve()
+    try:
+        ask = next(solving)
+        ask = replace(ask, values={**ask.values, ASKED: True})
+        while True:
+            total = dict((yield ask))
+            for pair, n in zip(pairs_of(study, name), total.pop(ASKED, ()), strict=False):
+                if few(int(n)):
+                    raise TellsOfFew(_FEW.format(told_apart(study, name, pair)))
+            ask = solving.send(total)
+    except StopIteration as stop:
+        answer: Answer = stop.value
+        return answer
+
+
+_FEW = (
+    "not asked for: between {} lie one to four patients, of whom the means of both would tell; "
+    "leave one of the two out of the study"
+)
 
 
 def _stateless(solve: Callable[[], Solve]) -> Callable[[State | None], Solve]:

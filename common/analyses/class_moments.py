@@ -1,6 +1,10 @@
 """Means and spreads of columns by fold and class, from which those of every fit follow.
 
-Two asks serve all fits: a problem without fold k takes the groups of the other folds.
+Two asks serve all fits: a problem without fold k takes the groups of the other folds. The
+first one counts the classes and sums over both of them; the second is posed only if both
+have cases enough for a fit, as the sum of a class of one patient is that patient's row.
+It is posed again, from the groups' own means, where a class lies so far from the mean of
+both that its spread is lost in the squares.
 """
 
 from collections.abc import Generator
@@ -20,11 +24,13 @@ from common.analyses.spread import (
     together,
     totals,
     totals_schema,
+    without_rounding,
 )
 from common.sums import Schema, Sums
 from common.table import Floats, Table
 
 PHASES = ("totals", "deviations")
+_FAR = 1e4  # times the variance: a double then keeps eleven digits of it
 
 
 @dataclass(frozen=True)
@@ -53,17 +59,17 @@ class ClassMoments:
 
 def moments_schema(ask: Ask, folds: int, p: int) -> Schema:
     """Declare what `moments_here` sends."""
-    n_groups = 2 * max(folds, 1)
     if ask.phase == "totals":
-        return {**counts_schema(folds), **totals_schema(n_groups, p)}
-    return deviations_schema(n_groups, p)
+        return {**counts_schema(folds), **totals_schema(1, p)}
+    return deviations_schema(2 * max(folds, 1), p)
 
 
 def moments_here(ask: Ask, table: Table, cases: Cases, folds: int) -> Sums:
-    """Return a site's totals or deviations by fold and class."""
-    codes, n_groups = 2 * cases.fold + cases.y.astype(np.int64), 2 * max(folds, 1)
+    """Return a site's counts and totals of all, or deviations by fold and class."""
     if ask.phase == "totals":
-        return {**counts_here(table, cases, folds), **totals(cases.x, codes, n_groups)}
+        all_ = np.zeros(len(cases.y), np.int64)
+        return {**counts_here(table, cases, folds), **totals(cases.x, all_, 1)}
+    codes = 2 * cases.fold + cases.y.astype(np.int64)
     centre, scale = floats(ask.arrays["centre"]), floats(ask.arrays["scale"])
     return deviations(cases.x, codes, centre, scale)
 
@@ -72,14 +78,19 @@ def find_moments(first: Sums, folds: int) -> Generator[Ask, Sums, ClassMoments]:
     """Ask for deviations and put the groups together.
 
     Args:
-        first: the total of the ask of phase "totals".
+        first: the total of the ask of phase "totals"; both classes have enough cases.
         folds: K, or 0.
     """
     arrays = centre_of(first)
+    arrays["centre"] = np.tile(arrays["centre"], (2 * max(folds, 1), 1))
     total = yield Ask("deviations", {}, arrays)
     groups = spread_of(arrays["centre"], arrays["scale"], total)
     fold, class_ = np.divmod(np.arange(len(groups.n)), 2)
     fits = [fold >= 0, *(fold != k for k in range(folds))]
+    if any(_far(together(groups, fit & (class_ == c))) for fit in fits for c in (0, 1)):
+        arrays["centre"] = np.where(groups.n > 0, groups.mean, arrays["centre"])
+        total = yield Ask("deviations", {}, arrays)
+        groups = spread_of(arrays["centre"], arrays["scale"], total)
     by_class = [[together(groups, fit & (class_ == c)) for c in (0, 1)] for fit in fits]
     both = [together(groups, fit) for fit in fits]
     return ClassMoments(
@@ -89,6 +100,12 @@ def find_moments(first: Sums, folds: int) -> Generator[Ask, Sums, ClassMoments]:
         np.array([one.mean[0] for one in both]),
         np.sqrt(np.array([_variance(one) for one in both])),
     )
+
+
+def _far(one: Spread) -> bool:
+    """Tell whether a class lies so far from the origin that its spread is lost."""
+    away = without_rounding(one.n[0] * one.off[0] ** 2, one.n[0], one.origin)
+    return bool((away > _FAR * one.squares[0]).any())
 
 
 def _variance(spread: Spread) -> Floats:

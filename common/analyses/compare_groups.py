@@ -11,7 +11,7 @@ from common.analyses.analysis import Answer, Ask, Json, Solve
 from common.analyses.correction import Correction, adjusted, with_significant
 from common.analyses.few import HIDDEN_ALONE, without_few
 from common.analyses.few_in_groups import few_by_mean, few_by_ranks, without_counts
-from common.analyses.group_ranks import CELLS, RANKS, Ranking
+from common.analyses.group_ranks import PHASES, Ranking
 from common.analyses.group_spreads import (
     CENTRE,
     DEVIATIONS,
@@ -53,11 +53,12 @@ class CompareGroups(Step):
     `resolution` and where `exact_ranks`; else `mode` is "binned" and `bound` certifies
     the statistic named in `bound_of`. A column is not tested where one to four patients
     of a group have it. Counts come first: no sum of a group of so few is asked for, nor of
-    the group that is hidden with it, so the coordinator does not see them either.
+    the group that is hidden with it, nor ranks by group of a column that has one, so the
+    coordinator does not see them either.
 
     Rounds: 2 for t, welch, anova and welch_anova, one more where groups lie a hundred SDs
     apart; 3 for levene; 7 for brown_forsythe, up to 11 with hundreds of columns; rank tests
-    1 on whole numbers, else 2 to 4, and 3 to 8 for exact ranks. A site alone ranks its own
+    2 on whole numbers, else 2 to 4, and 3 to 8 for exact ranks. A site alone ranks its own
     patients: 1, and 2 for brown_forsythe.
     """
 
@@ -108,7 +109,7 @@ class CompareGroups(Step):
 
     def schema(self, ask: Ask, contract: Contract) -> Schema:
         """Return what one site sends: by group and column, sums or counts in cells."""
-        if ask.phase in (RANKS, CELLS):
+        if ask.phase in PHASES:
             return self._ranking.schema(ask, contract)
         shape = len(levels_of(self.by, contract)), len(self.of)
         schema = {"n": count()}
@@ -125,7 +126,7 @@ class CompareGroups(Step):
 
     def summarise(self, table: Table, ask: Ask) -> Sums:
         """Return one site's sums."""
-        if ask.phase in (RANKS, CELLS):
+        if ask.phase in PHASES:
             return self._ranking.summarise(table, ask)
         codes = level_codes(table, self.by)
         n_groups = len(levels_of(self.by, table.contract))

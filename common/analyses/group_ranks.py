@@ -1,19 +1,27 @@
 """The questions of rank tests between groups: counts in finer and finer cells.
 
-A site alone sends no such counts: it ranks its own patients and sends rank sums.
+The first ask counts the groups, and in cells all of them together; by group only those
+columns are counted in cells, from the second ask on, of which every group has five values
+or more, or none. One patient who is a group alone would be read off its cells. A column
+with such a group is not tested, and asked for no further.
+
+A site alone sends no counts in cells: it ranks its own patients and sends rank sums.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.analyses.analysis import Ask
-from common.analyses.few import without_few
+from common.analyses.few import Bools, without_few
 from common.analyses.levels import level_codes, levels_of
 from common.analyses.plain import floats, whole
+from common.analyses.publish import SMALLEST_CELL
 from common.analyses.rank_cells import (
+    Cells,
+    Counts,
     cells_here,
     count_columns,
     cut,
@@ -28,7 +36,8 @@ from common.cohort import Column
 from common.sums import Array, Schema, Sums, count, fine_grid, real
 from common.table import Floats, Table
 
-RANKS, CELLS = "ranks", "cells"
+RANKS, SIZES, CELLS = "ranks", "sizes", "cells"
+PHASES = (RANKS, SIZES, CELLS)
 
 _SHARE = 1 / 64  # of the patients that a cell may hold where ranks are binned
 _ROUNDS_BINNED, _ROUNDS_EXACT = 4, 40
@@ -53,20 +62,27 @@ class Ranking:
     def ask(
         self, contract: Mapping[str, Column], *, alone: bool
     ) -> Generator[Ask, Sums, tuple[int, list[RankSums]]]:
-        """Return the number of cases with a group, and each column's rank sums."""
+        """Return the number of cases with a group, and each column's rank sums.
+
+        Of a column with a group of one to four values they hold the sizes and nothing else.
+        """
         if alone:
             total = yield Ask(RANKS)
             return int(total["n"]), _read(total)
         lines = [line_of(contract[c], self.resolution) for c in self.of]
         rounds = _ROUNDS_EXACT if self.exact else _ROUNDS_BINNED
-        cutting = cut(lines, 0.0 if self.exact else _SHARE, rounds)
+        cutting = cut(lines, 0.0 if self.exact else _SHARE, rounds, twice=True)
         edges = next(cutting)
+        total = yield Ask(SIZES, {}, pack(edges))
+        n, valid = int(total["n"]), whole(total["valid"])
+        told, counts = _told(valid), unpack_counts(edges, total["cells"])
         while True:
-            total = yield Ask(CELLS, {}, pack(edges))
             try:
-                edges = cutting.send(unpack_counts(edges, total["cells"]))
+                edges = {i: of for i, of in cutting.send(counts).items() if told[i]}
             except StopIteration as stop:
-                return int(total["n"]), [rank_sums(cells) for cells in stop.value]
+                return n, _of_told(stop.value, valid, told)
+            total = (yield Ask(CELLS, {}, pack(edges))) if edges else {}
+            counts = unpack_counts(edges, total["cells"]) if edges else {}
 
     def schema(self, ask: Ask, contract: Mapping[str, Column]) -> Schema:
         """Return what one site sends for a rank ask."""
@@ -79,6 +95,9 @@ class Ranking:
                 "ties": real(n_columns, behind="valid"),
             }
         n_cells = ask.arrays["edges"].size + ask.arrays["which"].size
+        if ask.phase == SIZES:
+            valid = count(n_groups, n_columns, behind="valid")
+            return {"n": count(), "valid": valid, "cells": fine_grid(1, n_cells, behind="n")}
         return {"n": count(), "cells": fine_grid(n_groups, n_cells, behind="n")}
 
     def summarise(self, table: Table, ask: Ask) -> Sums:
@@ -100,11 +119,31 @@ class Ranking:
         values = lines_here(table, self.of, self.resolution)
         values = values if len(edges) == len(values) else values[list(edges)]
         values = without_few(table, values.T, codes).T
-        return sums | {"cells": count_columns(values, codes, n_groups, edges)}
+        cells = count_columns(values, codes, n_groups, edges)
+        if ask.phase == CELLS:
+            return sums | {"cells": cells}
+        first = np.cumsum([0, *(of.size + 1 for of in edges.values())])[:-1]
+        valid = np.add.reduceat(cells, first, axis=1)
+        return sums | {"valid": valid, "cells": cells.sum(axis=0, keepdims=True)}
 
     def _values(self, table: Table, i: int, codes: NDArray[np.int64]) -> Floats:
         values = lines_here(table, self.of, self.resolution)[i]
         return without_few(table, values[:, None], codes)[:, 0]
+
+
+def _told(valid: Counts) -> Bools:
+    """Return of which columns no group has one to four values, shape (n_columns,)."""
+    few = (valid > 0) & (valid < SMALLEST_CELL)
+    return np.asarray(~few.any(axis=0), np.bool_)
+
+
+def _of_told(cells: Sequence[Cells], valid: Counts, told: Bools) -> list[RankSums]:
+    """Return the rank sums of the columns that were asked for by group; of others, sizes."""
+    nothing = np.zeros(len(valid))
+    return [
+        rank_sums(of) if told[i] else RankSums(valid[:, i], nothing, 0.0, nothing)
+        for i, of in enumerate(cells)
+    ]
 
 
 def _read(total: Sums) -> list[RankSums]:

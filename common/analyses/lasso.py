@@ -158,9 +158,10 @@ class Lasso(Step):
         n, (total, size) = int(first["n"]), read_sizes(first)
         if few(n):
             return without_path(first, FEW_CASES)
-        if not n or (self.family == "logistic" and not (first["classes"] > 0).all()):
-            why = lacks_classes(first["classes"]) or NO_CASE
-            return without_path(first, why)
+        # The next sums are by class: of one case of a class they would be its row.
+        why = lacks_classes(first["classes"]) if self.family == "logistic" else None
+        if why or not n:
+            return without_path(first, why or NO_CASE)
         unseen = unseen_levels(terms, contract, (n, total[:-1]))
         scale = rough_scale(n, total[:-1], size[:-1]).without(unseen.among(terms))
         left_out = unseen.words(terms)

@@ -58,8 +58,9 @@ class Prototypes(Step):
 
     `explained` is the share of a column's variance that lies between prototypes.
 
-    Rounds: 4 for means, spreads and components, and up to `rounds` of Lloyd, all folds
-    together; where these are too few the prototypes are means all the same.
+    Rounds: 4 for means, spreads and components (5 where `naive_bayes` takes 3), and up to
+    `rounds` of Lloyd, all folds together; where these are too few the prototypes are means
+    all the same.
     Message: 2 (folds + 1) prototypes (p + 1) reals a round. Only in masked sums.
     """
 

@@ -108,7 +108,7 @@ def lines_here(table: Table, names: Sequence[str], resolution: float | None = No
 
 
 def cut(
-    lines: Sequence[Line], share: float, most_rounds: int
+    lines: Sequence[Line], share: float, most_rounds: int, *, twice: bool = False
 ) -> Generator[dict[int, Floats], dict[int, Counts], list[Cells]]:
     """Cut every line until no cell that can be cut holds more than it may.
 
@@ -116,18 +116,22 @@ def cut(
         lines: one a column.
         share: of all patients that a cell may hold; 0 for exact ranks.
         most_rounds: after which cells stay as they are.
+        twice: columns that need no cut are counted in the same cells a second time, as
+            the first counts are of all groups together.
 
     Yields:
         Edges, increasing, by index of the column; expects counts of the cells they
-        make, shape (n_groups, n_edges + 1).
+        make, shape (n_groups, n_edges + 1). A column without counts is cut no further.
     """
     keys = {i: start(line) for i, line in enumerate(lines)}
     found: dict[int, Cells] = {}
-    for _ in range(most_rounds):
+    for nth in range(most_rounds):
         received = yield {i: values_on(k[1:-1], lines[i]) for i, k in keys.items()}
         for i, counts in received.items():
             found[i] = Cells(keys[i], counts)
-        finer = {i: _finer(found[i], lines[i], share) for i in keys}
+        finer = {i: _finer(found[i], lines[i], share) for i in received}
+        if twice and nth == 0:
+            finer = {i: keys[i] if k is None else k for i, k in finer.items()}
         keys = {i: k for i, k in finer.items() if k is not None}
         if not keys:
             break

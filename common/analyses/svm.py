@@ -67,8 +67,8 @@ class Svm(Step):
 
     Complete cases only. At most a third of the cases in coefficients (rule R4).
 
-    Rounds: 2 for means and spreads, 7 to 10 for all machines (16 for C = 10), 5 to 8 for
-    the sigmoids.
+    Rounds: 2 for means and spreads (3 where `naive_bayes` takes 3), 7 to 10 for all machines
+    (16 for C = 10), 5 to 8 for the sigmoids.
     Message: (folds + 1) (q (q + 1) / 2 + q + 1) reals for q coefficients. Only in masked
     sums, as a round's curvature is of the few cases inside the margin.
     """

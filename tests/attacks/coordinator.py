@@ -15,6 +15,7 @@ from client.gate import answer
 from client.masking import join
 from client.site import Site, load_site
 from common.analyses.analysis import Ask
+from common.beside import ASKED, beside_schema
 from common.errors import Refused
 from common.messages import Hello, Posed, Round
 from common.privacy.encoding import add_into, decode
@@ -119,7 +120,8 @@ class Coordinator:
                 assert reply.reason is not None
                 raise Refused(reply.reason, name)
             narrow = study.narrowed(ask.chosen)  # no site has refused the choice
-            schema = schema_of(narrow.bound[step], ask, narrow.contract())
+            beside = beside_schema(study, step, asked=ask.values.get(ASKED) is True)
+            schema = {**schema_of(narrow.bound[step], ask, narrow.contract()), **beside}
             if total is None:
                 total = np.array(reply.words)
             else:

@@ -6,10 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from client import gate
+from client import between, gate
+from client.copies import first_of_copies
 from common.analyses.analysis import Ask
 from common.errors import Refused
-from tests.attacks.coordinator import SITES, Coordinator, cohorts, coordinator, rows_of
+from tests.attacks.coordinator import (
+    COLUMNS,
+    SITES,
+    Coordinator,
+    Rows,
+    cohorts,
+    coordinator,
+    rows_of,
+)
 
 BESIDE = """
   shifted: {kind: derive, make: {age: {op: sum, of: {age: 1}, offset: 1, range: [0, 200]}}}
@@ -149,3 +158,59 @@ def test_parts_that_leave_many_out_are_answered(tmp_path: Path) -> None:
     attacker = coordinator(tmp_path, steps, patients, policies=SHOWING)
     here = sum(int(str(row["age"])) for row in patients["east"])
     assert _together(attacker) > here + 15 * 40
+
+
+IN_ML = COLUMNS.replace(
+    "    sex:", "    ml: {type: number, range: [0, 50]}\n    mm3: {type: number}\n    sex:"
+)
+COPIED = """
+  inside: {kind: moments, of: [ml]}
+  everywhere: {kind: moments, of: [mm3], over: [all]}
+"""
+
+
+def _in_two_units() -> dict[str, Rows]:
+    patients = cohorts()
+    for rows in patients.values():
+        for row in rows:
+            row["ml"] = row["marker"]
+            row["mm3"] = round(1000 * float(str(row["marker"])), 3)
+    return patients
+
+
+def _of_copies(attacker: Coordinator) -> float:
+    inside = attacker.total("inside", group=INNER)["sum"][0, 0]
+    return float(attacker.total("everywhere", part="all")["sum"][0, 0] / 1000 - inside)
+
+
+def _markers() -> float:
+    return sum(float(str(row["marker"])) for row in cohorts()["east"])
+
+
+def test_without_the_rule_a_copy_in_another_unit_shows_the_external_site(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(between, "copies_among", lambda *_: {})
+    attacker = coordinator(tmp_path, COPIED, _in_two_units(), columns=IN_ML, policies=SHOWING)
+    assert _of_copies(attacker) == pytest.approx(_markers())
+
+
+def test_a_copy_in_another_unit_is_the_same_column(tmp_path: Path) -> None:
+    attacker = coordinator(tmp_path, COPIED, _in_two_units(), columns=IN_ML, policies=SHOWING)
+    with pytest.raises(Refused, match="differencing"):
+        _of_copies(attacker)
+
+
+def test_a_copy_that_others_show_alone_is_the_same_column(tmp_path: Path) -> None:
+    steps = COPIED.replace("over: [all]", "over: [each]")
+    attacker = coordinator(tmp_path, steps, _in_two_units(), columns=IN_ML, policies=SHOWING)
+    with pytest.raises(Refused, match="own_sums_follow: east"):
+        attacker.total("inside")
+
+
+def test_copies_are_told_by_their_values() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.lognormal(0, 1, 40)
+    columns = {"a": a, "b": -3 * a + 7, "c": a + 1e-3 * rng.normal(size=40), "d": np.ones(40)}
+    columns["e"] = np.where(np.arange(40) == 3, np.nan, a)
+    assert first_of_copies(columns) == {"a": "a", "b": "a", "c": "c", "e": "e"}

@@ -208,6 +208,7 @@ def test_power_sums_of_five_are_the_five_where_nothing_stops_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disclosure, "powers_of_few", lambda *_: "")
+    monkeypatch.setattr(disclosure, "few_dominate", lambda *_: "")
     patients = _five_of_code_c()
     found = _by_newton(coordinator(tmp_path, POWERS, patients))
     assert found == pytest.approx(sorted(row["marker"] for row in patients["east"][-5:]), abs=1e-3)

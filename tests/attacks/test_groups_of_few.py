@@ -8,12 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.analyses import compare_groups, group_spreads, missingness, survival_answer
+from common.analyses import (
+    compare_groups,
+    group_ranks,
+    group_spreads,
+    missingness,
+    survival_answer,
+)
 from common.analyses.analysis import Ask
 from common.analyses.compare_groups import CompareGroups
 from common.analyses.kaplan_meier import KaplanMeier
 from common.analyses.missingness import Missingness
 from common.analyses.publish import hidden_cells
+from common.analyses.rank_cells import unpack, unpack_counts
 from common.analyses.runner import Cost, exchange, run
 from common.cohort import Column
 from common.sums import Sums
@@ -159,13 +166,19 @@ def test_missing_values_of_few_in_a_group_are_not_counted(monkeypatch: pytest.Mo
 TESTS = ("t", "welch", "levene", "brown_forsythe", "anova")
 
 
-def _seen_of_the_one(test: str) -> bool:
-    """Tell whether a total that the coordinator sees is the row of the one of its group."""
+def _one_alone() -> list[Table]:
+    """Return three sites' patients; the first of the first site is the only man."""
     tables = split_unevenly(readings(200, seed=5), 3)
     for table in tables:
         table.columns["sex"][:] = 0.0
         table.columns["sex"][::2] = np.nan
     tables[0].columns["sex"][:9] = [1.0, *[np.nan] * 8]
+    return tables
+
+
+def _seen_of_the_one(test: str) -> bool:
+    """Tell whether a total that the coordinator sees is the row of the one of its group."""
+    tables = _one_alone()
     mine = {float(tables[0].columns[c][0]) for c in ("raw", "near")}
     seen: list[float] = []
 
@@ -193,3 +206,49 @@ def test_no_total_is_the_row_of_one_alone_in_a_group(test: str) -> None:
 def test_without_the_rule_it_is(test: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group_spreads, "_told", lambda valid: np.ones_like(valid))
     assert _seen_of_the_one(test)
+
+
+RANK_TESTS = [
+    ("mann_whitney", False),
+    ("mann_whitney", True),
+    ("kruskal_wallis", False),
+    ("kruskal_wallis", True),
+]
+RANKED = ("raw", "age", "near")
+
+
+def _cells_of_the_one(test: str, *, exact: bool) -> dict[int, tuple[float, float]]:
+    """Return between which numbers the totals put the only man, by column; the last of each."""
+    tables, found = _one_alone(), {}
+
+    def watching(analysis: Any, tables: Any, ask: Ask, cost: Cost) -> Sums:
+        total = exchange(analysis, tables, ask, cost)
+        edges = unpack(ask.arrays)
+        for i, of in unpack_counts(edges, total["cells"]).items():
+            cell = np.flatnonzero(of[1]) if len(of) == 2 else np.zeros(0)
+            if cell.size:
+                ends = [-np.inf, *edges[i], np.inf]
+                found[i] = ends[cell[0]], ends[cell[0] + 1]
+        return total
+
+    step = CompareGroups(of=RANKED, by="sex", test=test, exact_ranks=exact)  # type: ignore[arg-type]
+    answer: Any = run(step, tables, by=watching).values["columns"]
+    assert all(of["statistic"] is of["p"] is None for of in answer.values())
+    return found
+
+
+@pytest.mark.parametrize(("test", "exact"), RANK_TESTS)
+def test_no_total_holds_a_cell_of_one_alone_in_a_group(test: str, exact: bool) -> None:
+    assert not _cells_of_the_one(test, exact=exact)
+
+
+@pytest.mark.parametrize(("test", "exact"), RANK_TESTS)
+def test_without_the_rule_cells_are_the_row_of_the_one(
+    test: str, exact: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_ranks, "_told", lambda valid: np.ones(valid.shape[1], np.bool_))
+    found, columns = _cells_of_the_one(test, exact=exact), _one_alone()[0].columns
+    for i, name in enumerate(RANKED):
+        low, high = found[i]
+        assert low < columns[name][0] <= high
+        assert high - low < np.nanstd(columns[name]) / (5 if exact else 1)

@@ -129,11 +129,30 @@ def test_rounds(test: str, rounds: int) -> None:
     assert cost.rounds == rounds
 
 
-def test_whole_numbers_are_ranked_in_one_round() -> None:
+def test_whole_numbers_are_ranked_in_two_rounds() -> None:
     cost = Cost()
     analysis = CompareGroups(of=("age",), by="sex", test="mann_whitney")
     answer = run(analysis, [readings(300, seed=3)], cost=cost)
-    assert (cost.rounds, answer.values["columns"]["age"]["mode"]) == (1, "exact")
+    assert (cost.rounds, answer.values["columns"]["age"]["mode"]) == (2, "exact")
+
+
+@pytest.mark.parametrize("test", ["mann_whitney", "kruskal_wallis"])
+def test_a_column_with_few_in_a_group_is_not_ranked_and_the_others_are(test: str) -> None:
+    by, n_groups = grouping(test)
+    table = readings(300, seed=3)
+    last = np.flatnonzero((table.columns[by] == n_groups - 1) & ~np.isnan(table.columns["raw"]))
+    for name in ("raw", "age"):
+        table.columns[name][last[3:]] = np.nan
+    analysis = CompareGroups(of=("raw", "age", "marker"), by=by, test=test, exact_ranks=True)
+    columns = run(analysis, split_unevenly(table, 4)).values["columns"]
+    assert {c: of["statistic"] for c, of in columns.items() if c != "marker"} == {
+        "raw": None,
+        "age": None,
+    }
+    alone = run(analysis.model_copy(update={"of": ("marker",)}), [table]).values["columns"]
+    statistic, _ = scipys(test, groups_of(table, "marker", by, n_groups))
+    assert columns["marker"]["statistic"] == pytest.approx(statistic, rel=1e-11)
+    assert {**columns["marker"], "p_adjusted": 0} == {**alone["marker"], "p_adjusted": 0}
 
 
 @pytest.mark.parametrize("test", TWO + MANY)

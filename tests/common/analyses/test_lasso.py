@@ -237,6 +237,14 @@ def test_a_site_of_one_class_takes_part() -> None:
     assert_same(found, expected, tolerance=1e-9)
 
 
+def test_of_fewer_than_five_events_no_path_is_fitted() -> None:
+    table, cost = radiomics(100, 20, seed=9), Cost()
+    table.columns["response"][:] = np.arange(100) % 30 == 5
+    answer = run(step(), split_unevenly(table, 3), cost=cost)
+    assert answer.values["note"] == "fewer than 5 cases of a class of the outcome"
+    assert (answer.values["converged"], cost.rounds) == (False, 1)
+
+
 def test_an_outcome_of_one_class_is_said_clearly() -> None:
     table = radiomics(100, 20, seed=9)
     table.columns["response"][:] = 0.0

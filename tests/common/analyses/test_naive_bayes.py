@@ -59,6 +59,21 @@ def test_two_rounds_folds_included() -> None:
     assert rounds_of(BAYES, classified(300, seed=4)).rounds == 2
 
 
+def test_classes_a_hundred_deviations_apart_take_a_third_round() -> None:
+    table = classified(300, seed=4)
+    y = table.columns["response"]
+    table.columns["noise"][:] = 1e6 * y + np.random.default_rng(0).normal(size=table.n)
+    table.columns["flat"][:] = 0.1 * y
+    assert rounds_of(BAYES, table).rounds == 3
+    _, x, y = rows_of(table)
+    terms: Any = run(BAYES, split_unevenly(table, 3)).values["terms"]
+    noise = x[:, OF.index("noise")]
+    assert terms["noise"]["sd_events"] == pytest.approx(noise[y == 1].std(), rel=1e-9)
+    assert terms["noise"]["sd_non_events"] == pytest.approx(noise[y == 0].std(), rel=1e-9)
+    assert terms["flat"]["sd_events"] == terms["flat"]["sd_non_events"] == 0
+    assert terms["flat"]["mean_events"] == 0.1
+
+
 def test_positive_turns_the_probability() -> None:
     table = classified(200, seed=5)
     other = BAYES.model_copy(update={"positive": "no"})
