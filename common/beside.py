@@ -50,9 +50,9 @@ class TellsOfFew(ValueError):
 
 def grouped_by(step: Any) -> str:
     """Return the column by whose levels a step tells of groups, means and all; "" of none."""
-    if getattr(step, "cut", None) is not None or getattr(step, "cut_chosen_in", ""):
-        return ""  # the sides of a number
-    return str(getattr(step, _GROUPED.get(step.kind, ""), "") or "")
+    sides = getattr(step, "cut", None) is not None or getattr(step, "cut_chosen_in", "")
+    field = "" if sides else _GROUPED.get(step.kind, "")  # the sides of a number have no levels
+    return str(getattr(step, field) or "") if field else ""
 
 
 def pairs_of(study: Study, name: str) -> tuple[Pair, ...]:
