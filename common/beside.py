@@ -50,7 +50,7 @@ class TellsOfFew(ValueError):
 
 def grouped_by(step: Any) -> str:
     """Return the column by whose levels a step tells of groups, means and all; "" of none."""
-    sides = getattr(step, "cut", None) is not None or getattr(step, "cut_chosen_in", "")
+    sides = getattr(step, "cut", None) is not None or bool(getattr(step, "cut_chosen_in", ""))
     field = "" if sides else _GROUPED.get(step.kind, "")  # the sides of a number have no levels
     return str(getattr(step, field) or "") if field else ""
 
