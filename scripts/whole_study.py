@@ -29,7 +29,8 @@ MOST_ROUNDS = 60
 
 def write(folder: Path, n_features: int, seed: int = 7) -> Run:
     """Write tables, study and roster; return the prepared run."""
-    what = Radiomics(seed, n_features, SIZES)
+    # Folds of those read twice must hold two patients of every site.
+    what = Radiomics(seed, n_features, SIZES, read_twice=0.8)
     sites = {}
     for name in SIZES:
         columns = table_of(what, name)
