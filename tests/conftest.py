@@ -4,8 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 _DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+# How long an example takes says nothing on a machine that does other things beside.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

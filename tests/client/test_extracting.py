@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def check_quarantine(run: Run) -> None:
     }
     assert put_aside(run, "s1") == {("c05", "cohort check", "image_not_finite"): "row 7: t2"}
     sent = (run.folder / "journal.jsonl").read_text(encoding="utf-8")
-    assert not any(case in sent for case in ("c03", "c04", "c05"))
+    assert not re.search(r"\bc0[345]\b", sent)  # a digest may hold these three letters
 
 
 def test_27_of_30_cases_are_done_where_three_are_broken(tmp_path: Path) -> None:
