@@ -16,7 +16,8 @@ from common.study import Study
 from common.table import Floats
 
 _FEWEST = 5  # values; of fewer every column is another's copy
-_DIGITS = 6
+_ALIKE = 1 - 1e-4
+"""Correlation from which on two are one number: rounded to a tenth, a volume has more."""
 
 
 def copies_among(
@@ -30,27 +31,35 @@ def copies_among(
 
 
 def first_of_copies(columns: Mapping[str, Floats]) -> dict[str, str]:
-    """Return for each column the first that is a multiple of it, shifted or not.
+    """Return for each column the first of which it is a multiple, shifted or not, or rounded.
 
     Args:
         columns: values by name, NaN where missing.
     """
-    first: dict[bytes, str] = {}
     found: dict[str, str] = {}
+    leaders, names = np.zeros((0, 0)), list[str]()
     for name, values in columns.items():
-        key = _key(values)
-        if key:
-            found[name] = first.setdefault(key, name)
+        z = _standardised(values)
+        if z is None:
+            continue
+        alike = np.flatnonzero(np.abs(leaders @ z) > _ALIKE) if names else np.zeros(0, np.int64)
+        if alike.size:
+            found[name] = names[int(alike[0])]
+            continue
+        found[name] = name
+        names.append(name)
+        leaders = np.vstack([leaders, z]) if leaders.size else z[None]
     return found
 
 
-def _key(values: Floats) -> bytes:
-    """Return what is the same of all copies of a column, nothing of one that says nothing."""
+def _standardised(values: Floats) -> Floats | None:
+    """Return a column of mean 0 and length 1, 0 where missing; None of one that says nothing."""
     there = ~np.isnan(values)
-    known = values[there]
-    if known.size < _FEWEST or np.ptp(known) == 0:
-        return b""
-    off = (known - known.mean()) / known.std()
-    away = np.flatnonzero(np.abs(off) > 0.1)[0]  # the sign of what is hardly off is rounding
-    turned = np.round(off * np.sign(off[away]), _DIGITS) + 0.0
-    return bytes(there.tobytes() + turned.tobytes())
+    if np.count_nonzero(there) < _FEWEST:
+        return None
+    off: Floats = np.where(there, values - values[there].mean(), 0.0)
+    largest = np.abs(off).max()
+    if largest <= np.finfo(np.float64).eps * np.abs(values[there]).max():
+        return None
+    off = off / largest
+    return off / np.linalg.norm(off)

@@ -207,7 +207,7 @@ def _check_formulas(rows: Rows, before: Sequence[str], name: str, least: int) ->
         raise Refused(Reason.SELECTION_TOO_SMALL, found)
     if found := powers_of_few(rows, before, name):
         raise Refused(Reason.TOO_MANY_NUMBERS, found)
-    if found := few_dominate(rows, name):
+    if found := few_dominate(rows, before, name):
         raise Refused(Reason.SELECTION_TOO_SMALL, found)
 
 

@@ -9,10 +9,10 @@ as the sum of a constant is known, in the highest power that the step sums: of a
 Two to four who stand apart so are as many equations of as many numbers. The sum of another
 column is known too: what is added to such a number, or multiplied with it, does not hide it, so
 every formula that stands in a column is looked at. A number that is such by itself, an outlier
-in the table, is not the formula's doing.
+in the one column of a formula, is not the formula's doing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -25,20 +25,17 @@ from common.table import Floats
 _SHARE = 0.1
 _ALIKE = 1 - 1e-6
 _SQUARES = 2
+_YES_OR_NO = 2
 _FOURTH = ", or `describe` instead, which has no fourth powers"
 
 
-def few_dominate(rows: Rows, name: str) -> str:
+def few_dominate(rows: Rows, before: Sequence[str], name: str) -> str:
     """Say of which formula's sums, over a step's cases, few patients' numbers are nearly all."""
-    made, step = rows.made, rows.study.bound[name]
-    power = highest_power(step)
-    read = step.columns() if power else ()
-    formulas = {c: None for column in read for c in made.carried(column) if c in made.numbers}
-    for part in _parts(rows, name) if formulas else ():
+    power, formulas = highest_power(rows.study.bound[name]), _formulas(rows, name)
+    for part in _parts(rows, before, name) if formulas else ():
         for column in formulas:
-            top = _dominant(rows, made.numbers[column], part, power)
-            bases = (made.numbers[base] for base in made.bases(column) if base in made.numbers)
-            if top and top not in {_dominant(rows, base, part, power) for base in bases}:
+            top = _dominant(rows, rows.made.numbers[column], part, power)
+            if top and top != _outliers(rows, column, part, power):
                 n = f"{len(top)} patients" if len(top) > 1 else "one patient"
                 return (
                     f'"{column}" is of {n} of this site for the most part: take its '
@@ -47,12 +44,37 @@ def few_dominate(rows: Rows, name: str) -> str:
     return ""
 
 
-def _parts(rows: Rows, name: str) -> Iterator[Bools]:
-    """Give the rows of a step, and in each level that it tells apart of those of enough."""
-    inside = rows.within(name)
+def _formulas(rows: Rows, name: str) -> dict[str, None]:
+    """Return the formulas that stand in what a step sums; none of one that only counts."""
+    made, step = rows.made, rows.study.bound[name]
+    read = step.columns() if highest_power(step) else ()
+    return {c: None for column in read for c in made.carried(column) if c in made.numbers}
+
+
+def _outliers(rows: Rows, column: str, part: Bools, power: float) -> frozenset[str]:
+    """Return who stands out in the one column of the table that a formula is made of.
+
+    With a second column in it, the formula would tell of that one's numbers too; and of a yes or
+    no of few nothing is told at all.
+    """
+    bases = rows.made.bases(column)
+    values = rows.made.numbers.get(min(bases)) if len(bases) == 1 else None
+    if values is None or len(np.unique(values[part & ~np.isnan(values)])) <= _YES_OR_NO:
+        return frozenset()
+    return _dominant(rows, values, part, power)
+
+
+def _parts(rows: Rows, before: Sequence[str], name: str) -> Iterator[Bools]:
+    """Give the rows of a step, by which it differs from one before it, and in each level.
+
+    Of a level those of enough patients: of fewer none is printed.
+    """
+    inside, formulas = rows.within(name), _formulas(rows, name).keys()
     yield inside
+    others = {rows.within(n).tobytes() for n in before if formulas & _formulas(rows, n).keys()}
+    yield from (inside ^ np.frombuffer(other, np.bool_) for other in sorted(others))
     for _, level in rows.levels(name):
-        if rows.count(inside & level) >= SMALLEST_CELL:  # of fewer none is printed
+        if rows.count(inside & level) >= SMALLEST_CELL:
             yield inside & level
 
 

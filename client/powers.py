@@ -20,7 +20,7 @@ from common.analyses.publish import SMALLEST_CELL
 from common.crossing import COLUMN_BY_COLUMN
 
 _SUMS = {"moments": 4.0, "describe": 2.0, "standardise": 2.0, "compare_groups": 2.0}
-_SUMS |= dict.fromkeys(("combat", "naive_bayes", "meta"), 2.0)
+_SUMS |= dict.fromkeys(("combat", "naive_bayes", "meta", "reclassification", "calibration"), 2.0)
 """Sums of a column's values, by kind of step; of counts there are none."""
 _PRODUCTS = (
     *("correlate", "logistic", "cox", "piecewise_exponential", "univariable_logistic"),

@@ -84,8 +84,8 @@ def beside(
     """
     before: dict[str, tuple[Group, list[str]]] = {}
     for name, word, group in ((n, w, g) for n, of in groups.items() for w, g in of.items()):
-        if word == "over: each" or len(group) == 1:
-            continue
+        if word == "over: each" or len(group) == 1 or study.bound[name].kind == "derive":
+            continue  # what formulas make is not summed
         _, mine = before.setdefault(word, (group, []))
         refused = False
         for other_word, (other_group, others) in before.items():

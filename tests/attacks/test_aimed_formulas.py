@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from client import disclosure
 from client.cases import Case
 from client.disclosure import selections_in_words
+from client.powers import highest_power
+from common.analyses import ANALYSES
 from common.analyses.analysis import APPLY, Ask
 from common.errors import Refused
 from common.sites import PolicySettings
@@ -100,6 +103,7 @@ FLAGGED = "t: {op: sum, of: {flag: 1}, offset: 1.0e-9}, n: {op: product, of: {t:
         ("n: {op: product, of: {marker: 2}}", "{kind: describe, of: [made.n]}", False),
         ("n: {op: product, of: {age: 1, marker: -1}}", "{kind: describe, of: [made.n]}", False),
         ("n: {op: product, of: {age: 1, marker: -1}}", "{kind: moments, of: [made.n]}", True),
+        ("n: {op: product, of: {days: 2, age: 1}}", "{kind: describe, of: [made.n]}", True),
         # An outlier in the table is that with and without a formula.
         ("n: {op: product, of: {days: 2}}", "{kind: describe, of: [made.n]}", False),
         ("n: {op: sum, of: {days: 0.001}}", "{kind: logistic, outcome: sex, of: [made.n]}", False),
@@ -120,3 +124,54 @@ def test_formulas_of_which_one_is_nearly_all(make: str, step: str, refused: bool
     cases = [Case(f"c{i}", f"p{i}", "", "", {}, {}, of) for i, of in enumerate(values)]
     said = [*selections_in_words(study, cases, PolicySettings(), 3)]
     assert ["for the most part" in text for text in said] == [True] * refused
+
+
+def _cases(values: list[dict[str, float]]) -> list[Case]:
+    return [Case(f"c{i}", f"p{i}", "", "", {}, {}, of) for i, of in enumerate(values)]
+
+
+def _said(steps: str, values: list[dict[str, float]]) -> list[str]:
+    study = read_study(f"{COLUMNS}{steps}", "study.yaml")
+    return [
+        text
+        for text in selections_in_words(study, _cases(values), PolicySettings(), 3)
+        if "for the most part" in text
+    ]
+
+
+def test_a_flag_of_one_is_no_outlier_that_a_formula_may_follow() -> None:
+    values = [{"flag": float(i == 4), "age": 40.0 + i} for i in range(30)]
+    steps = f"  made: {{kind: derive, make: {{{FLAGGED}}}}}\n"
+    assert _said(steps + "  s: {kind: describe, of: [made.n]}\n", values)
+
+
+def test_the_cases_by_which_two_steps_differ_are_looked_at() -> None:
+    """Seven have many days, six women and a man: everybody and women are not few."""
+    values = [
+        {
+            "sex": float(i % 2),
+            "age": 40.0 + i,
+            "days": 300.0 + i if i in {0, 2, 4, 6, 8, 10, 3} else 1,
+        }
+        for i in range(30)
+    ]
+    steps = """
+  made: {kind: derive, make: {n: {op: product, of: {days: 1, age: 1}}}}
+  everybody: {kind: describe, of: [made.n]}
+"""
+    assert not _said(steps, values)
+    women = "  women: {kind: describe, of: [made.n], cases: {where: {sex: [f]}}}\n"
+    (said,) = _said(steps + women, values)
+    assert said.startswith("will refuse women")
+
+
+COUNTING = {
+    *("agreement_of_categories", "boosting", "cross_tabulate", "cutoff_scan", "decision_curve"),
+    *("derive", "forest", "histogram", "kaplan_meier", "missingness", "operating_point", "roc"),
+    *("site_shapes", "site_distances"),
+}
+
+
+@pytest.mark.parametrize("kind", [k.model_fields["kind"].default for k in ANALYSES])
+def test_every_kind_sums_values_or_only_counts(kind: str) -> None:
+    assert (highest_power(SimpleNamespace(kind=kind)) == 0) == (kind in COUNTING)

@@ -210,7 +210,12 @@ def test_a_copy_that_others_show_alone_is_the_same_column(tmp_path: Path) -> Non
 
 def test_copies_are_told_by_their_values() -> None:
     rng = np.random.default_rng(0)
-    a = rng.lognormal(0, 1, 40)
-    columns = {"a": a, "b": -3 * a + 7, "c": a + 1e-3 * rng.normal(size=40), "d": np.ones(40)}
-    columns["e"] = np.where(np.arange(40) == 3, np.nan, a)
-    assert first_of_copies(columns) == {"a": "a", "b": "a", "c": "c", "e": "e"}
+    a = rng.lognormal(3, 1, 40)
+    columns = {"a": a, "b": -3 * a + 7, "c": np.round(a, 1), "d": np.ones(40)}
+    columns |= {"e": a + rng.normal(size=40), "f": np.where(np.arange(40) == 3, np.nan, a)}
+    found = first_of_copies(columns)
+    assert {name: found.get(name) for name in "abcde"} == {
+        **dict.fromkeys("abc", "a"),
+        "d": None,
+        "e": "e",
+    }
