@@ -23,6 +23,7 @@ from common.analyses.publish import SMALLEST_CELL
 from common.table import Floats
 
 _SHARE = 0.1
+_SHARE_OF_TWO = 0.01  # two high numbers in a group are common, and two equations blur more
 _ALIKE = 1 - 1e-6
 _SQUARES = 2
 _YES_OR_NO = 2
@@ -94,6 +95,7 @@ def _dominant(rows: Rows, values: Floats, part: Bools, power: float) -> frozense
     for n in range(1, SMALLEST_CELL):
         most, least = of_each[order[0]], of_each[order[min(n, len(order)) - 1]]
         told = n == 1 or (len(order) >= n + SMALLEST_CELL and least < _ALIKE * most)
-        if told and of_each[order[n:]].sum() < _SHARE * least:
+        share = _SHARE if n == 1 else _SHARE_OF_TWO
+        if told and of_each[order[n:]].sum() < share * least:
             return frozenset(patients[order[:n]].tolist())
     return frozenset()
