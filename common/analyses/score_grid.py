@@ -47,7 +47,8 @@ def grid_of(column: Column, name: str) -> Grid:
         ValueError: the column is a category or has no declared range.
     """
     if column.type == "category" or column.range is None:
-        raise ValueError(f'column "{name}": expected a number with a declared range')
+        where = "; a formula has one if it says `range`" if "." in name else ""
+        raise ValueError(f'column "{name}": expected a number with a declared range{where}')
     low, high = column.range
     if column.type == "integer" and high - low <= STEPS:
         return Grid(low, 1.0, int(high - low) + 1)
