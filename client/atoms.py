@@ -63,11 +63,8 @@ def meet_but_for_few(
         least: fewest patients that keep two totals apart.
     """
     family, people = _atoms(rows, [new, *mine, *others])
-    kept = np.ones(family.shape[1], np.bool_)
     for few in ((), *_sets_of_few(people, least)):
-        kept[:] = True
-        kept[list(few)] = False
-        first, *rest = family[:, kept].astype(np.bool_)
+        first, *rest = np.delete(family, few, axis=1) > 0
         if meet_anew([first], rest[: len(mine)], rest[len(mine) :]):
             return True
     return False

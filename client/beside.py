@@ -11,7 +11,8 @@ from client.derived import made_of
 from client.selections import Rows
 from common.analyses.newton import Bools
 from common.analyses.publish import SMALLEST_CELL
-from common.beside import ASKED, beside_schema, grouped_by, pairs_of, told_apart
+from common.beside import ASKED, beside_schema, pairs_of, told_apart
+from common.crossing import grouped_by
 from common.messages import Posed
 from common.study import Study
 from common.sums import Sums
@@ -46,35 +47,22 @@ def few_beside(rows: Rows, others: Sequence[str], name: str, least: int) -> str:
 
 def _between(rows: Rows, name: str) -> list[int]:
     """Return the patients between the two of each pair; none where groups are not made yet."""
-    mine = _groups(rows, name)
-    found: list[int] = []
-    theirs: dict[str, list[Bools]] = {}
+    groups = {n: _groups(rows, n) for n in (name, *(p.other for p in pairs_of(rows.study, name)))}
+    found = []
     for pair in pairs_of(rows.study, name):
-        if pair.other not in theirs:
-            theirs[pair.other] = _groups(rows, pair.other)
-        groups, whole = theirs[pair.other], rows.chosen(pair.other)
-        if not mine or (pair.other_level >= 0 and not groups):
-            found.append(0)
-            continue
-        other = groups[pair.other_level] if pair.other_level >= 0 else whole
-        found.append(rows.count(mine[pair.level] ^ other))
+        mine = groups[name][pair.level : pair.level + 1]
+        theirs = [rows.chosen(pair.other)]
+        if pair.other_level >= 0:
+            theirs = groups[pair.other][pair.other_level : pair.other_level + 1]
+        apart = [a ^ b for a, b in zip(mine, theirs, strict=False)]
+        found.append(rows.count(apart[0]) if apart else 0)
     return found
-
-
-def _rows(study: Study, cases: Sequence[Case]) -> Rows:
-    return Rows(study, cases, made_of(study, cases), alone=False)
 
 
 def _groups(rows: Rows, name: str) -> list[Bools]:
     """Return the rows of a step in each of its groups; none where it has none, or not yet."""
-    by, study = grouped_by(rows.study.bound[name]), rows.study
-    values = rows.values(by) if by else None
-    if values is None:
-        return []
-    column, inside = study.contract()[by], rows.chosen(name)
-    first = 0 if column.levels or column.range is None else round(column.range[0])
-    n_levels = len(column.levels) or round((column.range or (0, 1))[1]) - first + 1
-    return [inside & (values == first + level) for level in range(n_levels)]
+    by, inside = grouped_by(rows.study.bound[name]), rows.chosen(name)
+    return [inside & level for level in rows.in_levels(by)] if by else []
 
 
 def beside_in_words(
@@ -89,11 +77,12 @@ def beside_in_words(
         groups: the sites that each step asks, by the word that asks for them.
         sites: checked cases of all of them.
     """
+    rows = {s: Rows(study, of, made_of(study, of), alone=False) for s, of in sites.items()}
     for name in study.bound:
         pairs = pairs_of(study, name)
         asked = [group for group in groups[name].values() if len(group) > 1] if pairs else []
         for group in asked:
-            counts = [_between(_rows(study, sites[site]), name) for site in group]
+            counts = [_between(rows[site], name) for site in group]
             total = np.sum(counts, axis=0)
             tells = [p for p, n in zip(pairs, total, strict=True) if 0 < n < SMALLEST_CELL]
             if tells:

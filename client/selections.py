@@ -16,7 +16,7 @@ from client.cohorts import select
 from client.made import MadeColumns
 from common.analyses.derive import Derive
 from common.analyses.newton import Bools
-from common.crossing import crossing
+from common.crossing import crossing, level_values
 from common.step import Cases
 from common.study import Study
 
@@ -104,12 +104,14 @@ class Rows:
 
     def levels(self, name: str) -> Iterator[tuple[str, Bools]]:
         """Give the rows in each level of a category by which a step parts what it sums."""
-        contract = self.study.contract()
-        for column in crossing(self.study.bound[name], contract):
-            values = self.values(column)
-            if values is not None:
-                for level in range(max(2, len(contract[column].levels))):
-                    yield column, values == level
+        for column in crossing(self.study.bound[name], self.study.contract()):
+            yield from ((column, rows) for rows in self.in_levels(column))
+
+    def in_levels(self, column: str) -> list[Bools]:
+        """Return the rows of each level of a column, in their order; none where not made yet."""
+        values = self.values(column)
+        levels = level_values(column, self.study.contract()) if values is not None else ()
+        return [np.asarray(values == level, np.bool_) for level in levels]
 
     def values(self, column: str) -> NDArray[np.float64] | None:
         """Return a category's levels, of the cohort or made; None where it is not made yet."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.analyses.levels import levels_of
+from common.crossing import grouped_by
 from common.nested import is_refit
 from common.step import Cases
 from common.study import Study
@@ -22,9 +23,6 @@ ASKED = "beside"
 """In the values of an ask that counts these, and the name of the counts."""
 
 
-_GROUPED = {"compare_groups": "by", "describe": "by", "kaplan_meier": "group"}
-_GROUPED |= {"naive_bayes": "outcome"}
-"""The field that names the groups, of kinds that print means, or curves, of each."""
 _COUNTED = ("derive", "cross_tabulate", "missingness", "histogram", "agreement_of_categories")
 """Kinds that sum no values."""
 
@@ -46,13 +44,6 @@ class Pair:
 
 class TellsOfFew(ValueError):
     """A group differs by so few from what another step tells of that nothing more is asked."""
-
-
-def grouped_by(step: Any) -> str:
-    """Return the column by whose levels a step tells of groups, means and all; "" of none."""
-    sides = getattr(step, "cut", None) is not None or bool(getattr(step, "cut_chosen_in", ""))
-    field = "" if sides else _GROUPED.get(step.kind, "")  # the sides of a number have no levels
-    return str(getattr(step, field) or "") if field else ""
 
 
 def pairs_of(study: Study, name: str) -> tuple[Pair, ...]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from common.analyses.newton import Bools, Ints
 from common.cohort import SPLITS
-from common.crossing import crossing
+from common.crossing import crossing, level_values
 from common.step import Cases
 from common.study import Study
 
@@ -65,7 +65,7 @@ class AnyCases:
         """
         step, contract = self.study.bound[name], self.study.contract()
         columns = crossing(step, contract)
-        parts = {c: self._levels(c, max(2, len(contract[c].levels))) for c in columns}
+        parts = {c: self._levels(c, len(level_values(c, contract))) for c in columns}
         pairs = combinations(columns, 2) if len(columns) <= _MOST_CROSSED else ()
         told = [part for of in parts.values() for part in of]
         told += [a & b for one, other in pairs for a in parts[one] for b in parts[other]]

@@ -253,6 +253,25 @@ def test_formulas_of_a_number_count_against_the_patients_of_a_step(
     assert len(said) == len(refused)
 
 
+@pytest.mark.parametrize("by", ["code", "flag"])
+def test_groups_of_whole_numbers_are_groups(by: str) -> None:
+    """Of 31 patients five are of the last group: four sums of two formulas, and of the number."""
+    columns = COLUMNS.replace(
+        "flag: {type: integer, range: [0, 1]}", "flag: {type: integer, range: [0, 2]}"
+    )
+    step = f"{{kind: compare_groups, of: [marker, made.x, made.l], by: {by}, test: anova}}"
+    study = read_study(
+        f"{columns}  made: {{kind: derive, make: {{{_OF}}}}}\n  s: {step}\n", "study.yaml"
+    )
+    groups = [float(min(i // 13, 2)) for i in range(31)]
+    values = [
+        {"age": 30.0 + i, "marker": 1.0 + i, "code": g, "flag": g} for i, g in enumerate(groups)
+    ]
+    cases = [Case(f"c{i}", f"p{i}", "", "", {}, {}, of) for i, of in enumerate(values)]
+    (said,) = selections_in_words(study, cases, PolicySettings(), 3)
+    assert "too_many_numbers" in said
+
+
 # Of many beyond 15 the victim alone has the flag: the others' product is 0 with and without.
 WEIGHED = """
   made:
