@@ -9,11 +9,10 @@ from client.cohorts import select
 from common.analyses.outcome import event_level
 from common.nested import base_of
 from common.outlook import groups_of
+from common.outlook_parts import EACH
 from common.sites import Roster
 from common.study import Study
 from common.tasks.train import Train
-
-_EACH = "over: each"
 
 
 def one_class(study: Study, roster: Roster, sites: Mapping[str, Sequence[Case]]) -> Iterator[str]:
@@ -28,7 +27,7 @@ def one_class(study: Study, roster: Roster, sites: Mapping[str, Sequence[Case]])
     for name, step in study.bound.items():
         column = _outcome_of(study, step)
         for word, group in groups_of(roster, step).items() if column else ():
-            if word == _EACH or not set(group) <= sites.keys():
+            if word == EACH or not set(group) <= sites.keys():
                 continue
             cases = [c for site in group for c in select(study, sites[site], step.cases)]
             if text := _one_sided(study, step, column, cases):

@@ -9,10 +9,9 @@ from common.errors import Refused
 from common.messages import Posed
 from common.nested import base_of
 from common.outlook import groups_of
+from common.outlook_parts import EACH
 from common.sites import Roster
 from common.study import Study
-
-_EACH = "over: each"
 
 
 def saturation_in_words(
@@ -32,7 +31,7 @@ def saturation_in_words(
     said: dict[str, list[str]] = {}
     for name, step in study.bound.items():
         for word, group in groups_of(roster, step).items():
-            alone = word == _EACH or len(group) == 1
+            alone = word == EACH or len(group) == 1
             if site not in group or (alone and not played.policy.per_site):
                 continue
             posed = Posed(name, name, (site,) if alone else group, Ask(""))

@@ -12,6 +12,7 @@ from client.cases import Case
 from client.fold_sizes import FEWER, fold_refusals
 from common.nested import base_of
 from common.outlook import groups_of
+from common.outlook_parts import EACH
 from common.sites import PolicySettings, Roster
 from common.study import Study
 from common.tasks.train import Train
@@ -49,7 +50,7 @@ def hopeless(
         if base in told or step.kind in _ASKS_NOBODY or hasattr(step, "given_parts"):
             continue
         groups = groups_of(roster, step)
-        if list(groups) == ["over: each"] or (study.by_site is not None and name != base):
+        if list(groups) == [EACH] or (study.by_site is not None and name != base):
             continue  # a hospital may keep its own numbers; a refit by site is of another group
         lost = [_lost(study, roster, sites, name, one) for one in _each(groups)]
         if lost and all(lost):
@@ -60,7 +61,7 @@ def hopeless(
 def _each(groups: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
     """Yield the groups that are asked, each site alone as one of its own."""
     for word, group in groups.items():
-        if word == "over: each":
+        if word == EACH:
             yield from ((site,) for site in group)
         elif group:
             yield group

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from common.nested import AT
-from common.outlook_parts import beside, same_sums
+from common.outlook_parts import EACH, beside, same_sums
 from common.sites import PolicySettings, Roster
 from common.study import Study
 from common.tasks.train import Train
@@ -94,7 +94,7 @@ def groups_of(roster: Roster, step: Any) -> Mapping[str, tuple[str, ...]]:
     }
     found = {f"over: {word}": named[word] for word in step.over if word in named}
     if "each" in step.over:
-        found |= {"over: each": tuple(sorted(roster.sites))}
+        found |= {EACH: tuple(sorted(roster.sites))}
     return found
 
 
@@ -110,7 +110,7 @@ def _group_sizes(
     for word, group in groups.items():
         if site not in group:
             continue
-        if word == "over: each" or len(group) == 1:
+        if word == EACH or len(group) == 1:
             if not policy.per_site:
                 yield f"{word}: per_site_not_allowed: {_CLEAR}"
         elif len(group) < policy.fewest_sites:
@@ -123,7 +123,7 @@ def _never(
 ) -> Iterator[tuple[str, str]]:
     """Yield who is asked alone what no site answers alone, but for who keeps all its own."""
     for word, group in groups.items() if not getattr(step, "answers_alone", True) else ():
-        if word == "over: each" or len(group) == 1:
+        if word == EACH or len(group) == 1:
             asked = [s for s in group if s not in policies or policies[s].per_site]
             yield from ((site, f"{word}: {_TOGETHER} ({step.kind})") for site in asked)
 
@@ -134,7 +134,7 @@ def _followed(
     """Yield the totals from which a site's own numbers, which it keeps, would follow."""
     fewest = policies[site].fewest_sites
     for word, group in groups.items():
-        if word == "over: each" or len(group) == 1 or site not in group:
+        if word == EACH or len(group) == 1 or site not in group:
             continue
         keeping = [s for s in group if s in policies and not policies[s].per_site]
         if site in keeping and len(keeping) < fewest and set(group) <= set(policies):

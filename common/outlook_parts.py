@@ -10,6 +10,8 @@ from common.spans import AnyCases, meet_anew
 from common.study import Study
 
 Group = tuple[str, ...]
+EACH = "over: each"
+"""The word by which a step asks single sites."""
 
 
 def tells_together(
@@ -84,7 +86,7 @@ def beside(
     """
     before: dict[str, tuple[Group, list[str]]] = {}
     for name, word, group in ((n, w, g) for n, of in groups.items() for w, g in of.items()):
-        if word == "over: each" or len(group) == 1 or study.bound[name].kind == "derive":
+        if word == EACH or len(group) == 1 or study.bound[name].kind == "derive":
             continue  # what formulas make is not summed
         _, mine = before.setdefault(word, (group, []))
         refused = False
@@ -134,7 +136,7 @@ def same_sums(
     """
     before: dict[str, list[tuple[str, Group]]] = {}
     for name, word, group in ((n, w, g) for n, of in groups.items() for w, g in of.items()):
-        if word == "over: each" or len(group) == 1:
+        if word == EACH or len(group) == 1:
             continue
         asked = before.setdefault(_settings(study.bound[name]), [])
         for other_word, other in asked:

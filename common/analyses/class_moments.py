@@ -24,13 +24,11 @@ from common.analyses.spread import (
     together,
     totals,
     totals_schema,
-    without_rounding,
 )
 from common.sums import Schema, Sums
 from common.table import Floats, Table
 
 PHASES = ("totals", "deviations")
-_FAR = 1e4  # times the variance: a double then keeps eleven digits of it
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def find_moments(first: Sums, folds: int) -> Generator[Ask, Sums, ClassMoments]:
     groups = spread_of(arrays["centre"], arrays["scale"], total)
     fold, class_ = np.divmod(np.arange(len(groups.n)), 2)
     fits = [fold >= 0, *(fold != k for k in range(folds))]
-    if any(_far(together(groups, fit & (class_ == c))) for fit in fits for c in (0, 1)):
+    if any(together(groups, fit & (class_ == c)).is_lost for fit in fits for c in (0, 1)):
         arrays["centre"] = np.where(groups.n > 0, groups.mean, arrays["centre"])
         total = yield Ask("deviations", {}, arrays)
         groups = spread_of(arrays["centre"], arrays["scale"], total)
@@ -100,12 +98,6 @@ def find_moments(first: Sums, folds: int) -> Generator[Ask, Sums, ClassMoments]:
         np.array([one.mean[0] for one in both]),
         np.sqrt(np.array([_variance(one) for one in both])),
     )
-
-
-def _far(one: Spread) -> bool:
-    """Tell whether a class lies so far from the origin that its spread is lost."""
-    away = without_rounding(one.n[0] * one.off[0] ** 2, one.n[0], one.origin)
-    return bool((away > _FAR * one.squares[0]).any())
 
 
 def _variance(spread: Spread) -> Floats:

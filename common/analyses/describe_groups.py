@@ -17,7 +17,7 @@ from common.analyses.analysis import Ask
 from common.analyses.describe_answer import Moments, is_counted, is_yes_or_no
 from common.analyses.few import without_few
 from common.analyses.group_cells import closed_groups, closed_values
-from common.analyses.group_spreads import CENTRE, far, told_of
+from common.analyses.group_spreads import CENTRE, told_of
 from common.analyses.levels import level_codes, levels_of
 from common.analyses.plain import floats, whole
 from common.analyses.publish import SMALLEST_CELL
@@ -175,7 +175,7 @@ class Groups:
         """Return the arrays to ask with once more where a group lies far off; none: no need."""
         spread = self.spread(arrays, total)
         centre = np.where(spread.n > 0, spread.mean, arrays["centre"])
-        return {**arrays, "centre": centre} if far(_mine(total)) else {}
+        return {**arrays, "centre": centre} if spread.is_lost else {}
 
     def found(self, first: Sums, spread: Spread) -> "Found":
         """Return what the sums of the groups say, before anything is hidden."""

@@ -25,7 +25,6 @@ from common.table import Floats
 TOTALS, DEVIATIONS, DISTANCES = "totals", "deviations", "distances"
 CENTRE = ("centre", "scale")
 _WINDOWS = "windows."
-_FAR = 1e4  # times the variance: a double then keeps eleven digits of it
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def find_spreads(wanted: Wanted) -> Generator[Ask, Sums, tuple[int, Counts, Spre
     total = yield Ask(DISTANCES if now else DEVIATIONS, {}, arrays | around)
     spread = spread_of(centre, arrays["scale"], total)
     distances = total
-    if wanted.from_means or far(total):
+    if wanted.from_means or spread.is_lost:
         arrays["centre"] = np.where(spread.n > 0, spread.mean, centre)
         around = {"around": arrays["centre"]} if wanted.from_means else {}
         total = yield Ask(DISTANCES if wanted.from_means else DEVIATIONS, {}, arrays | around)
@@ -127,13 +126,6 @@ def _told(valid: Counts) -> Counts:
     shown = [shown_counts([int(n) for n in of]) for of in valid.T]
     hidden = np.array([[n is None for n in of] for of in shown], np.bool_).T
     return (~hidden & (valid >= SMALLEST_CELL)).astype(np.int64)
-
-
-def far(total: Sums) -> bool:
-    """Tell whether a group lies so far from the centre that its spread is lost."""
-    n = np.maximum(np.asarray(total["valid"], np.float64), 1)
-    off = np.asarray(total["d"], np.float64) ** 2 / n
-    return bool((off > _FAR * np.maximum(total["d2"] - off, 0.0)).any())
 
 
 def _of_distances(spread: Spread, total: Sums) -> Spread:

@@ -19,6 +19,7 @@ Codes = NDArray[np.int64]
 
 _BITS = 26
 _ULPS = 8
+_FAR = 1e4  # times the variance: a double then keeps eleven digits of it
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,16 @@ class Spread:
     def sd(self) -> Floats:
         """Square root of the variance."""
         return np.sqrt(self.variance)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether a group's mean lies so far from the origin that its spread is lost in squares.
+
+        Of sums of deviations from one number for all groups; then they are to be asked for
+        again, from the group's own mean.
+        """
+        away = without_rounding(self.n * self.off**2, self.n, self.origin)
+        return bool((away > _FAR * self.squares).any())
 
 
 def totals_schema(n_groups: int, n_columns: int) -> Schema:
