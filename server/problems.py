@@ -12,6 +12,7 @@ from common.nested import AT, base_of
 from common.sites import Roster
 from common.step import HELD_OUT, LEFT_OUT
 from common.study import Study
+from common.sums import Sums
 from common.tasks.train import Train
 
 Answers = Mapping[str, Mapping[str, Answer]]
@@ -184,15 +185,20 @@ def _unless_few_beside(solve: Callable[[], Solve], study: Study, name: str) -> S
         TellsOfFew: that are one to four patients: nothing more is asked for.
     """
     solving = solve()
+    first = next(solving)
+    total = dict((yield replace(first, values={**first.values, ASKED: True})))
+    for pair, n in zip(pairs_of(study, name), total.pop(ASKED), strict=True):
+        if few(int(n)):
+            raise TellsOfFew(_FEW.format(told_apart(study, name, pair)))
+    return (yield from _from(solving, total))
+
+
+def _from(solving: Solve, total: Sums) -> Solve:
+    """Return a computation that goes on with the total of an ask."""
     try:
-        ask = next(solving)
-        ask = replace(ask, values={**ask.values, ASKED: True})
+        ask = solving.send(total)
         while True:
-            total = dict((yield ask))
-            for pair, n in zip(pairs_of(study, name), total.pop(ASKED, ()), strict=False):
-                if few(int(n)):
-                    raise TellsOfFew(_FEW.format(told_apart(study, name, pair)))
-            ask = solving.send(total)
+            ask = solving.send((yield ask))
     except StopIteration as stop:
         answer: Answer = stop.value
         return answer
